@@ -1,0 +1,157 @@
+"""From features and anchors to maps, picture scores and decisions: pure functions.
+
+Special: after the similarity every step of a map is linear, so levels are summed first, then blurred and enlarged once;
+the published picture score needs the whole test set (`fuse`), a calibrated one a single picture (`picture_scores`).
+Use: `maps = anomaly_map(features.levels, anchors, 518)`, `scores = image_scores(features.detection, anchors)`.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from kornia.filters import gaussian_blur2d
+from torch import Tensor
+
+BLUR = {"industrial": (7, 1.0), "medical": (9, 1.5)}  # kernel and sigma, in patches
+
+
+def similarity_logits(
+    level: Float[Tensor, "B N d"], anchors: Float[Tensor, "*B d 2"], scale: float = 100.0
+) -> Float[Tensor, "B 2 h w"]:
+    """Scaled cosines on the patch grid; always in full precision, since a factor 100 would magnify bf16's rounding."""
+    side = math.isqrt(level.shape[1])
+    if side * side != level.shape[1]:
+        raise ValueError(f"{level.shape[1]} patches do not form a square grid; was the class token left in?")
+    if anchors.shape[-2:] != (level.shape[-1], 2):
+        raise ValueError(f"anchors have shape {tuple(anchors.shape)}, these features need (..., {level.shape[-1]}, 2)")
+    if torch.is_autocast_enabled(level.device.type):
+        with torch.autocast(level.device.type, enabled=False):
+            return similarity_logits(level, anchors, scale)
+    precision = torch.promote_types(level.dtype, torch.float32)
+    cosines = level.to(precision) @ anchors.to(precision)
+    return (scale * cosines).transpose(1, 2).unflatten(2, (side, side))
+
+
+def probability_map(
+    level: Float[Tensor, "B N d"],
+    anchors: Float[Tensor, "*B d 2"],
+    image_size: int | Sequence[int],
+    scale: float = 100.0,
+) -> Float[Tensor, "B 2 H W"]:
+    """Training map: logits enlarged to the picture (corners aligned), then softmax over normal and abnormal."""
+    return _enlarge(similarity_logits(level, anchors, scale), image_size).softmax(dim=1)
+
+
+def anomaly_map(
+    levels: Sequence[Float[Tensor, "B N d"]],
+    anchors: Float[Tensor, "*B d 2"],
+    image_size: int | Sequence[int],
+    domain: str = "industrial",
+    scale: float = 100.0,
+) -> Float[Tensor, "B H W"]:
+    """Test map: sum over levels of (abnormal + 1 - normal) / 2, blurred on the patch grid, enlarged to the picture."""
+    if domain not in BLUR:
+        raise ValueError(f"domain = {domain!r} is not one of {', '.join(BLUR)}")
+    logits = similarity_logits(torch.stack(tuple(levels)).sum(0), anchors, scale)
+    summed = (logits[:, 1:] + len(levels) - logits[:, :1]) / 2
+    kernel, sigma = BLUR[domain]
+    if min(summed.shape[-2:]) <= kernel // 2:
+        raise ValueError(
+            f"a grid of {summed.shape[-1]} patches is too small for the {domain} blur of {kernel}; use a larger image"
+        )
+    return _enlarge(gaussian_blur2d(summed, (kernel, kernel), (sigma, sigma)), image_size)[:, 0]
+
+
+def image_scores(detection: Float[Tensor, "B d"], anchors: Float[Tensor, "*B d 2"]) -> Float[Tensor, "B"]:
+    """Detection feature against the abnormal anchor, from [-1, 1] to [0, 1]."""
+    return ((detection * anchors[..., 1]).sum(-1) + 1) / 2
+
+
+def fuse(maps: Float[Tensor, "n H W"], scores: Float[Tensor, "n"], domain: str = "industrial") -> Float[Tensor, "n"]:
+    """Published picture score of one class: min-max over ALL its test pictures, then half map peak, half detection.
+
+    Transductive: a picture's score changes with the others in the call. Medical data use the map peak alone.
+    """
+    if domain not in BLUR:
+        raise ValueError(f"domain = {domain!r} is not one of {', '.join(BLUR)}")
+    peaks = _min_max(torch.as_tensor(maps), "map values").flatten(1).amax(1)
+    return peaks if domain == "medical" else 0.5 * peaks + 0.5 * _min_max(torch.as_tensor(scores), "detection scores")
+
+
+def top_fraction(maps: Float[Tensor, "B H W"], fraction: float = 0.01) -> Float[Tensor, "B"]:
+    """Mean of each map's hottest pixels: steadier than its single peak."""
+    if not 0 < fraction <= 1:
+        raise ValueError(f"fraction = {fraction!r} must lie in (0, 1]")
+    flat = maps.flatten(1)
+    return flat.topk(max(1, round(fraction * flat.shape[1])), dim=1).values.mean(1)
+
+
+def picture_scores(
+    maps: Float[Tensor, "B H W"],
+    detection: Float[Tensor, "B"],
+    kind: str = "map_top",
+    constants: dict[str, tuple[float, float]] | None = None,
+) -> Float[Tensor, "B"]:
+    """A score that needs no other picture; kind as in Recipe.image_score.
+
+    Where two scores are joined, constants {"map_top": (mean, std), "detection": (mean, std)} bring them to one scale.
+    """
+    if kind == "map_max":
+        return maps.flatten(1).amax(1)
+    if kind == "map_top":
+        return top_fraction(maps)
+    if kind == "detection":
+        return detection
+    if kind != "map_top_detection":
+        raise ValueError(
+            f"kind = {kind!r} gives no single-picture score; use map_max, map_top, detection or map_top_detection"
+        )
+    if not constants or not {"map_top", "detection"} <= constants.keys():
+        raise ValueError("map_top_detection needs the calibrated constants of map_top and detection")
+    return (z_scores(top_fraction(maps), constants["map_top"]) + z_scores(detection, constants["detection"])) / 2
+
+
+def fit_constants(values: Tensor) -> tuple[float, float]:
+    """(mean, standard deviation) of what normal pictures give."""
+    values = torch.as_tensor(values).flatten().double()
+    if len(values) < 2 or not values.isfinite().all() or values.std() == 0:
+        raise ValueError(f"cannot calibrate on {len(values)} values: at least two finite, differing ones are needed")
+    return float(values.mean()), float(values.std())
+
+
+def z_scores(values: Tensor, constants: tuple[float, float]) -> Tensor:
+    """How many deviations above what is normal; for scores and for whole maps."""
+    mean, deviation = constants
+    return (values - mean) / deviation
+
+
+def threshold_at(normal_scores: Tensor, false_alarm_rate: float) -> float:
+    """Threshold that a new normal picture exceeds with at most this probability (split-conformal order statistic)."""
+    scores = torch.as_tensor(normal_scores).flatten().sort().values
+    if not 0 < false_alarm_rate < 1 or not len(scores) or not scores.isfinite().all():
+        raise ValueError(
+            f"false_alarm_rate = {false_alarm_rate!r} on {len(scores)} scores: needs a rate in (0, 1) and finite scores"
+        )
+    rank = math.ceil((len(scores) + 1) * (1 - false_alarm_rate) - 1e-9)
+    if rank > len(scores):
+        raise ValueError(
+            f"{len(scores)} normal pictures allow a false-alarm rate of {1 / (len(scores) + 1):.3g} or more, "
+            f"not {false_alarm_rate}"
+        )
+    return float(scores[rank - 1])
+
+
+def _enlarge(x: Float[Tensor, "B C h w"], image_size: int | Sequence[int]) -> Float[Tensor, "B C H W"]:
+    size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
+    return F.interpolate(x, size, mode="bilinear", align_corners=True)
+
+
+def _min_max(values: Tensor, what: str) -> Tensor:
+    low, high = values.min(), values.max()
+    if high == 1:  # the published code takes such values as scaled already
+        return values
+    if not high > low:
+        raise ValueError(f"all {what} are equal or not finite: min-max over the test set needs pictures that differ")
+    return (values - low) / (high - low)

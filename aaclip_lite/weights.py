@@ -1,0 +1,166 @@
+"""From a file to named tensors, with nothing executed: safetensors, state dicts, OpenAI's TorchScript archives.
+
+Special: a TorchScript archive is read as data (its programs stay closed), a pickle is read without its code, and the
+embedded CLIP keeps only the token rows that its captions used.
+Use: `state, by_openai = read_state("ViT-L-14-336px.pt")`.
+"""
+
+import pickle
+import re
+import zipfile
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+
+class WeightsError(ValueError):
+    """A weights file that is damaged, of another kind, unsafe, or that does not fit the model."""
+
+
+def read_state(path: str | Path) -> tuple[dict[str, Tensor], bool]:
+    """(tensors under open_clip's names, whether they are OpenAI's own weights)."""
+    path = existing(path)
+    archive = zipfile.is_zipfile(path) and _is_torchscript(path)
+    values = (
+        _read_torchscript(path) if archive else read_safetensors(path) if _is_safetensors(path) else read_pickle(path)
+    )
+    values = values["state_dict"] if isinstance(values, dict) and isinstance(values.get("state_dict"), dict) else values
+    state = {k: v for k, v in values.items() if isinstance(v, Tensor)} if isinstance(values, dict) else {}
+    if not state or not all(isinstance(name, str) for name in state):
+        raise WeightsError(f"{path} holds no named tensors; expected a CLIP state dict")
+    for prefix in ("module.", "text."):  # from several-GPU training; from open_clip's models with a separate text tower
+        state = {k.removeprefix(prefix): v for k, v in state.items()}
+    by_openai = archive or "input_resolution" in state or "openai" in str(path.resolve()).lower()
+    state = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+    return expand_rows(state), by_openai
+
+
+def existing(path: str | Path) -> Path:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path} is not a file")
+    return Path(path)
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path} is not a complete safetensors file ({error}); fetch or save it again") from error
+
+
+def read_pickle(path: Path):
+    """torch.save's contents if they are tensors and plain values; code in the file is refused, not run."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        named = re.search(r"GLOBAL ([\w.]+)", str(error))
+        what = f"code ({named[1]})" if named else "something that is neither a tensor nor a plain value"
+        raise WeightsError(f"{path} is refused: it holds {what}; nothing was run") from error
+    except (RuntimeError, EOFError, ValueError, TypeError, KeyError, AttributeError, OSError) as error:
+        reason = str(error).partition("\n")[0][:160] or type(error).__name__
+        raise WeightsError(f"{path} is not a complete weights file ({reason}); fetch or save it again") from error
+
+
+def expand_rows(state: dict[str, Tensor], vocabulary: int = 49408) -> dict[str, Tensor]:
+    """The full token table again: stored rows at their ids, their mean everywhere else (unseen words are average)."""
+    if "token_embedding.rows" not in state:
+        return state
+    rows, ids = state["token_embedding.rows"], state.get("token_embedding.ids")
+    if (
+        ids is None
+        or rows.ndim != 2
+        or ids.shape != rows.shape[:1]
+        or not len(ids)
+        or not 0 <= ids.min() <= ids.max() < vocabulary
+    ):
+        raise WeightsError(
+            f"token rows {tuple(rows.shape)} and their ids do not belong together; the weights file is damaged"
+        )
+    table = rows.mean(0).repeat(vocabulary, 1)
+    table[ids.long()] = rows
+    rest = {k: v for k, v in state.items() if k not in ("token_embedding.rows", "token_embedding.ids")}
+    return rest | {"token_embedding.weight": table}
+
+
+def _is_safetensors(path: Path) -> bool:
+    """By content, so that a misleading name does no harm: eight bytes of length, then a JSON header."""
+    with path.open("rb") as file:
+        return path.suffix == ".safetensors" or file.read(9)[8:] == b"{"
+
+
+def _is_torchscript(path: Path) -> bool:
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+
+
+class _Node:
+    """Stands for any module class of an archive; unpickling fills its __dict__."""
+
+
+class _ArchiveUnpickler(pickle.Unpickler):
+    """Knows tensors, dictionaries and modules-as-data; every other name in the file is refused."""
+
+    def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
+        super().__init__(archive.open(f"{root}data.pkl"))
+        self.archive, self.root, self.storages = archive, root, {}
+
+    def find_class(self, module: str, name: str):
+        if module.startswith("__torch__"):
+            return _Node
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return lambda storage, offset, size, stride, *_: torch.as_strided(storage, size, stride, offset)
+        if (module, name) == ("collections", "OrderedDict"):
+            return dict
+        if module == "torch.jit._pickle":
+            return lambda value, *_: value
+        if module == "torch" and name in _STORAGES:
+            return _STORAGES[name]
+        raise pickle.UnpicklingError(f"{module}.{name}")
+
+    def persistent_load(self, key: tuple) -> Tensor:
+        _, dtype, name, *_ = key
+        if name not in self.storages:
+            data = self.archive.read(f"{self.root}data/{name}")
+            self.storages[name] = (
+                torch.frombuffer(bytearray(data), dtype=dtype) if data else torch.empty(0, dtype=dtype)
+            )
+        return self.storages[name]
+
+
+_STORAGES = {
+    "FloatStorage": torch.float32, "HalfStorage": torch.float16, "BFloat16Storage": torch.bfloat16,
+    "DoubleStorage": torch.float64, "LongStorage": torch.int64, "IntStorage": torch.int32, "BoolStorage": torch.bool,
+    "ByteStorage": torch.uint8,
+}  # fmt: skip
+
+
+def _read_torchscript(path: Path) -> dict[str, Tensor]:
+    def collect(node: _Node, prefix: str = "") -> dict[str, Tensor]:
+        found = {}
+        for name, value in vars(node).items():
+            if isinstance(value, _Node):
+                found |= collect(value, f"{prefix}{name}.")
+            elif isinstance(value, Tensor):
+                found[f"{prefix}{name}"] = value
+        return found
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            root = next(name for name in archive.namelist() if name.endswith("/constants.pkl")).removesuffix(
+                "constants.pkl"
+            )
+            return collect(_ArchiveUnpickler(archive, root).load())
+    except (
+        pickle.UnpicklingError,
+        zipfile.BadZipFile,
+        KeyError,
+        RuntimeError,
+        ValueError,
+        TypeError,
+        EOFError,
+        IndexError,
+    ) as error:
+        raise WeightsError(f"{path} is not a readable TorchScript archive ({error}); nothing in it was run") from error

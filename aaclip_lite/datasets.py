@@ -469,7 +469,8 @@ def open_dataset(
         raise FileNotFoundError(f"{path}: no such folder or manifest (factory/train needs no download)")
     manifest = path / "manifest.jsonl" if path.is_dir() else path
     if layout in ("manifest", "factory") or (layout is None and manifest.is_file()):
-        layout, root, split = layout or "manifest", Path(root or manifest.parent), split or ("test" if layout == "factory" else "all")
+        split = split or ("test" if layout == "factory" else "all")
+        layout, root = layout or "manifest", Path(root or manifest.parent)
         if not manifest.is_file():
             raise FileNotFoundError(f"{manifest}: no such manifest")
         records, classes, problems = _read_manifest(manifest)

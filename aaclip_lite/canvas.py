@@ -1,0 +1,439 @@
+"""A small drawing board for product photos: shapes become layers, layers become a lit picture.
+
+A product is drawn as layers (colour, height, gloss, and where the object covers the ground), never as
+finished pixels. Light, shadow, camera noise come last, in `shade`. So anything that changes a layer before
+shading behaves as on a real part: a scratch catches the light, a dent shades, a hole shows the ground.
+
+    c = Canvas(128, np.random.default_rng(0))
+    c.place(angle=30, scale=0.85)
+    c.part(c.circle(0, 0, 0.9), (0.7, 0.2, 0.2), rise=0.2, bevel=0.15, gloss=0.5)
+    picture = shade(c, Scene(np.random.default_rng(1)))        # uint8 (128, 128, 3)
+
+Coordinates run from -1 to 1, x to the right, y down. Shapes are signed distances: negative inside.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+
+f32 = np.float32
+GROUND_COLOURS = ("white", "grey", "black", "blue", "green", "brown", "beige", "dark", "silver", "cream")
+
+PALETTE = {
+    "white": (0.90, 0.90, 0.88), "black": (0.10, 0.10, 0.11), "grey": (0.50, 0.51, 0.53), "silver": (0.70, 0.71, 0.74),
+    "red": (0.76, 0.14, 0.13), "orange": (0.88, 0.47, 0.13), "yellow": (0.90, 0.77, 0.20), "green": (0.16, 0.50, 0.24),
+    "blue": (0.14, 0.28, 0.68), "purple": (0.45, 0.22, 0.56), "pink": (0.88, 0.52, 0.62), "brown": (0.42, 0.26, 0.15),
+    "beige": (0.82, 0.73, 0.58), "golden": (0.80, 0.62, 0.28), "copper": (0.74, 0.43, 0.29), "tan": (0.70, 0.52, 0.34),
+    "cream": (0.92, 0.86, 0.72), "dark": (0.20, 0.19, 0.20), "olive": (0.42, 0.43, 0.20),
+    "turquoise": (0.20, 0.60, 0.60),
+}  # fmt: skip
+
+
+@cache
+def grid(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pixel centres of a size x size frame as (x, y) in [-1, 1]."""
+    axis = ((np.arange(size, dtype=f32) + 0.5) * (2 / size) - 1).astype(f32)
+    return np.broadcast_to(axis, (size, size)).copy(), np.broadcast_to(axis[:, None], (size, size)).copy()
+
+
+@cache
+def _stretch(size: int, cells: int) -> np.ndarray:
+    """Matrix (size, cells + 1) that interpolates smoothly between `cells + 1` values along an axis."""
+    t = (np.arange(size) + 0.5) / size * cells
+    low = np.minimum(t.astype(int), cells - 1)
+    w = t - low
+    w = w * w * (3 - 2 * w)
+    matrix = np.zeros((size, cells + 1), f32)
+    matrix[np.arange(size), low] = 1 - w
+    matrix[np.arange(size), low + 1] = w
+    return matrix
+
+
+@cache
+def _gauss(size: int, radius_milli: int) -> np.ndarray:
+    """Matrix (size, size) of a Gaussian blur along an axis; two small matrix products blur a picture."""
+    sigma = radius_milli / 1000 * size / 2
+    i = np.arange(size)
+    matrix = np.exp(-0.5 * ((i[:, None] - i[None]) / max(sigma, 1e-3)) ** 2)
+    matrix[matrix < 1e-7] = 0  # denormal numbers would slow every product tenfold
+    return (matrix / matrix.sum(1, keepdims=True)).astype(f32)
+
+
+def blur(field: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian blur of (S, S); sigma in frame units (the frame is 2 wide)."""
+    g = _gauss(field.shape[0], round(sigma * 1000))
+    return g @ field @ g.T
+
+
+def defocus(picture: np.ndarray, sigma: float) -> np.ndarray:
+    """The lens: a slight blur of (S, S, 3). Below 0.7 pixel three taps are enough and much cheaper."""
+    size = picture.shape[0]
+    if sigma * size / 2 > 0.7:
+        return np.stack([blur(picture[..., k], sigma) for k in range(3)], -1)
+    w = f32(np.exp(-0.5 / max(sigma * size / 2, 0.2) ** 2))
+    w = w / (1 + 2 * w)
+    out = picture * (1 - 2 * w)
+    out[1:-1] += w * (picture[2:] + picture[:-2])
+    out[0] += w * (picture[0] + picture[1])
+    out[-1] += w * (picture[-1] + picture[-2])
+    final = out * (1 - 2 * w)
+    final[:, 1:-1] += w * (out[:, 2:] + out[:, :-2])
+    final[:, 0] += w * (out[:, 0] + out[:, 1])
+    final[:, -1] += w * (out[:, -1] + out[:, -2])
+    return final
+
+
+def noise(size: int, rng: np.random.Generator, cells: int, cells_y: int | None = None) -> np.ndarray:
+    """Smooth random field (size, size) in about [-1, 1], with `cells` hills across and `cells_y` down."""
+    cells, cells_y = min(cells, size), min(cells_y or cells, size)
+    values = rng.uniform(-1, 1, (cells_y + 1, cells + 1)).astype(f32)
+    return _stretch(size, cells_y) @ values @ _stretch(size, cells).T
+
+
+def hypot(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Length of (x, y): plain, and four times faster than np.hypot, which guards against overflow."""
+    return np.sqrt(x * x + y * y)
+
+
+def smooth(t: np.ndarray) -> np.ndarray:
+    """0 to 1 with flat ends (smoothstep) of a clipped ramp."""
+    t = np.clip(t, 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+class Canvas:
+    """Layers of one picture. `u`, `v` are the coordinates shapes are drawn in; `piece` marks removable parts."""
+
+    def __init__(self, size: int, rng: np.random.Generator, bend: tuple | None = None, fault: tuple | None = None):
+        self.size, self.rng = size, rng
+        self.x, self.y = grid(size)
+        self.u, self.v = self.x, self.y
+        self.unit = 1.0  # how large one drawing unit is in the frame
+        self.albedo = np.zeros((size, size, 3), f32)
+        self.height = np.zeros((size, size), f32)
+        self.gloss = np.zeros((size, size), f32)
+        self.cover = np.zeros((size, size), f32)
+        # structural defects: (along, across, amount, centre, width); (piece, "missing" | "misplaced", dx, dy, turn)
+        self.bend, self.fault = bend, fault
+        self.pieces, self.muted = 0, False
+        self.base, self.colour_name = np.array(PALETTE["grey"], f32), "grey"
+
+    # -- where things are drawn -------------------------------------------------------------------------------
+
+    def place(self, angle: float = 0.0, scale: float = 1.0, dx: float = 0.0, dy: float = 0.0) -> None:
+        """Put the drawing (designed for the unit circle) into the frame; angle in degrees."""
+        x, y = self.x - f32(dx), self.y - f32(dy)
+        c, s = f32(np.cos(np.radians(angle)) / scale), f32(np.sin(np.radians(angle)) / scale)
+        self.u, self.v, self.unit = c * x + s * y, c * y - s * x, scale
+        if self.bend:  # a smooth sideways push of everything near one line: what a bent part looks like
+            along, across, amount, centre, width = self.bend
+            t = self.u * f32(along) + self.v * f32(across) - f32(centre)
+            push = f32(amount) * smooth(t / f32(width))
+            self.u, self.v = self.u - push * f32(-across), self.v - push * f32(along)
+
+    @contextmanager
+    def at(self, x: float = 0.0, y: float = 0.0, angle: float = 0.0, scale: float = 1.0):
+        """Draw in coordinates moved to (x, y), turned by `angle` degrees and scaled."""
+        kept = self.u, self.v, self.unit
+        du, dv = self.u - f32(x), self.v - f32(y)
+        c, s = f32(np.cos(np.radians(angle)) / scale), f32(np.sin(np.radians(angle)) / scale)
+        self.u, self.v, self.unit = c * du + s * dv, c * dv - s * du, self.unit * scale
+        yield self
+        self.u, self.v, self.unit = kept
+
+    @contextmanager
+    def tiled(self, pitch_x: float, pitch_y: float, shift: float = 0.0):
+        """Repeat what is drawn on a grid; odd rows move by `shift` pitches. Yields (column, row) numbers per pixel."""
+        kept = self.u, self.v
+        row = np.floor(self.v / f32(pitch_y) + f32(0.5))
+        u = self.u - ((row.astype(np.int32) & 1).astype(f32) * f32(shift * pitch_x) if shift else 0)
+        column = np.floor(u / f32(pitch_x) + f32(0.5))
+        self.u, self.v = u - column * f32(pitch_x), self.v - row * f32(pitch_y)
+        yield column, row
+        self.u, self.v = kept
+
+    @contextmanager
+    def ringed(self, count: int, turn: float = 0.0):
+        """Repeat what is drawn `count` times around the centre (draw it on the positive x axis)."""
+        kept = self.u, self.v
+        step = 2 * np.pi / count
+        phi = np.arctan2(self.v, self.u) - f32(np.radians(turn))
+        phi = phi - f32(step) * np.round(phi / f32(step))
+        r = hypot(self.u, self.v)
+        self.u, self.v = r * np.cos(phi), r * np.sin(phi)
+        yield self
+        self.u, self.v = kept
+
+    @contextmanager
+    def piece(self):
+        """A part that could be missing or out of place; draw it inside. Random numbers are used up all the same."""
+        index, kept = self.pieces, (self.u, self.v, self.muted)
+        self.pieces += 1
+        if self.fault and self.fault[0] == index:
+            _, kind, dx, dy, turn = self.fault
+            if kind == "missing":
+                self.muted = True
+            else:
+                du, dv = self.u - f32(dx), self.v - f32(dy)
+                c, s = f32(np.cos(np.radians(turn))), f32(np.sin(np.radians(turn)))
+                self.u, self.v = c * du + s * dv, c * dv - s * du
+        yield self
+        self.u, self.v, self.muted = kept
+
+    # -- shapes: signed distances in drawing units ------------------------------------------------------------
+
+    def circle(self, x=0.0, y=0.0, r=0.5):
+        return hypot(self.u - f32(x), self.v - f32(y)) - f32(r)
+
+    def ellipse(self, x=0.0, y=0.0, a=0.5, b=0.3):
+        p, q = (self.u - f32(x)) / f32(a), (self.v - f32(y)) / f32(b)
+        return (hypot(p, q) - 1) * f32(min(a, b))
+
+    def box(self, x=0.0, y=0.0, w=0.5, h=0.5, r=0.0):
+        """Box with half width w, half height h, corner radius r."""
+        p, q = np.abs(self.u - f32(x)) - f32(w - r), np.abs(self.v - f32(y)) - f32(h - r)
+        return hypot(np.maximum(p, 0), np.maximum(q, 0)) + np.minimum(np.maximum(p, q), 0) - f32(r)
+
+    def line(self, x1, y1, x2, y2, r=0.05, r2=None):
+        """Thick line with round ends; a second radius makes it taper."""
+        ax, ay = x2 - x1, y2 - y1
+        t = np.clip(((self.u - f32(x1)) * f32(ax) + (self.v - f32(y1)) * f32(ay)) / f32(ax * ax + ay * ay + 1e-9), 0, 1)
+        width = f32(r) if r2 is None else f32(r) + f32(r2 - r) * t
+        return hypot(self.u - f32(x1) - f32(ax) * t, self.v - f32(y1) - f32(ay) * t) - width
+
+    def path(self, points, r=0.05):
+        """Thick line through several points."""
+        shape = None
+        for (x1, y1), (x2, y2) in pairwise(points):
+            piece = self.line(x1, y1, x2, y2, r)
+            shape = piece if shape is None else np.minimum(shape, piece)
+        return shape
+
+    def ring(self, x=0.0, y=0.0, r=0.5, w=0.05):
+        """Circle line of radius r and half width w."""
+        return np.abs(hypot(self.u - f32(x), self.v - f32(y)) - f32(r)) - f32(w)
+
+    def arc(self, x=0.0, y=0.0, r=0.5, start=0.0, end=180.0, w=0.05):
+        """Part of a ring from `start` to `end` degrees (clockwise on screen), half width w."""
+        mid, half = np.radians((start + end) / 2), np.radians((end - start) / 2)
+        du, dv = self.u - f32(x), self.v - f32(y)
+        c, s = f32(np.cos(mid)), f32(np.sin(mid))
+        p, q = c * du + s * dv, np.abs(c * dv - s * du)
+        inside = np.abs(np.arctan2(q, p)) <= half
+        ends = hypot(p - f32(r * np.cos(half)), q - f32(r * np.sin(half)))
+        return np.where(inside, np.abs(hypot(p, q) - f32(r)), ends) - f32(w)
+
+    def polygon(self, sides=6, r=0.5, turn=0.0):
+        """Regular polygon with inner radius r."""
+        step = 2 * np.pi / sides
+        phi = np.arctan2(self.v, self.u) - f32(np.radians(turn))
+        return hypot(self.u, self.v) * np.cos(phi - f32(step) * np.round(phi / f32(step))) - f32(r)
+
+    def blob(self, x=0.0, y=0.0, r=0.5, wobble=0.15, lobes=5):
+        """Round shape with an irregular outline."""
+        du, dv = self.u - f32(x), self.v - f32(y)
+        phi = np.arctan2(dv, du)
+        edge = np.zeros_like(phi)
+        for k in range(2, lobes + 2):
+            edge += f32(self.rng.uniform(-1, 1) / np.sqrt(lobes)) * np.cos(k * phi + f32(self.rng.uniform(0, 6.28)))
+        return hypot(du, dv) - f32(r) * (1 + f32(wobble) * edge)
+
+    def stripes(self, pitch=0.2, share=0.5, angle=0.0):
+        """Parallel bands; `share` of each pitch is inside."""
+        t = self.u * f32(np.cos(np.radians(angle))) + self.v * f32(np.sin(np.radians(angle)))
+        return np.abs(t - f32(pitch) * np.round(t / f32(pitch))) - f32(pitch * share / 2)
+
+    # -- random fields and colours ----------------------------------------------------------------------------
+
+    def noise(self, cells=6, cells_y=None):
+        """Smooth random field over the frame, about [-1, 1]."""
+        return noise(self.size, self.rng, cells, cells_y)
+
+    def grain(self, cells=8, cells_y=None):
+        """Smooth random field in drawing coordinates, so it turns with the part: wood, brushed metal."""
+        nx, ny = cells, cells_y or cells
+        values = self.rng.uniform(-1, 1, (ny, nx)).astype(f32)
+        p, q = (self.u + 1) * f32(nx / 2), (self.v + 1) * f32(ny / 2)
+        i, j = np.floor(p).astype(np.int32), np.floor(q).astype(np.int32)
+        s, t = smooth(p - i), smooth(q - j)
+        i0, j0, i1, j1 = i % nx, j % ny * nx, (i + 1) % nx, (j + 1) % ny * nx
+        values = values.ravel()  # flat look-ups are far cheaper than pairs of indices
+        top = values[j0 + i0] * (1 - s) + values[j0 + i1] * s
+        return top * (1 - t) + (values[j1 + i0] * (1 - s) + values[j1 + i1] * s) * t
+
+    def mottle(self, amount=0.06, cells=10):
+        """Random light and dark clouds as a factor on a colour, (S, S, 1)."""
+        return (1 + f32(amount) * self.noise(cells) + f32(amount * 0.6) * self.noise(cells * 3))[..., None]
+
+    def colour(self, name, jitter=0.04):
+        """A named colour, a little different every time."""
+        rgb = np.array(PALETTE[name], f32) * f32(1 + self.rng.uniform(-2, 2) * jitter)
+        return np.clip(rgb + self.rng.uniform(-jitter, jitter, 3).astype(f32), 0.03, 0.97).astype(f32)
+
+    # -- putting paint, height and holes on the layers ----------------------------------------------------------
+
+    def _alpha(self, shape):
+        return np.clip(f32(0.5) - shape * f32(self.unit * self.size / 2), 0, 1).astype(f32, copy=False)
+
+    def _blend(self, layer, value, alpha):
+        rows = np.flatnonzero(alpha.any(1))
+        if not len(rows):
+            return
+        part = slice(rows[0], rows[-1] + 1)  # most shapes are small: touch only their rows
+        value = value[part] if np.ndim(value) >= 2 else value
+        alpha = alpha[part] if layer.ndim == 2 else alpha[part, :, None]
+        layer[part] += (value - layer[part]) * alpha
+
+    def part(self, shape, colour, rise=0.12, bevel=0.08, dome=0.0, gloss=0.25, solid=True):
+        """A body: covers the ground, rises with a bevelled rim and an optional dome towards its middle."""
+        if self.muted:
+            return
+        alpha = self._alpha(shape)
+        profile = f32(rise) * smooth(-shape / f32(bevel))
+        if dome:
+            depth = np.clip(shape / min(float(shape.min()), -1e-3), 0, 1)
+            profile = profile + f32(dome) * np.sqrt(depth * (2 - depth))
+        self._blend(self.albedo, colour, alpha)
+        self._blend(self.gloss, f32(gloss), alpha)
+        self.height += profile * alpha * f32(self.unit)
+        if solid:
+            self.cover = np.maximum(self.cover, alpha)
+
+    def sheet(self, colour, gloss=0.2):
+        """A surface that fills the whole frame: the start of every texture."""
+        self.albedo[:] = colour
+        self.gloss[:] = gloss
+        self.cover[:] = 1
+
+    def paint(self, shape, colour, strength=1.0, soft=0.0, gloss=None):
+        """Colour without height: print, glaze, grain. `soft` blurs the outline over that distance."""
+        if self.muted:
+            return
+        alpha = (smooth(f32(0.5) - shape / f32(2 * soft)) if soft else self._alpha(shape)) * f32(strength)
+        self._blend(self.albedo, colour, alpha)
+        if gloss is not None:
+            self._blend(self.gloss, f32(gloss), alpha)
+
+    def carve(self, shape, depth=0.1, bevel=0.05, colour=None, strength=1.0):
+        """A groove or recess: lowers the height inside the shape; optionally tints it."""
+        if self.muted:
+            return
+        self.height -= f32(depth * self.unit) * smooth(-shape / f32(bevel))
+        if colour is not None:
+            self._blend(self.albedo, colour, self._alpha(shape) * f32(strength))
+
+    def emboss(self, field, amount=0.05):
+        """Add a height field: weave, hammer marks, rind."""
+        if not self.muted:
+            self.height += field * f32(amount * self.unit)
+
+    def hole(self, shape):
+        """Cut through the body: the ground shows."""
+        if not self.muted:
+            self.cover *= 1 - self._alpha(shape)
+
+    def copy_layers(self):
+        return self.albedo.copy(), self.height.copy(), self.gloss.copy(), self.cover.copy()
+
+    def set_layers(self, layers):
+        self.albedo, self.height, self.gloss, self.cover = (layer.copy() for layer in layers)
+
+
+GROUNDS = ("plain", "speckled", "brushed", "mottled", "woven", "ruled", "worn", "checked", "perforated", "pebbled")
+
+
+class Scene:
+    """Light, camera and the ground a part lies on; drawn once, so that a part with and without its defect compare."""
+
+    def __init__(self, rng: np.random.Generator, size: int):
+        self.ground_name = str(rng.choice(GROUND_COLOURS))
+        self.ground_kind = str(rng.choice(GROUNDS))
+        turn, tilt = rng.uniform(0, 2 * np.pi), np.radians(rng.uniform(28, 50))
+        self.light = np.array([np.cos(turn) * np.sin(tilt), np.sin(turn) * np.sin(tilt), np.cos(tilt)], f32)
+        self.ambient = f32(rng.uniform(0.42, 0.62))
+        self.exposure = f32(rng.uniform(0.88, 1.14))
+        self.tint = rng.uniform(0.96, 1.04, 3).astype(f32)
+        self.sharpness = f32(rng.uniform(14, 40))
+        self.shadow = f32(rng.uniform(0.25, 0.6)), float(rng.uniform(0.04, 0.10)), float(rng.uniform(0.02, 0.07))
+        x, y = grid(size)
+        slope = rng.uniform(-0.1, 0.1, 2).astype(f32)
+        falloff = 1 + slope[0] * x + slope[1] * y + f32(0.05) * noise(size, rng, 2)
+        self.falloff = falloff - f32(rng.uniform(0, 0.12)) * (x * x + y * y)
+        self.falloff = self.falloff[..., None] * self.tint * self.exposure
+        self.grain = rng.standard_normal((size, size, 3), f32) * f32(rng.uniform(0.006, 0.02))
+        self.defocus = float(rng.uniform(0.003, 0.009))
+        base = np.array(PALETTE[self.ground_name], f32) * f32(rng.uniform(0.85, 1.12))
+        base = np.clip(base + rng.uniform(-0.04, 0.04, 3).astype(f32), 0.05, 0.95)
+        field = f32(0.05) * noise(size, rng, 5)
+        kind, bold = self.ground_kind, f32(rng.uniform(0.6, 1.5))  # a quiet ground would give every part away
+        angle = rng.uniform(0, np.pi)
+        p, q = x * f32(np.cos(angle)) + y * f32(np.sin(angle)), y * f32(np.cos(angle)) - x * f32(np.sin(angle))
+        pitch = f32(rng.uniform(0.12, 0.3))
+        if kind == "speckled":
+            field = field + f32(0.55) * bold * (noise(size, rng, 56) * noise(size, rng, 48))
+        elif kind == "brushed":
+            across = rng.random() < 0.5
+            field = field + f32(0.2) * bold * noise(size, rng, *((4, 64) if across else (64, 4)))
+        elif kind == "mottled":
+            field = field + f32(0.2) * bold * noise(size, rng, 9) + f32(0.16) * bold * noise(size, rng, 26)
+        elif kind == "woven":
+            k = f32(rng.uniform(30, 55))
+            field = field + f32(0.22) * bold * np.sin(p * k) * np.sin(q * k)
+        elif kind == "ruled":
+            field = field - f32(0.4) * bold * (np.abs(p - pitch * np.round(p / pitch)) < 0.02)
+        elif kind == "worn":
+            patches = noise(size, rng, 24, 8) * noise(size, rng, 12, 28)
+            field = field + f32(0.7) * bold * np.clip(patches - f32(0.1), 0, 1) + f32(0.12) * noise(size, rng, 40)
+        elif kind == "checked":
+            field = field + f32(0.2) * bold * np.sign(np.sin(p * f32(np.pi) / pitch) * np.sin(q * f32(np.pi) / pitch))
+        elif kind == "perforated":
+            dots = hypot(p - pitch * np.round(p / pitch), q - pitch * np.round(q / pitch))
+            field = field - f32(0.5) * bold * smooth((pitch * f32(0.3) - dots) / f32(0.02))
+        elif kind == "pebbled":
+            field = field + f32(0.3) * bold * np.abs(noise(size, rng, 22))
+            field = field - f32(0.3) * bold * np.abs(noise(size, rng, 30))
+        self.ground = np.clip(base * (1 + field[..., None] * f32(1.2)), 0.02, 1)
+        for _ in range(rng.integers(0, 7)):  # dust and crumbs on the ground are part of every normal picture
+            a, b, r = rng.uniform(-1, 1), rng.uniform(-1, 1), rng.uniform(0.006, 0.02)
+            i, j, reach = int((b + 1) * size / 2), int((a + 1) * size / 2), int(r * size / 2) + 2
+            here = slice(max(i - reach, 0), i + reach), slice(max(j - reach, 0), j + reach)
+            distance = hypot(x[here] - f32(a), y[here] - f32(b)) - f32(r)
+            spot = np.clip(f32(0.5) - distance * f32(size / 2), 0, 1)[..., None]
+            self.ground[here] += (f32(rng.uniform(0.05, 0.95)) - self.ground[here]) * spot * f32(0.6)
+
+
+def shade(canvas: Canvas, scene: Scene, as_float: bool = False) -> np.ndarray:
+    """Light the layers: diffuse and specular light, occlusion in grooves, a drop shadow, lens and sensor."""
+    size, cover, height = canvas.size, canvas.cover, canvas.height
+    h = height * cover
+    step = f32(size / 4)
+    gx, gy = np.zeros_like(h), np.zeros_like(h)
+    gx[:, 1:-1] = (h[:, 2:] - h[:, :-2]) * step
+    gy[1:-1] = (h[2:] - h[:-2]) * step
+    inverse = 1 / np.sqrt(gx * gx + gy * gy + 1)
+    lx, ly, lz = scene.light
+    diffuse = np.maximum((lz - gx * lx - gy * ly) * inverse, 0) / lz
+    half = np.array([lx, ly, lz + 1], f32)
+    half /= np.linalg.norm(half)
+    gleam = np.maximum((half[2] - gx * half[0] - gy * half[1]) * inverse, f32(0.3)) ** scene.sharpness
+    occlusion = np.clip((blur(h, 0.06) - h) * f32(2.2), 0, 0.45)
+    light = scene.ambient + (1 - scene.ambient) * diffuse
+    light = (light * (1 - occlusion))[..., None]
+    lit = canvas.albedo * light + (gleam * canvas.gloss * f32(0.75))[..., None]
+    strength, throw, softness = scene.shadow
+    dx, dy = round(-float(lx) * throw * size), round(-float(ly) * throw * size)
+    shadow = np.roll(cover, (dy, dx), (0, 1)) if cover.min() < 0.5 else cover
+    ground = scene.ground * (1 - strength * blur(shadow, softness))[..., None]
+    picture = (ground + (lit - ground) * cover[..., None]) * scene.falloff
+    picture = defocus(picture, scene.defocus)
+    if as_float:
+        return picture
+    return to_uint8(picture + scene.grain)
+
+
+def to_uint8(picture: np.ndarray) -> np.ndarray:
+    return (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)

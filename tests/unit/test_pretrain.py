@@ -1,0 +1,323 @@
+"""pretrain.py: its words, its own forward pass against open_clip's, its losses, its batches, what it exports."""
+
+import json
+import queue
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+import torch.nn.functional as F
+
+from aaclip_lite import factory, pretrain
+from aaclip_lite.backbone import blank_clip, load_clip
+from aaclip_lite.factory import NotShown, caption, draw
+from aaclip_lite.pretrain import DAMAGE_WORDS, MODEL, REGIONS, Learner, Pool, Pretraining, vocabulary
+from aaclip_lite.products import PRODUCTS, names
+from aaclip_lite.weights import read_state
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return blank_clip(MODEL)[1]
+
+
+@pytest.fixture(scope="module")
+def ids(tokenizer):
+    return vocabulary(tokenizer)
+
+
+def learner(ids):
+    """Every weight random: biases of zero or gains of one would hide a mistake."""
+    torch.manual_seed(0)
+    model = Learner(ids).eval()
+    with torch.no_grad():
+        for p in model.clip.parameters():
+            p.add_(torch.randn_like(p) * 0.02)
+    return model
+
+
+class Tokens:
+    """A semaphore that ends the drawing for ever after a number of times."""
+
+    def __init__(self, times):
+        self.times = times
+
+    def acquire(self):
+        self.times -= 1
+        if self.times < 0:
+            raise StopIteration
+
+
+class InlinePool(Pool):
+    """The pool, filled here by the worker's own function instead of by processes."""
+
+    def __init__(self, options, folder):
+        self.size, self.folder, self.workers = options.pool, str(folder), []
+        for name, shape in (("images", (self.size, 128, 128, 3)), ("cover", (self.size, REGIONS, 256))):
+            setattr(self, name, np.memmap(folder / f"{name}.u8", np.uint8, "w+", shape=shape))
+        self.facts, self.phrases, self.drawn = [None] * self.size, [None] * self.size, 0
+        self.by_class = {name: set() for name in PRODUCTS}
+        self.ready, self.options = queue.Queue(), options
+
+    def fill(self, times):
+        with pytest.raises(StopIteration):
+            pretrain._worker(self.folder, self.size, 0, 1, self.options, self.ready, Tokens(times))
+        self.collect()
+        return self
+
+
+@pytest.fixture
+def quiet(monkeypatch):
+    """The worker lowers its own priority and threads, which would stay with the test process."""
+    monkeypatch.setattr(pretrain.os, "nice", lambda by: None)
+    monkeypatch.setattr(pretrain.torch, "set_num_threads", lambda count: None)
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Four products only, so that a small pool has several pictures of each."""
+    kept = {name: PRODUCTS[name] for name in ("candle", "brick", "hinge", "bottle")}
+    monkeypatch.setattr(pretrain, "PRODUCTS", kept)
+
+
+@pytest.fixture
+def pool(quiet, few, tmp_path):
+    return InlinePool(Pretraining(pool=48, damage_share=0.3), tmp_path).fill(5)
+
+
+# ---- words ----------------------------------------------------------------------------------------------------------
+
+
+def test_vocabulary_covers_captions_phrases_and_damage_words(tokenizer, ids):
+    known, rng = set(ids), np.random.default_rng(1)
+    assert ids == sorted(known) and 0 in known and len(ids) < 2000
+    for number, name in enumerate(PRODUCTS):
+        for seed in (number, number + 100):
+            picture = draw(name, seed, 64, things=3, regions=True)
+            texts = [caption(picture.facts, rng, bool(i % 2), word) for i in range(3) for word in (*DAMAGE_WORDS, None)]
+            texts += [phrase for phrase, _ in picture.regions]
+            texts += ["a damaged object", "a photo of a flawless object."]
+            unknown = set(tokenizer(texts).flatten().tolist()) - known
+            assert not unknown, f"{name}: {tokenizer.decode(sorted(unknown))}"
+
+
+def test_a_word_outside_the_vocabulary_is_an_error(tokenizer, ids):
+    word = int(tokenizer(["zeppelin"])[0, 1])
+    assert word not in ids
+    with pytest.raises(ValueError, match=f"token {word} is not in the embedded vocabulary"):
+        learner(ids).words(tokenizer(["a zeppelin"]))
+
+
+# ---- the model ------------------------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def test_pictures_pass_as_in_open_clip(ids):
+    model, images = learner(ids), torch.randn(3, 3, 128, 128)
+    everything = torch.arange(256).expand(3, -1)
+    cls, levels, last = model.patches(images, everything)
+    seen = {}
+    for number, block in enumerate(model.clip.visual.transformer.resblocks, 1):
+        block.register_forward_hook(lambda _, __, out, number=number: seen.update({number: out}))
+    expected = model.clip.encode_image(images)
+    torch.testing.assert_close(cls, expected, rtol=1e-5, atol=1e-5)
+    for level, number in zip(levels, pretrain.LEVELS, strict=True):
+        tokens = model.clip.visual.ln_post(seen[number]) @ model.clip.visual.proj
+        torch.testing.assert_close(level, tokens[:, 1:], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(last, seen[8][:, 1:], rtol=1e-5, atol=1e-5)
+
+
+@torch.no_grad()
+def test_kept_patches_keep_their_place(ids):
+    """Attention sees the kept patches only; each keeps the position it had."""
+    model, images = learner(ids), torch.randn(2, 3, 128, 128)
+    kept = torch.stack([torch.randperm(256)[:256] for _ in range(2)])
+    shuffled, whole = model.patches(images, kept), model.patches(images, torch.arange(256).expand(2, -1))
+    torch.testing.assert_close(shuffled[0], whole[0], rtol=1e-4, atol=1e-5)
+    order = kept[..., None].expand(-1, -1, whole[2].shape[-1])
+    torch.testing.assert_close(shuffled[2], torch.gather(whole[2], 1, order), rtol=1e-4, atol=1e-5)
+    half = model.patches(images, kept[:, :128])[1][0]
+    assert half.shape == (2, 128, MODEL["embed_dim"])
+    assert not torch.allclose(half, shuffled[1][0][:, :128], atol=1e-3)
+
+
+@torch.no_grad()
+def test_sentences_pass_as_in_open_clip(tokenizer, ids):
+    model = learner(ids)
+    tokens = tokenizer(["a photo of a bottle.", "a red candle with a blue dot at the top left", ""])
+    rows = model.row_of[tokens]  # rows rise with ids, so open_clip's search for the end of text works on them too
+    expected = F.normalize(model.clip.encode_text(rows), dim=-1)
+    torch.testing.assert_close(model.words(tokens), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_half_precision_stays_close(ids):
+    full, half = learner(ids), learner(ids)
+    half.dtype = torch.bfloat16
+    images, kept = torch.randn(2, 3, 128, 128), torch.arange(256).expand(2, -1)
+    with torch.no_grad():
+        a, b = (F.normalize(m.patches(images, kept)[0].float(), dim=-1) for m in (full, half))
+    assert (a * b).sum(-1).min() > 0.999 and not torch.equal(a, b)
+
+
+# ---- losses and batches ---------------------------------------------------------------------------------------------
+
+
+def test_a_few_steps_lower_every_loss(pool, tokenizer, ids):
+    torch.manual_seed(0)
+    model, options = Learner(ids), Pretraining(batch=8)
+    batch = pretrain.make_batch(pool, tokenizer, options, np.random.default_rng(0), 48, "cpu")
+    optimizer, history = torch.optim.AdamW(model.parameters(), 1e-3), []
+    for _ in range(9):
+        parts = pretrain.losses(model, batch, options)
+        history.append({name: value.item() for name, value in parts.items()})
+        optimizer.zero_grad()
+        parts["loss"].backward()
+        optimizer.step()
+    first, last = history[0], history[-1]
+    weights = {"caption": 1, "phrase": 0.7, "patch": 1, "pixels": 0.3}
+    assert last["loss"] == pytest.approx(sum(last[name] * weight for name, weight in weights.items()), rel=1e-5)
+    assert all(last[name] < first[name] for name in first), (first, last)
+    assert all(p.grad is not None for name, p in model.named_parameters() if "logit_bias" not in name)
+
+
+def test_a_batch_fits_its_pictures(pool, tokenizer):
+    options = Pretraining(batch=16)
+    rng, again = np.random.default_rng(3), np.random.default_rng(3)
+    batch = pretrain.make_batch(pool, tokenizer, options, rng, 112, "cpu")
+    slots = pool.sample(options.batch, again)
+    mirrored = again.random(len(slots)) < 0.5
+    assert len(batch["images"]) == len(slots) and 0 < mirrored.sum() < len(slots)
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (pretrain.MEAN, pretrain.STD))
+    for b, slot in enumerate(slots):
+        image = pool.images[slot][:, ::-1] if mirrored[b] else pool.images[slot]
+        expected = (torch.tensor(image.copy()).permute(2, 0, 1) / 255 - mean) / std
+        torch.testing.assert_close(batch["images"][b], expected)
+        cover = pool.cover[slot].reshape(REGIONS, 16, 16)
+        cover = (cover[..., ::-1] if mirrored[b] else cover).reshape(REGIONS, 256).astype(float) / 255
+        phrases = pool.phrases[slot]
+        thing = np.array([not p.startswith("the surface") and not p.endswith("background") for p in phrases])
+        kept, owner = batch["kept"][b].numpy(), batch["owner"][b].numpy()
+        assert len(set(kept)) == 112 and (np.diff(kept) > 0).all()
+        if thing.any():
+            under = np.flatnonzero(cover[: len(phrases)][thing].max(0) > 0.3)
+            assert set(under) <= set(kept)  # patches under a thing are always kept
+            assert thing[owner[np.isin(kept, under)]].all()  # and belong to it
+        rest = np.flatnonzero(cover.max(0) > 0.95)
+        for patch in set(rest) & set(kept):
+            assert owner[list(kept).index(patch)] == cover[:, patch].argmax()
+        assert (batch["phrase_of"][b] >= 0).sum() == len(phrases)
+    patches = F.unfold(batch["images"] * std + mean, 8, stride=8).transpose(1, 2)
+    shown = torch.gather(patches, 1, batch["kept"][..., None].expand(-1, -1, 192))
+    shown = (shown - shown.mean(-1, keepdim=True)) / (shown.std(-1, keepdim=True) + 0.03)
+    torch.testing.assert_close(batch["pixels"], shown, rtol=1e-3, atol=1e-3)
+
+
+def words_of(tokenizer, row):
+    return tokenizer.decode([t for t in row.tolist() if t not in (0, 49406, 49407)]).split()
+
+
+def test_damage_words_stand_in_captions_of_damaged_pictures_only(pool, tokenizer):
+    said = {True: [], False: []}
+    for seed in range(4):
+        batch = pretrain.make_batch(pool, tokenizer, Pretraining(batch=32), np.random.default_rng(seed), 32, "cpu")
+        slots = pool.sample(32, np.random.default_rng(seed))
+        for slot, row in zip(slots, batch["captions"], strict=True):
+            words = set(words_of(tokenizer, row))
+            said[pool.facts[slot]["damaged"]].append(bool(words & set(DAMAGE_WORDS)))
+        spoken = {word for row in batch["phrases"] for word in words_of(tokenizer, row)}
+        assert not spoken & set(DAMAGE_WORDS)
+    assert len(said[True]) > 5 and all(said[True]) and not any(said[False])
+
+
+# ---- the drawing worker ---------------------------------------------------------------------------------------------
+
+
+def test_no_damaged_picture_of_an_unseen_product_is_ever_drawn(quiet, tmp_path, monkeypatch):
+    asked, bare = [], draw("candle", 0, 128)
+
+    def spy(name, seed, size, defect, **options):
+        asked.append((name, defect, options["split"]))
+        return bare
+
+    monkeypatch.setattr(factory, "draw", spy)
+    InlinePool(Pretraining(pool=64, damage_share=1.0), tmp_path).fill(250)
+    unseen = {*names("val"), *names("test")}
+    assert {name for name, *_ in asked} == set(PRODUCTS) and len(asked) == 2000
+    assert all(defect is None for name, defect, _ in asked if name in unseen)
+    assert {defect for name, defect, _ in asked if name not in unseen} == set(factory.LOCAL_DEFECTS)
+    assert {split for *_, split in asked} == {"pretrain"}  # never a picture of a training, validation or test set
+
+
+def test_neutral_things_can_be_kept_off_unseen_products(quiet, tmp_path, monkeypatch):
+    counts, bare = {}, draw("candle", 0, 128)
+
+    def spy(name, seed, size, defect, things, **options):
+        counts.setdefault(PRODUCTS[name].split in ("val", "test"), set()).add(things)
+        return bare
+
+    monkeypatch.setattr(factory, "draw", spy)
+    InlinePool(Pretraining(pool=64, test_things=False), tmp_path).fill(40)
+    assert counts == {True: {0}, False: {0, 1, 2, 3}}
+
+
+def test_a_defect_that_does_not_show_is_left_out(quiet, few, tmp_path, monkeypatch):
+    def refuse(*args, **options):
+        raise NotShown("not on this part")
+
+    monkeypatch.setattr(factory, "draw", refuse)
+    assert InlinePool(Pretraining(pool=64), tmp_path).fill(3).drawn == 0
+
+
+def test_the_pool_replaces_its_oldest_pictures(quiet, few, tmp_path):
+    pool = InlinePool(Pretraining(pool=16), tmp_path).fill(3)
+    assert pool.drawn == 24 and sum(map(len, pool.by_class.values())) == 16
+    for slot, facts in enumerate(pool.facts):
+        assert [name for name, slots in pool.by_class.items() if slot in slots] == [facts["product"]]
+        assert (pool.cover[slot].astype(int).sum(0) >= 250).all() or facts["damaged"]  # regions fill the picture
+        assert len(pool.phrases[slot]) == (pool.cover[slot].max(1) > 0).sum()
+
+
+# ---- what is written ------------------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def test_export_is_read_by_load_clip_and_equals_plain_open_clip(tokenizer, ids, tmp_path):
+    model = learner(ids)
+    pretrain.export(model, tmp_path / "model")
+    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["config.json", "model.safetensors"]
+    assert json.loads((tmp_path / "model" / "config.json").read_text()) == MODEL
+    assert (tmp_path / "model" / "model.safetensors").stat().st_size < 16e6
+    read = load_clip(tmp_path / "model")
+    plain = open_clip.CLIP(**MODEL).eval()
+    state, _ = read_state(tmp_path / "model" / "model.safetensors")
+    assert state["token_embedding.weight"].shape == (49408, MODEL["text_cfg"]["width"])
+    plain.load_state_dict(state)
+    images, texts = torch.randn(2, 3, 128, 128), ["a damaged bottle", "a photo of a green leaf."]
+    tokens = tokenizer(texts)
+    torch.testing.assert_close(read.encode_image(images), plain.encode_image(images), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(read.encode_text(texts), plain.encode_text(tokens), rtol=1e-4, atol=1e-4)
+    cls = model.patches(images, torch.arange(256).expand(2, -1))[0]  # before it was rounded to fp16
+    assert F.cosine_similarity(cls, plain.encode_image(images)).min() > 0.9999
+    assert F.cosine_similarity(model.words(tokens), plain.encode_text(tokens)).min() > 0.9999
+
+
+def test_a_run_goes_on_where_it_stopped(quiet, few, tmp_path, monkeypatch):
+    (tmp_path / "pool").mkdir()
+    pool = InlinePool(Pretraining(pool=64), tmp_path / "pool").fill(6)
+    monkeypatch.setattr(pool, "order", lambda pictures: None)
+    monkeypatch.setattr(pool, "collect", lambda block=False: setattr(pool, "drawn", 2000))
+    monkeypatch.setattr(pool, "close", lambda: None)
+    monkeypatch.setattr(pretrain, "Pool", lambda *args: pool)
+    options = {"out": str(tmp_path / "run"), "batch": 4, "keep": 32, "pool": 64, "warmup": 1}
+    folder = pretrain.run(Pretraining(minutes=0.02, **options))
+    first = torch.load(tmp_path / "run" / "resume.pt", weights_only=True)
+    assert first["step"] >= 1 and first["seen"] == 4 * first["step"] and first["elapsed"] >= 1.2
+    pretrain.run(Pretraining(minutes=0.04, **options))
+    second = torch.load(tmp_path / "run" / "resume.pt", weights_only=True)
+    assert second["step"] > first["step"] and second["elapsed"] >= 2.4
+    weight = "clip.visual.proj"
+    assert not torch.equal(first["model"][weight], second["model"][weight])
+    told = json.loads((folder / "run.json").read_text())
+    assert told["step"] == second["step"] and told["damage_share"] == 0.003
+    assert folder == tmp_path / "run" / "model" and load_clip(folder).image_size == 128

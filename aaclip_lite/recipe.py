@@ -49,25 +49,25 @@ class Recipe:
     proj_init: Literal["xavier", "clip"] = "clip"  # start of head and projections: random, or CLIP's own projections
     detection_pool: Literal["mean", "cls", "attention"] = "mean"  # how the last level becomes one vector
     level_weights: Literal["sum", "learned"] = "sum"  # learned: each level's features get a trained factor, 1 at start
-    logit_scale: float = 100.0  # factor on cosines in maps and segmentation losses
+    logit_scale: float = 15.0  # factor on cosines in maps and segmentation losses
     detection_scale: float = 30.0  # the same in the detection loss
     stage1_levels: Literal["last", "all"] = "all"  # levels in the stage 1 loss; "last" is the documented bug
     stage1_classification_weight: float = 0.0  # weight of a loss on the mean stage 1 feature
     detection_weight: float = 1.0  # weight of the detection loss in stage 2
-    orthogonal_weight: float = 0.4  # weight of the text separation; 0.4 on four levels equals 0.1 on one
+    orthogonal_weight: float = 0.1  # weight of the text separation; 0.4 on four levels equals 0.1 on one
     text_separation: Literal["orthogonal", "contrastive", "triplet"] = "orthogonal"  # loss that parts the two anchors
     augmentation: Words | Literal["none"] = "course"  # how training pictures are varied
     text_lr: float = 3e-3  # learning rate of stage 1
     text_batch: int = 16  # pictures in a stage 1 batch
     text_epochs: int = 1  # passes over the data in stage 1; 0: CLIP's own text tower is used
-    text_steps: int | None = 150  # optimiser steps of stage 1; None: text_epochs decides
+    text_steps: int | None = 70  # optimiser steps of stage 1; None: text_epochs decides
     image_lr: float = 2e-3  # learning rate of stage 2
     image_batch: int = 16  # pictures in a stage 2 batch
     image_epochs: int = 1  # passes over the data in stage 2
-    image_steps: int | None = 250  # optimiser steps of stage 2; None: image_epochs decides
+    image_steps: int | None = 260  # optimiser steps of stage 2; None: image_epochs decides
     betas: tuple[float, float] = (0.5, 0.999)  # Adam's averaging factors
-    milestones: tuple[int, ...] = ()  # stage 2 steps at which the learning rate is multiplied by gamma
-    gamma: float = 0.5  # that factor
+    milestones: tuple[int, ...] = (120, 180, 220)  # stage 2 steps at which the learning rate is multiplied by gamma
+    gamma: float = 0.4  # that factor
     accumulate: int = 1  # batches whose gradients are added up before a step
     joint: bool = False  # train text and image adapters together in stage 2
     image_score: ImageScore = "map_top"  # a picture's score: map peak, mean of its hottest 1 %, detection, or both
@@ -116,7 +116,7 @@ class Recipe:
             text_mix=0.1, image_mix=0.1, text_head="relu", proj_init="xavier", detection_scale=1.0,
             stage1_levels="last", orthogonal_weight=0.1, augmentation="released", text_lr=1e-5, text_epochs=5,
             text_steps=None, image_lr=5e-4, image_batch=2, image_epochs=20, image_steps=None,
-            milestones=(16000, 32000), image_score="released",
+            milestones=(16000, 32000), gamma=0.5, logit_scale=100.0, image_score="released",
         )  # fmt: skip
 
     def replace(self, **changes) -> "Recipe":

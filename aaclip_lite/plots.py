@@ -1,0 +1,224 @@
+"""Every figure: sheets of pictures with their maps, training curves, bars by class, anchors before and after.
+
+Special: colours stay readable in grey and for the colour-blind (viridis for maps; lines and points also differ in dash
+and shape), the ground is always white, and a defect's true outline is black and white, so that it shows on anything.
+Use: `sheet(pictures, maps, masks)`, `curves(history)`, `class_bars(report)`, `save(figure, "runs/a/loss.png")`. Each
+gives a matplotlib Figure; a notebook shows it when it is the last line of a cell.
+"""
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy import ndimage
+from torch import Tensor
+
+from .datasets import AnomalyDataset
+from .evaluate import NAMES, Report, heat_of
+
+HEAT, STYLE = "viridis", {"font.size": 9, "figure.facecolor": "white", "axes.facecolor": "white"}
+LINES = (("#0072b2", "-", "o"), ("#d55e00", "--", "^"), ("#009e73", "-.", "s"), ("#000000", ":", "D"))
+WORDS = dict(zip(NAMES, (
+    "pixel AUROC", "pixel AP", "pixel F1-max", "PRO up to 0.3", "pixel AUROC inside the object",
+    "share of peaks on the defect", "image AUROC", "image AP", "image F1-max",
+), strict=True))  # fmt: skip
+
+
+def save(figure: Figure, path: str | Path, dpi: int = 110) -> Path:
+    """A PNG, complete or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    figure.savefig(temporary, dpi=dpi, format="png", facecolor="white", metadata={"Software": None})
+    os.replace(temporary, path)
+    return path
+
+
+def sheet(
+    pictures: Sequence, maps: Sequence | None = None, masks: Sequence | None = None, titles: Sequence | None = None,
+    title: str = "", columns: int | None = None, scale: str | tuple[float, float] = "shared",
+    unit: str = "anomaly score",
+) -> Figure:  # fmt: skip
+    """Pictures (H, W, 3), each with its map (H, W) to the right and its mask (H, W) as an outline on both.
+
+    scale: "shared" colours all maps alike, so that they can be compared; (low, high) does so over several sheets;
+    "own" stretches each to its own ends, which shows where it peaks but makes good parts look as alarming as bad ones.
+    """
+    for name, given in (("maps", maps), ("masks", masks), ("titles", titles)):
+        if given is not None and len(given) != len(pictures):
+            raise ValueError(f"{len(pictures)} pictures, but {len(given)} {name}")
+    if not len(pictures) or not (scale in ("shared", "own") or len(scale) == 2):
+        raise ValueError(f"{len(pictures)} pictures, scale {scale!r}: needs some, and 'shared', 'own' or two ends")
+    each, columns = 1 if maps is None else 2, columns or min(len(pictures), 6 if maps is None else 4)
+    heats = [] if maps is None else [_array(heat) for heat in maps]
+    ends = (None, None) if scale == "own" else scale
+    ends = (min(h.min() for h in heats), max(h.max() for h in heats)) if heats and scale == "shared" else ends
+    # Placed by hand, in inches: matplotlib's own layout takes seconds for this many axes.
+    side, line, head, step = 1.5, 0.24 if titles else 0.06, 0.04 + 0.2 * len(title.splitlines()), each * 1.55 + 0.12
+    rows, bar = math.ceil(len(pictures) / columns), 0.8 * bool(heats and scale != "own")
+    size = np.array((columns * step + bar, rows * (side + line) + head + 0.08))
+    with plt.rc_context(STYLE):
+        figure = plt.figure(figsize=size)
+    plt.close(figure)
+
+    def axes(left: float, top: float, width: float, height: float) -> Axes:
+        return figure.add_axes((left / size[0], 1 - (top + height) / size[1], width / size[0], height / size[1]))
+
+    for i, picture in enumerate(pictures):
+        row, column = divmod(i, columns)
+        left, top = 0.06 + column * step, head + line + row * (side + line)
+        cells = [axes(left + 1.55 * j, top, side, side) for j in range(each)]
+        cells[0].imshow(_array(picture))
+        shown = cells[1].imshow(heats[i], cmap=HEAT, vmin=ends[0], vmax=ends[1]) if heats else None
+        for ax in cells:
+            ax.set_axis_off()
+            if masks is not None and masks[i] is not None:
+                outline(ax, _array(masks[i]))
+        cells[0].set_title("" if titles is None else titles[i], fontsize=8, loc="left", pad=3)
+    if bar:
+        where = axes(size[0] - bar + 0.05, head + line, 0.12, min(2.4, size[1] - head - line - 0.08))
+        figure.colorbar(shown, where).set_label(unit, fontsize=8)
+    figure.suptitle(title, fontsize=10, y=1 - 0.06 / size[1])
+    return figure
+
+
+def outline(ax: Axes, mask: np.ndarray) -> None:
+    """The edge of a mask (H, W), visible on any ground."""
+    if mask.any():
+        around = ndimage.binary_dilation(mask > 0, iterations=max(1, max(mask.shape) // 64))  # thin ones stay visible
+        closed = np.pad(around, 1).astype(float)  # also where a defect touches the rim
+        at = np.arange(-1, closed.shape[1] - 1), np.arange(-1, closed.shape[0] - 1)
+        for colour, width in (("black", 1.8), ("white", 0.8)):
+            ax.contour(*at, closed, [0.5], colors=colour, linewidths=width)
+
+
+def cases(model, data: AnomalyDataset, report: Report, which: str = "worst", count: int = 8) -> Figure:
+    """The report's best or worst defective pictures, or its false alarms, with their maps made again."""
+    rows = report.extremes(count)[which]
+    if not rows:
+        raise ValueError(f"the report knows no {which} pictures: no masks, or no normal pictures")
+    samples = [data[row["index"]] for row in rows]
+    heat, maps = heat_of(model, report.about["stage"], report.about["domain"]), []
+    for sample in samples:
+        image = torch.from_numpy(sample.image).to(next(getattr(model, "model", model).parameters()).device)
+        with torch.no_grad():
+            found = heat({"image": image.movedim(-1, 0)[None] / 255, "class_name": [sample.class_name]})
+        maps.append(found[""][0][0])
+    ends = [f"AP {row['pixel_ap']:.2f}" if row["label"] else f"score {row['score']:.2f}" for row in rows]
+    titles = [f"{row['class_name']}: {row['defect'] or 'normal'}, {end}" for row, end in zip(rows, ends, strict=True)]
+    words = {"best": "Defects found best", "worst": "Defects missed most", "false alarms": "Most alarming normal parts"}
+    given = [s.image for s in samples], maps, [s.mask for s in samples], [title.replace("_", " ") for title in titles]
+    return sheet(*given, f"{words[which]} (outline: true defect)")
+
+
+def curves(rows, names: Sequence[str] | None = None, x: str = "step", title: str = "Training") -> Figure:
+    """One small plot a column: thin each row, thick the running mean.
+
+    rows: a History, its rows, a .jsonl log (of training or of pretraining), or {label: one of these} to compare runs.
+    """
+    runs = {label: _rows(run) for label, run in (rows.items() if isinstance(rows, Mapping) else [("", rows)])}
+    first = next((run[0] for run in runs.values() if run), None)
+    if first is None:
+        raise ValueError("no rows to draw: the run has not taken a step yet")
+    plain = (k for k, v in first.items() if isinstance(v, int | float) and k not in _CLOCKS and "/" not in k and k != x)
+    names = list(names or sorted(plain, key="lr".__eq__))
+    if unknown := [name for name in (x, *names) if name not in first]:
+        raise ValueError(f"no column {', '.join(unknown)}; there are: {', '.join(first)}")
+    columns, lines = min(len(names), 4), math.ceil(len(names) / 4)
+    figure, axes = _new(lines, columns, 3.1 * columns, 2.3 * lines + 0.4)
+    for ax, name in zip(axes.flat, names, strict=False):
+        for (label, run), (colour, dash, _) in zip(runs.items(), LINES * len(runs), strict=False):
+            at, values = (np.array([row.get(key) for row in run], float) for key in (x, name))
+            width = max(1, len(values) // 20)
+            smooth = np.convolve(np.pad(values, (width - 1, 0), "edge"), np.ones(width) / width, "valid")
+            ax.plot(at, values, color=colour, alpha=0.3, linewidth=0.8)
+            ax.plot(at, smooth, dash, color=colour, linewidth=1.8, label=label)
+        ax.set_title(name.replace("_", " "), fontsize=9)
+        ax.set_xlabel(x)
+        ax.grid(alpha=0.25)
+    for ax in axes.flat[len(names) :]:
+        ax.set_axis_off()
+    if len(runs) > 1:
+        axes.flat[0].legend(frameon=False)
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def class_bars(report: Report, figure_name: str = "pixel_auroc", baselines: Sequence[str] | None = None) -> Figure:
+    """A figure of every class with its 95 % interval, the mean, and what baselines reach on the same class."""
+    if figure_name not in NAMES:
+        raise ValueError(f"no figure {figure_name!r}; there are: {', '.join(NAMES)}")
+    if unknown := sorted(set(baselines or ()) - report.baseline_classes.keys()):
+        raise ValueError(f"no baseline {', '.join(unknown)}; the report has: {', '.join(report.baseline_classes)}")
+    means = {label: row[figure_name] for label, row in report.baselines.items() if not math.isnan(row[figure_name])}
+    chosen = sorted(means, key=means.get)[-2:] if baselines is None else baselines
+    classes = sorted(report.classes, key=lambda name: np.nan_to_num(report.classes[name][figure_name], nan=-1))
+    place, plot = np.arange(len(classes)), _new(1, 1, 7, 0.3 * len(classes) + 1.6)
+    ax = plot[1][0, 0]
+    values = [report.classes[name][figure_name] for name in classes]
+    ax.barh(place, values, color="#9ec5e0", label="this model", height=0.7)
+    for y, name in zip(place, classes, strict=True):
+        ax.plot(report.intervals[name].get(figure_name, (np.nan,) * 2), (y, y), color="#0b3d63", linewidth=1.6)
+    for label, (colour, _, marker) in zip(chosen, LINES[1:] * 9, strict=False):
+        values = [report.baseline_classes[label][name][figure_name] for name in classes]
+        ax.plot(values, place, marker, color=colour, markersize=5, label=label.replace("_", " "))
+    mean = report.mean[figure_name]
+    ax.axvline(mean, color="#0b3d63", linestyle="--", linewidth=1, label=f"mean {mean:.3f}")
+    if figure_name in ("pixel_auroc", "inside_auroc", "image_auroc"):
+        ax.axvline(0.5, color="black", linestyle=":", linewidth=1, label="guessing")
+    ax.set_yticks(place, [name.replace("_", " ") for name in classes])
+    ax.set(xlim=(0, 1), xlabel=WORDS[figure_name])
+    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    ax.set_title(f"{WORDS[figure_name]} by class (line: 95 % interval)", fontsize=10)
+    return plot[0]
+
+
+def anchors(stages: Mapping[str, Mapping[str, Tensor]], title: str = "Where the words lie") -> Figure:
+    """{"before": {class: (d, 2)}, "after": ...} -> normal and abnormal anchors, all on the same two main axes."""
+    points = {label: np.stack([_array(a).T for a in given.values()]) for label, given in stages.items()}
+    flat = np.concatenate([p.reshape(-1, p.shape[-1]) for p in points.values()])
+    centre, axes_of = flat.mean(0), np.linalg.svd(flat - flat.mean(0), full_matrices=False)[2][:2]
+    figure, axes = _new(1, len(points), 4.4 * len(points), 4.4, sharex=True, sharey=True)
+    for ax, (label, each) in zip(axes[0], points.items(), strict=True):
+        flat_points = (each - centre) @ axes_of.T
+        for normal, abnormal in flat_points:
+            ax.plot(*np.stack([normal, abnormal]).T, color="#888888", linewidth=0.7)
+        for side, (colour, _, marker), word in ((0, LINES[0], "normal"), (1, LINES[1], "abnormal")):
+            ax.plot(*flat_points[:, side].T, marker, color=colour, linestyle="", markersize=7, label=word)
+        for name, (at, _) in zip(stages[label], flat_points, strict=True):
+            ax.annotate(name.replace("_", " "), at, xytext=(4, 4), textcoords="offset points", fontsize=7)
+        cosine = (each[:, 0] * each[:, 1]).sum(-1).mean()
+        ax.set(title=f"{label}: mean cosine {cosine:.2f}", xlabel="first main axis", ylabel="second main axis")
+        ax.margins(0.12)
+        ax.grid(alpha=0.25)
+    axes[0, 0].legend(frameon=False)
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+_CLOCKS = ("step", "epoch", "seconds", "seen", "drawn")  # columns that only count
+
+
+def _new(rows: int, columns: int, width: float, height: float, **options) -> tuple[Figure, np.ndarray]:
+    with plt.rc_context(STYLE):
+        options |= {"figsize": (width, height), "squeeze": False, "layout": "constrained"}
+        figure, axes = plt.subplots(rows, columns, **options)
+    plt.close(figure)  # else a notebook would show it twice
+    return figure, axes
+
+
+def _array(values) -> np.ndarray:
+    return values.detach().float().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+
+
+def _rows(run) -> list[dict]:
+    if isinstance(run, str | Path):
+        return [json.loads(line) for line in Path(run).read_text(encoding="utf-8").splitlines()]
+    return list(getattr(run, "rows", run))

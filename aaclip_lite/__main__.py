@@ -42,9 +42,9 @@ class Backbone:
 
     @property
     def place(self) -> str:
-        import torch
+        from accelerate import PartialState
 
-        return ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
+        return str(PartialState().device) if self.device == "auto" else self.device
 
     def load(self, noted: dict | None = None):
         """The CLIP that was asked for, else the one that a detector's folder notes, else the embedded one."""
@@ -130,12 +130,11 @@ class Eval:
     backbone: Carrier = field(default_factory=Backbone)
 
     def run(self) -> int:
+        from accelerate import PartialState
+
         from .evaluate import evaluate
 
-        if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-            from accelerate import PartialState
-
-            PartialState()  # joins the processes that `accelerate launch` started: each takes its share of the classes
+        PartialState()  # joins the processes that `accelerate launch` started: each takes its share of the classes
         frozen = self.detector == "frozen"
         judged = self.backbone.load() if frozen else self.backbone.detector(self.detector)
         size = (judged if frozen else judged.model.clip).image_size
@@ -146,7 +145,7 @@ class Eval:
             judged, data, stage="image" if self.stage == "detector" else self.stage, baselines=self.baselines,
             train=_open(probe, size) if self.baselines and probe else None, domain=self.domain, rounds=self.rounds,
         )  # fmt: skip
-        if int(os.environ.get("RANK", 0)):
+        if not PartialState().is_main_process:
             return 0
         print(_json.dumps(report.to_dict()) if self.json else report.table())
         if self.out:
@@ -287,6 +286,7 @@ class Demo:
     out: str = "build/demo.png"  # the sheet
     detector: str = "course"  # the shipped one, a run's folder, or a hub name
     seed: int = 0  # another number draws other parts
+    good_parts: int = 19  # drawn of each product to tell what is normal, at least 19; 0: no verdicts
     backbone: Carrier = field(default_factory=Backbone)
 
     def run(self) -> int:
@@ -304,10 +304,13 @@ class Demo:
         kinds, unseen = factory.LOCAL_DEFECTS, names("test")
         parts = [_draw(name, kinds[(i + self.seed) % len(kinds)], self.seed) for i, name in enumerate(unseen)]
         parts += [_draw(name, None, self.seed) for name in unseen[::3]]
+        for name in unseen if self.good_parts else ():
+            good = [factory.draw(name, i, 128, split="demo-good").image for i in range(self.good_parts)]
+            judged.calibrate(good, name)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "not calibrated")  # the heading says it
             found, hits = [judged.predict(part.image, part.product) for part in parts], []
-        print(f"Maps of {what}.\n")
+        print(f"Maps of {what}; what is normal, from {self.good_parts} good parts of each product.\n")
         print(f"{'product':12}{'defect':15}{'verdict':16}{'score':>7}{'pixel AUROC':>13}  peak on defect")
         for part, each in zip(parts, found, strict=True):
             own = metrics.pixel_metrics(each.map[None], part.mask[None])

@@ -59,7 +59,8 @@ def sheet(
     each, columns = 1 if maps is None else 2, columns or min(len(pictures), 6 if maps is None else 4)
     heats = [] if maps is None else [_array(heat) for heat in maps]
     ends = (None, None) if scale == "own" else scale
-    ends = (min(h.min() for h in heats), max(h.max() for h in heats)) if heats and scale == "shared" else ends
+    values = np.concatenate([heat.ravel() for heat in heats]) if heats else None
+    ends = np.percentile(values, (1, 99.8)) if heats and scale == "shared" else ends  # else one glint dims all others
     # Placed by hand, in inches: matplotlib's own layout takes seconds for this many axes.
     side, line, head, step = 1.5, 0.24 if titles else 0.06, 0.04 + 0.2 * len(title.splitlines()), each * 1.55 + 0.12
     rows, bar = math.ceil(len(pictures) / columns), 0.8 * bool(heats and scale != "own")
@@ -84,7 +85,7 @@ def sheet(
         cells[0].set_title("" if titles is None else titles[i], fontsize=8, loc="left", pad=3)
     if bar:
         where = axes(size[0] - bar + 0.05, head + line, 0.12, min(2.4, size[1] - head - line - 0.08))
-        figure.colorbar(shown, where).set_label(unit, fontsize=8)
+        figure.colorbar(shown, where, extend="both").set_label(unit, fontsize=8)
     figure.suptitle(title, fontsize=10, y=1 - 0.06 / size[1])
     return figure
 

@@ -197,6 +197,7 @@ def test_a_checkpoint_of_another_backbone_or_recipe(clip, healthy, tmp_path):
     finding = doctor.checkpoint(path, build(load_clip(CONFIG, weights=None)))
     assert finding.verdict == "wrong backbone" and len([r for r in finding.reasons if "in the model" in r]) == 1
     assert finding.reasons[0].startswith(f"fingerprint is {clip.fingerprint()!r} in the file")
+    assert row(finding, "tensor", "image_adapter.det_proj.fc.weight")["moved"] is None  # not this CLIP's projection
     finding = doctor.checkpoint(path, build(clip, COURSE.replace(image_mix=0.2)))
     assert finding.verdict == "wrong recipe" and "image_mix is 0.3 in the file, 0.2" in finding.reasons[0]
     torch.save({"epoch": 5, "text_adapter": build(clip, RELEASED).text_adapter.state_dict()}, tmp_path / "t.pth")

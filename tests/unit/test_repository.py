@@ -156,7 +156,7 @@ def test_import_is_light():
 
 
 def test_every_public_name_can_be_used():
-    assert {"load_clip", "Recipe", "AdaptedCLIP", "evaluate", "losses", "check"} <= set(aa.__all__) <= set(dir(aa))
+    assert {"load_clip", "Recipe", "AdaptedCLIP", "evaluate", "losses", "doctor"} <= set(aa.__all__) <= set(dir(aa))
     missing = [name for name in aa.__all__ if getattr(aa, name, None) is None]
     assert not missing
 

@@ -426,13 +426,22 @@ def shade(canvas: Canvas, scene: Scene, as_float: bool = False) -> np.ndarray:
     lit = canvas.albedo * light + (gleam * canvas.gloss * f32(0.75))[..., None]
     strength, throw, softness = scene.shadow
     dx, dy = round(-float(lx) * throw * size), round(-float(ly) * throw * size)
-    shadow = np.roll(cover, (dy, dx), (0, 1)) if cover.min() < 0.5 else cover
+    shadow = _shifted(cover, dx, dy) if cover.min() < 0.5 else cover
     ground = scene.ground * (1 - strength * blur(shadow, softness))[..., None]
     picture = (ground + (lit - ground) * cover[..., None]) * scene.falloff
     picture = defocus(picture, scene.defocus)
     if as_float:
         return picture
     return to_uint8(picture + scene.grain)
+
+
+def _shifted(field, dx, dy):
+    """A field moved by whole pixels; nothing comes in from outside the frame."""
+    moved, (h, w) = np.zeros_like(field), field.shape
+    moved[max(dy, 0) : h + min(dy, 0), max(dx, 0) : w + min(dx, 0)] = field[
+        max(-dy, 0) : h + min(-dy, 0), max(-dx, 0) : w + min(-dx, 0)
+    ]
+    return moved
 
 
 def to_uint8(picture: np.ndarray) -> np.ndarray:

@@ -148,7 +148,7 @@ class AnomalyDetector:
 
     def _compare(self, x: Tensor, anchors: Tensor, size: Sequence[int]) -> tuple[Tensor, dict[str, Tensor]]:
         levels, detection = self.model(x)
-        maps = scoring.anomaly_map(levels, anchors, size, self.domain)
+        maps = scoring.anomaly_map(levels, anchors, size, self.domain, **self.model.recipe.finish)
         detection = scoring.image_scores(detection, anchors)
         return maps, {"map_max": maps.flatten(1).amax(1), "map_top": scoring.top_fraction(maps), "detection": detection}
 

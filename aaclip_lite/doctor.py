@@ -17,7 +17,7 @@ from torch import Tensor
 from .adapters import image_adapters, text_adapters
 from .checkpoint import FORMAT, read_metadata
 from .datasets import DataError, overlap
-from .losses import SEPARATIONS, dice, focal
+from .losses import SEPARATIONS, dice, focal, map_top
 from .model import stack_anchors
 from .recipe import Recipe
 from .scoring import probability_map, similarity_logits
@@ -332,7 +332,8 @@ def _values(model, batch: dict, stage: str) -> tuple[dict[str, Tensor], dict[str
         (levels, picture), label, name, weight = model(images), batch["label"], "detection", recipe.detection_weight
 
     def parts(anchors: Tensor) -> dict[str, Tensor]:
-        maps = [probability_map(level, anchors, mask.shape[-2:], recipe.logit_scale) for level in levels]
+        scale, align = recipe.logit_scale, recipe.align_corners
+        maps = [probability_map(level, anchors, mask.shape[-2:], scale, align) for level in levels]
         single = [[(p[i : i + 1], mask[i : i + 1]) for p in maps] for i in range(len(mask))]
         found = {}
         for part, loss in SEGMENTATION.items():
@@ -340,6 +341,10 @@ def _values(model, batch: dict, stage: str) -> tuple[dict[str, Tensor], dict[str
         if weight:
             logits = recipe.detection_scale * (picture.unsqueeze(1) * anchors.mT).sum(-1)
             found[name] = weight * F.cross_entropy(logits, label.long(), reduction="none")
+        if stage != "text" and recipe.map_top_weight:
+            tops = [map_top([level[i : i + 1] for level in levels], anchors[i : i + 1], label[i : i + 1], scale)
+                    for i in range(len(mask))]  # fmt: skip
+            found["map_top"] = recipe.map_top_weight * torch.stack(tops)
         if stage != "image":
             found["separation"] = recipe.orthogonal_weight * SEPARATIONS[recipe.text_separation](anchors)[None]
         return found

@@ -153,7 +153,7 @@ def heat_of(model, stage: str = "image", domain: str = "industrial") -> Heat:
             levels, detection = model(x)
         else:
             levels, detection = model.dense_features(x), F.normalize(model.clip.encode_image(x), dim=-1)
-        maps = scoring.anomaly_map(levels, anchors, batch["image"].shape[-2:], domain)
+        maps = scoring.anomaly_map(levels, anchors, batch["image"].shape[-2:], domain, **model.recipe.finish)
         return {"": (maps, scoring.image_scores(detection, anchors))}
 
     return heat
@@ -174,11 +174,11 @@ def frozen_heat(model: AdaptedCLIP, domain: str, train: AnomalyDataset | None = 
         token = F.normalize(clip.visual_head(last[:, :1]), dim=-1)
         for label, tokens in (("frozen", plain), ("value_value", dense)):
             levels = [F.normalize(clip.visual_head(t[:, 1:]), dim=-1) + token for t in tokens]
-            maps[label] = scoring.anomaly_map(levels[-1:], anchors, size, domain)
-            maps[f"{label}_all_levels"] = scoring.anomaly_map(levels, anchors, size, domain)
+            maps[label] = scoring.anomaly_map(levels[-1:], anchors, size, domain, **model.recipe.finish)
+            maps[f"{label}_all_levels"] = scoring.anomaly_map(levels, anchors, size, domain, **model.recipe.finish)
         if probe is not None:
             grid = (_columns(plain) @ probe).unflatten(1, (1, clip.grid, clip.grid))
-            maps["linear_probe"] = F.interpolate(grid, size, mode="bilinear", align_corners=True)[:, 0]
+            maps["linear_probe"] = scoring.finish(grid, size, domain, **model.recipe.finish)
         between = (token[:, 0] * (anchors[..., 1] - anchors[..., 0])).sum(-1)
         return {k: (m, scoring.top_fraction(m)) for k, m in maps.items()} | {"frozen": (maps["frozen"], between)}
 

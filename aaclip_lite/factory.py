@@ -36,7 +36,7 @@ STRUCTURAL_DEFECTS = ("missing_part", "misplaced_part", "bent", "broken_edge")
 SPLITS = ("train", "val", "test", "test_hard")
 CHANGED = 0.035  # a pixel belongs to the mask when a channel moved by more than this (9 of 255 grey levels)
 VISIBLE = 0.085  # the least mean change inside a mask (22 grey levels); fainter defects are drawn again, stronger
-WORLD = "1"  # raise when pictures change: cached data sets of another world are drawn again
+WORLD = "2"  # raise when pictures change: cached data sets of another world are drawn again
 
 
 @dataclass

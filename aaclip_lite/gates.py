@@ -109,7 +109,7 @@ def place_heat(clip: FrozenCLIP, image: np.ndarray, phrase: str, level: int | No
     x = next(batches([image], clip))
     tokens = F.normalize(clip.visual_head(clip.image_tokens(x, (level or clip.vision_blocks,))[0][0, 1:]), dim=-1)
     heat = (tokens @ F.normalize(clip.encode_text([phrase]), dim=-1)[0]).view(1, 1, clip.grid, clip.grid)
-    return F.interpolate(heat, image.shape[:2], mode="bilinear", align_corners=True)[0, 0].numpy()
+    return F.interpolate(heat, image.shape[:2], mode="bilinear", align_corners=False)[0, 0].numpy()
 
 
 def things(clip: FrozenCLIP, levels: tuple[int, ...], count: int = 150, size: int = 128) -> dict[str, float]:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from .scoring import probability_map
+from .scoring import probability_map, similarity_logits, top_fraction
 
 SMOOTH = 1e-5  # label smoothing of the focal loss, and its guard against log 0
 
@@ -87,7 +87,11 @@ def stage2_parts(
     return {
         "detection": recipe.detection_weight * detection(features.detection, anchors, label, recipe.detection_scale),
         "segmentation": _levels_loss(features.levels, anchors, mask, recipe),
-    }
+    } | (
+        {"map_top": recipe.map_top_weight * map_top(features.levels, anchors, label, recipe.logit_scale)}
+        if recipe.map_top_weight
+        else {}
+    )
 
 
 def stage1(levels, anchors, mask, recipe: "Recipe") -> Tensor:
@@ -105,8 +109,16 @@ def detection(
     return F.cross_entropy(scale * (feature.unsqueeze(1) * anchors.mT).sum(-1), label.long())
 
 
+def map_top(
+    levels: Sequence[Float[Tensor, "B N d"]], anchors: Float[Tensor, "B d 2"], label: Tensor, scale: float = 100.0
+) -> Tensor:
+    """Cross-entropy of the picture's label from its hottest 1 % of patches: what the picture's score is made of."""
+    normal, abnormal = similarity_logits(torch.stack(tuple(levels)).mean(0), anchors, scale).flatten(2).unbind(1)
+    return F.binary_cross_entropy_with_logits(top_fraction((abnormal - normal).unsqueeze(1)), label.float())
+
+
 def _levels_loss(levels, anchors, mask, recipe: "Recipe") -> Tensor:
-    size = mask.shape[-2:]
+    size, scale, align = mask.shape[-2:], recipe.logit_scale, recipe.align_corners
     return torch.stack(
-        [segmentation(probability_map(level, anchors, size, recipe.logit_scale), mask) for level in levels]
+        [segmentation(probability_map(level, anchors, size, scale, align), mask) for level in levels]
     ).sum()

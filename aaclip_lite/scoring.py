@@ -39,9 +39,10 @@ def probability_map(
     anchors: Float[Tensor, "*B d 2"],
     image_size: int | Sequence[int],
     scale: float = 100.0,
+    align_corners: bool = True,
 ) -> Float[Tensor, "B 2 H W"]:
-    """Training map: logits enlarged to the picture (corners aligned), then softmax over normal and abnormal."""
-    return _enlarge(similarity_logits(level, anchors, scale), image_size).softmax(dim=1)
+    """Training map: logits enlarged to the picture, then softmax over normal and abnormal."""
+    return _enlarge(similarity_logits(level, anchors, scale), image_size, align_corners).softmax(dim=1)
 
 
 def anomaly_map(
@@ -50,18 +51,36 @@ def anomaly_map(
     image_size: int | Sequence[int],
     domain: str = "industrial",
     scale: float = 100.0,
+    align_corners: bool = True,
+    blur: float | None = None,
 ) -> Float[Tensor, "B H W"]:
     """Test map: sum over levels of (abnormal + 1 - normal) / 2, blurred on the patch grid, enlarged to the picture."""
-    if domain not in BLUR:
-        raise ValueError(f"domain = {domain!r} is not one of {', '.join(BLUR)}")
     logits = similarity_logits(torch.stack(tuple(levels)).sum(0), anchors, scale)
     summed = (logits[:, 1:] + len(levels) - logits[:, :1]) / 2
+    return finish(summed, image_size, domain, align_corners, blur)
+
+
+def finish(
+    grid: Float[Tensor, "B 1 h w"],
+    image_size: int | Sequence[int],
+    domain: str = "industrial",
+    align_corners: bool = True,
+    blur: float | None = None,
+) -> Float[Tensor, "B H W"]:
+    """A map on the patch grid, blurred there and enlarged to the picture.
+
+    blur: sigma in patches; None takes the domain's. align_corners=True is the published way: it puts the middle of a
+    corner patch on the picture's corner, so that towards the edges everything lies up to half a patch too far out."""
+    if domain not in BLUR:
+        raise ValueError(f"domain = {domain!r} is not one of {', '.join(BLUR)}")
     kernel, sigma = BLUR[domain]
-    if min(summed.shape[-2:]) <= kernel // 2:
+    sigma = sigma if blur is None else blur
+    if min(grid.shape[-2:]) <= kernel // 2:
         raise ValueError(
-            f"a grid of {summed.shape[-1]} patches is too small for the {domain} blur of {kernel}; use a larger image"
+            f"a grid of {grid.shape[-1]} patches is too small for the {domain} blur of {kernel}; use a larger image"
         )
-    return _enlarge(gaussian_blur2d(summed, (kernel, kernel), (sigma, sigma)), image_size)[:, 0]
+    blurred = gaussian_blur2d(grid, (kernel, kernel), (sigma, sigma)) if sigma else grid
+    return _enlarge(blurred, image_size, align_corners)[:, 0]
 
 
 def image_scores(detection: Float[Tensor, "B d"], anchors: Float[Tensor, "*B d 2"]) -> Float[Tensor, "B"]:
@@ -143,9 +162,9 @@ def threshold_at(normal_scores: Tensor, false_alarm_rate: float) -> float:
     return float(scores[rank - 1])
 
 
-def _enlarge(x: Float[Tensor, "B C h w"], image_size: int | Sequence[int]) -> Float[Tensor, "B C H W"]:
+def _enlarge(x: Float[Tensor, "B C h w"], image_size: int | Sequence[int], align: bool) -> Float[Tensor, "B C H W"]:
     size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
-    return F.interpolate(x, size, mode="bilinear", align_corners=True)
+    return F.interpolate(x, size, mode="bilinear", align_corners=align)
 
 
 def _min_max(values: Tensor, what: str) -> Tensor:

@@ -258,6 +258,15 @@ def test_the_shadow_falls_away_from_the_light():
     assert picture[64, 119] < 0.6
 
 
+def test_no_shadow_comes_in_from_the_other_side_of_the_frame():
+    c = Canvas(128, np.random.default_rng(0))
+    c.part(c.box(0.6, 0, 0.5, 2), GREY, rise=0.1, bevel=0.1, gloss=0)  # runs over the right edge
+    ground = np.full((128, 128, 3), 0.8, np.float32)
+    made = {"ground": ground, "falloff": np.ones((128, 128, 1), np.float32), "shadow": (np.float32(0.5), 0.2, 0.02)}
+    picture = shade(c, scene(light=np.float32((-0.6, 0, 0.8)), **made), as_float=True).mean(-1)
+    assert picture[64, 2:40] == pytest.approx(0.8, abs=0.01)
+
+
 def test_a_gloss_gleams():
     dull = lit(lambda c: None)
     glossy = lit(lambda c: c.gloss.__imul__(0).__iadd__(1.0))

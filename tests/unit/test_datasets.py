@@ -107,6 +107,7 @@ def test_manifest_keeps_its_further_keys_and_may_lie_elsewhere(manifest, tmp_pat
 
 
 def test_factory_names_reach_the_factory(manifest, tmp_path, monkeypatch):
+    rewrite(manifest, lambda lines: [line.update(split="test") for line in lines])  # the factory's name theirs
     asked = []
     factory = types.ModuleType("aaclip_lite.factory")
     factory.ensure = lambda split, root=None: asked.append((split, root)) or manifest

@@ -161,7 +161,7 @@ def test_kinds_of_score(clip, pictures, kind):
     with torch.no_grad():
         images = torch.from_numpy(pictures[:30]).permute(0, 3, 1, 2)
         features, anchors = judge.model(judge.model.preprocess(images)), judge.model.text_anchors(["bolt"])["bolt"]
-        maps = scoring.anomaly_map(features.levels, anchors, 32)
+        maps = scoring.anomaly_map(features.levels, anchors, 32, **judge.model.recipe.finish)
         detection = scoring.image_scores(features.detection, anchors)
     parts = {"map_top": scoring.top_fraction(maps), "detection": detection}
     constants = {name: scoring.fit_constants(values) for name, values in parts.items()}

@@ -24,7 +24,9 @@ CONFIG = {
     "text_cfg": {"context_length": 32, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 4},
 }
 RELEASED = Recipe.released().replace(levels=(2, 4))
-COURSE = Recipe.course().replace(levels=(2, 4), text_steps=30, image_steps=30, text_lr=3e-3, image_lr=1e-2)
+COURSE = Recipe.course().replace(
+    levels=(2, 4), text_steps=30, image_steps=30, text_lr=3e-3, image_lr=1e-2, logit_scale=100.0, gamma=0.5
+)
 NAMES = ["bolt", "nut"]
 
 

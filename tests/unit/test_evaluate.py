@@ -139,7 +139,8 @@ def test_stages_of_a_model(clip, data, stage):
     with torch.no_grad():
         anchors = model.text_anchors(["bottle"], adapted=stage != "frozen")["bottle"]
         levels = model(x).levels if stage == "image" else model.dense_features(x)
-        torch.testing.assert_close(maps, scoring.anomaly_map(levels, anchors, 32), atol=1e-4, rtol=1e-4)
+        expected = scoring.anomaly_map(levels, anchors, 32, **COURSE.finish)
+        torch.testing.assert_close(maps, expected, atol=1e-4, rtol=1e-4)
     assert report.about["stage"] == stage and report.about["image_score"] == "map_top"
 
 
@@ -249,9 +250,10 @@ def test_frozen_variants_are_stage_ones_features_with_clips_own_words(clip, data
     anchors = model.text_anchors(["bottle"], adapted=False)["bottle"]
     for label, axis in (("frozen", None), ("value_value", "patch")):
         levels = clip.dense_features(x, COURSE.replace(dense_axis=axis))
-        last = scoring.anomaly_map(levels[-1:], anchors, 32)
+        last = scoring.anomaly_map(levels[-1:], anchors, 32, **COURSE.finish)
         torch.testing.assert_close(found[label][0], last, atol=1e-4, rtol=1e-4)
-        torch.testing.assert_close(found[f"{label}_all_levels"][0], scoring.anomaly_map(levels, anchors, 32))
+        every = scoring.anomaly_map(levels, anchors, 32, **COURSE.finish)
+        torch.testing.assert_close(found[f"{label}_all_levels"][0], every)
     token = torch.nn.functional.normalize(clip.encode_image(x), dim=-1)
     torch.testing.assert_close(found["frozen"][1], token @ (anchors[:, 1] - anchors[:, 0]), atol=1e-5, rtol=1e-4)
 

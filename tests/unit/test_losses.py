@@ -52,6 +52,22 @@ def test_hand_computed_dice():
     assert losses.dice(p, mask[:, None]).item() == losses.dice(p, mask).item()
 
 
+def test_hand_computed_map_top():
+    """Of 121 patches the hottest 1 % is one: its logit is scale x (1 - 0) in the abnormal picture, 0 elsewhere."""
+    anchors = torch.eye(2).expand(2, 2, 2)
+    level = torch.full((2, 121, 2), 0.5**0.5)
+    level[1, 7] = torch.tensor([0.0, 1.0])
+    loss = losses.map_top((level, level), anchors, torch.tensor([0, 1]), scale=3.0)
+    assert loss.item() == pytest.approx((math.log(2) + math.log(1 + math.exp(-3))) / 2)
+
+
+def test_map_top_counts_in_stage_2_by_its_weight(case):
+    features, anchors, _, label = case
+    plain, more = (losses.stage2(*case, COURSE.replace(map_top_weight=w)) for w in (0.0, 2.0))
+    expected = 2 * losses.map_top(features.levels, anchors, label, COURSE.logit_scale)
+    torch.testing.assert_close(more - plain, expected)
+
+
 def test_segmentation_is_its_three_parts(case):
     p = torch.rand(3, 2, 12, 12, generator=torch.Generator().manual_seed(1)).softmax(1)
     mask = case[2]

@@ -45,6 +45,28 @@ def test_probability_map(case):
     torch.testing.assert_close(p[:, :, 0, 0], corner)  # corners are aligned
 
 
+def test_an_enlarged_patch_lies_where_it_was_unless_corners_are_aligned():
+    grid = torch.zeros(1, 1, 8, 8)
+    grid[..., 1, 6] = 1  # of pixels 8 to 15 and 48 to 55: its middle is (11.5, 51.5)
+    found = {}
+    for align in (False, True):
+        heat = scoring.finish(grid, 64, align_corners=align, blur=0.0)[0]
+        total = heat / heat.sum()
+        place = torch.arange(64.0)
+        found[align] = float((total.sum(1) * place).sum()), float((total.sum(0) * place).sum())
+    assert found[False] == pytest.approx((11.5, 51.5), abs=0.01)
+    assert found[True] == pytest.approx((9.0, 54.0), abs=0.1)  # towards the edge on both sides
+
+
+def test_blur_of_ones_own(case):
+    levels, anchors = case
+    maps = {blur: scoring.anomaly_map(levels, anchors, 8, blur=blur) for blur in (None, 1.0, 0.5, 0.0)}
+    torch.testing.assert_close(maps[None], maps[1.0])
+    z = 100 * sum(levels) @ anchors
+    torch.testing.assert_close(maps[0.0].flatten(1), (z[..., 1] + 4 - z[..., 0]) / 2)
+    assert maps[1.0].std() < maps[0.5].std() < maps[0.0].std()
+
+
 def test_anchors_may_be_shared_or_one_a_picture(case):
     levels, anchors = case
     stacked = torch.stack([anchors, anchors.flip(1)])

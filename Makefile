@@ -6,7 +6,7 @@ UPGRADE =
 VENV = .venv
 PY = $(VENV)/bin/python
 .DEFAULT_GOAL = help
-.PHONY: help lab env test demo bench course lock clean
+.PHONY: help lab env test demo bench course measure lock clean
 
 # $(call step,name,command,remedy): says what runs; if it fails, says which step that was and what to do.
 define step
@@ -59,10 +59,10 @@ demo: $(VENV)/.installed ## no browser: draw unseen products, mark their defects
 bench: $(VENV)/.installed ## measure speed on this machine
 	$(call step,bench,$(PY) -m aaclip_lite bench,make env tells what is missing)
 
-course: $(VENV)/.checked ## run every notebook again and keep its outputs
-	$(call step,run the notebooks,$(EXECUTE) notebooks/*.ipynb,open that notebook with make lab and run it cell by cell)
-EXECUTE = $(VENV)/bin/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=300 \
-	--ExecutePreprocessor.store_widget_state=False --ExecutePreprocessor.record_timing=False
+course: $(VENV)/.checked ## run the notebooks again, keep outputs, refresh minutes and memory; CHAPTER=03_adapters: one
+	$(call step,run the notebooks,$(PY) -m tests.notebooks.run_course $(CHAPTER),run it cell by cell with make lab)
+CHAPTER =
+measure: course ## the same
 
 lock: ## write requirements.lock anew from pyproject.toml
 	$(call step,find uv,$(GET_UV),$(OFFLINE))

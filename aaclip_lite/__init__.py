@@ -20,7 +20,7 @@ _HOMES = {  # public name -> the module that defines it
     "train_image": "train",
     "train_text": "train",
 }
-_ROOMS = ["adapters", "checkpoint", "doctor", "environment", "factory", "gates", "losses", "metrics", "plots"]
+_ROOMS = ["adapters", "check", "checkpoint", "doctor", "environment", "factory", "gates", "losses", "metrics", "plots"]
 _ROOMS += ["prompts", "recipe", "scoring", "yardsticks"]
 __all__ = sorted([*_HOMES, *_ROOMS])
 

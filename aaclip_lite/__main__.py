@@ -364,6 +364,7 @@ TOOLS = {  # modules that bring their dataclass of options and run(options); one
     "pretrain": ("Pretraining", "Make the embedded CLIP anew, from nothing."),
     "gates": ("Gates", "Measure the embedded CLIP and write its card."),
     "yardsticks": ("Yardsticks", "Measure how hard the factory's world is and write its card."),
+    "deviations": ("Deviations", "Measure what each choice of the course recipe is worth."),
     "bench": ("Bench", "Measure speed on this machine."),
 }
 

@@ -10,6 +10,7 @@ import shutil
 import sys
 from importlib import import_module, metadata
 from pathlib import Path
+from typing import NamedTuple
 
 from packaging.requirements import Requirement
 
@@ -35,6 +36,43 @@ def generated_path(name: str) -> Path:
     if cache := os.environ.get("AACLIP_LITE_CACHE"):
         return Path(cache).expanduser().absolute() / name
     return (CHECKOUT / "data" if CHECKOUT else Path.home() / ".cache" / "aaclip_lite") / name
+
+
+class Scale(NamedTuple):
+    """On what a chapter runs: `aa.load_clip(**scale.clip)`, `aa.open_dataset(scale.train)`."""
+
+    name: str  # "lite" or "full"
+    why: str
+    clip: dict
+    train: str
+    test: str
+    device: str
+
+
+def choose_scale(wanted: str | None = None) -> Scale:
+    """ "lite": embedded CLIP and factory; "full": ViT-L/14-336 at 518 px on VisA and MVTec AD. None: what is there.
+
+    full needs a CUDA device, weights (a file of OpenAI's ViT-L-14-336, .pt or .safetensors) and both data sets:
+    data/weights/, data/visa/ and data/mvtec/, or the same three folders below the one that AACLIP_LITE_REAL names.
+    """
+    import torch
+
+    real = Path(os.environ.get("AACLIP_LITE_REAL") or generated_path(".")).expanduser().resolve()
+    weights = sorted(file for file in (real / "weights").glob("*336*") if file.suffix in (".pt", ".safetensors"))
+    lacks = [f"no {real.name}/{name}" for name in ("visa", "mvtec") if not (real / name).is_dir()]
+    lacks += [] if weights else [f"no weights in {real.name}/weights"]
+    lacks += [] if torch.cuda.is_available() else ["no CUDA device"]
+    if wanted not in (None, "lite", "full"):
+        raise ValueError(f"scale {wanted!r}: choose 'lite', 'full' or None")
+    if wanted == "full" and lacks:
+        raise FileNotFoundError(f"the full scale cannot run here: {', '.join(lacks)}. {choose_scale.__doc__}")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "lite" or lacks:
+        why = "as asked for" if wanted else f"full is not possible: {', '.join(lacks)}"
+        return Scale("lite", why, {"source": "lite"}, "factory/train", "factory/test", device)
+    clip = {"source": "ViT-L-14-336", "weights": weights[0], "image_size": 518}
+    why = "as asked for" if wanted else f"found {weights[0].name}, VisA, MVTec AD and {torch.cuda.get_device_name()}"
+    return Scale("full", why, clip, str(real / "visa"), str(real / "mvtec"), device)
 
 
 def check_python() -> str:

@@ -188,7 +188,7 @@ def write_card(folder: Path, figures: dict, gates: list[Gate], data: AnomalyData
         f"| {g.figure} | {g.value:.3f} | {g.rule} {g.floor} | {'yes' if g.passed else 'NO'} |\n" for g in gates
     )
     able = "".join(f"| {k.replace('_', ' ')} | {v} |\n" for k, v in figures["abilities"].items())
-    seen = "".join(f"| {k.replace('_', ' ')} | {v:.3f} |\n" for k, v in figures["things"].items())
+    spots = "".join(f"| {k.replace('_', ' ')} | {v:.3f} |\n" for k, v in figures["things"].items())
     kinds = figures["blindness"] | {"linear probe": figures["probe"]}
     frozen = "".join(
         f"| {k.replace('_', ' ')} | {v['pixel_auroc']:.3f} | {v['inside_auroc']:.3f} | {v['image_auroc']:.3f} |\n"
@@ -196,8 +196,8 @@ def write_card(folder: Path, figures: dict, gates: list[Gate], data: AnomalyData
     )
     size = (folder / "model.safetensors").stat().st_size / 1e6
     text = CARD.format(
-        size=size, rows=rows, able=able, seen=seen, frozen=frozen, classes=", ".join(data.classes), today=date.today(),
-        minutes=run["elapsed"] / 60, **run,
+        size=size, rows=rows, able=able, spots=spots, frozen=frozen, classes=", ".join(data.classes),
+        today=date.today(), **(run | {"minutes": run["elapsed"] / 60}),
     )  # fmt: skip
     for name, content in (("gates.json", json.dumps(figures, indent=1) + "\n"), ("README.md", text)):
         (folder / f".{name}.tmp").write_text(content)
@@ -272,7 +272,7 @@ Neutral things, found by their own phrase inside the object (AUROC of patches):
 
 | after | AUROC |
 | --- | ---: |
-{seen}
+{spots}
 ## Limits
 
 Synthetic pictures only; words outside the factory mean nothing to it; places ("at the top left") are read by patches,

@@ -204,6 +204,49 @@ def anchors(stages: Mapping[str, Mapping[str, Tensor]], title: str = "Where the 
     return figure
 
 
+def finding(found, title: str | None = None) -> Figure:
+    """A doctor's finding: a line a row, each value as a dot (with two errors to each side) beside its null values.
+
+    The pictures that doctor.dataset looked at are in `found.samples`; `sheet` draws them.
+    """
+    if found.kind not in _PANELS:
+        raise ValueError(f"a finding of kind {found.kind!r} cannot be drawn; known are {', '.join(_PANELS)}")
+    labels = [" ".join(v for v in list(row.values())[:2] if isinstance(v, str)) for row in found.rows]
+    labels = [label.replace("image_adapter.", "").replace("text_adapter.", "text ") for label in labels]
+    panels = [p for p in _PANELS[found.kind] if any(_finite(row.get(p[0])) for row in found.rows)]
+    if not panels:
+        raise ValueError(f"{found.subject}: no number to draw ({found.verdict}: {'; '.join(found.reasons)})")
+    figure, axes = _new(1, len(panels), 1.5 + 4 * len(panels), 0.24 * len(labels) + 2.2, sharey=True)
+    place = np.arange(len(labels))[::-1]
+    for ax, (name, nulls, error, scale) in zip(axes[0], panels, strict=True):
+        for null, (colour, _, marker) in zip(nulls, (("#555555", "", "D"), ("#999999", "", "s")), strict=False):
+            values = [row.get(null) if _finite(row.get(null)) else np.nan for row in found.rows]
+            ax.plot(values, place, marker, color=colour, markerfacecolor="none", markersize=7, label=null)
+        values = np.array([row[name] if _finite(row.get(name)) else np.nan for row in found.rows], float)
+        spread = [2 * (row.get(error) or 0) if error and _finite(row.get(error)) else 0 for row in found.rows]
+        ax.errorbar(values, place, xerr=spread, fmt="o", color=LINES[0][0], markersize=4, capsize=2, label=name)
+        ax.set_xscale("symlog", linthresh=1e-9) if scale == "log" else None
+        ax.set(xlabel=name + (", bars: two errors" if any(spread) else ""), yticks=place)
+        ax.set_yticklabels(labels, fontsize=7)
+        ax.grid(alpha=0.25)
+        ax.legend(frameon=False, fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
+    why = found.reasons[0] if found.reasons else ""
+    figure.suptitle(f"{title or found.subject}: {found.verdict}" + (f"\n{why[:110]}" if why else ""), fontsize=10)
+    return figure
+
+
+def _finite(value) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+_PANELS = {  # kind of finding: (value, its null values, its error, scale) of each panel
+    "checkpoint": (("mean |w|", ("null",), "±", ""), ("moved", ("reach",), "moved ±", "")),
+    "dataset": (("balance", ("even",), "±", ""), ("mask share", ("inverted",), "mask ±", "")),
+    "losses": (("value", ("undecided", "all normal"), "±", ""), ("share", ("even",), None, "")),
+    "gradients": (("a weight", ("epsilon",), None, "log"), ("agreement", ("unrelated",), "±", "")),
+    "anchors": (("cosine", ("frozen cosine",), None, ""), ("reach", ("frozen reach", "random"), None, "")),
+    "scales": (("b / a", ("equal",), "±", ""), ("std", (), None, "log")),
+}
 _CLOCKS = ("step", "epoch", "seconds", "seen", "drawn")  # columns that only count
 
 

@@ -62,7 +62,7 @@ class Pretraining:
     lr: float = 1.2e-3
     weight_decay: float = 0.05
     warmup: int = 300  # steps
-    keep: int = 112  # of 256 patches; those under neutral things always; all of them in the last tenth
+    keep: int = 112  # of 256 patches; those under neutral things always; all of them in the last twentieth
     pool: int = 40_000  # pictures kept on disk, about 50 KB each
     replays: int = 6  # how often a picture is used before a new one replaces it
     phrase_weight: float = 0.7
@@ -441,7 +441,7 @@ def run(options: Pretraining) -> Path:
             pool.collect(block=True)
         while state.elapsed < total:
             began = time.perf_counter()
-            keep = 256 if state.progress > 0.9 else options.keep
+            keep = 256 if state.progress > 0.95 else options.keep
             batch = make_batch(pool, tokenizer, options, rng, keep, options.device)
             parts = state.learn(batch, world)
             debt += len(batch["images"]) / options.replays

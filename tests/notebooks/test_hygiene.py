@@ -8,10 +8,12 @@ from urllib.parse import unquote
 
 import pytest
 
+from tests.notebooks.run_course import head
+
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 SIZE_LIMIT = 1_500_000
-TAGS = {"setup", "scale", "exercise", "solution", "raises-exception", "nbval-check-output"}
+TAGS = {"head", "colab", "setup", "scale", "exercise", "solution", "raises-exception", "nbval-check-output"}
 ABSOLUTE_PATH = re.compile(r"(?<![\w.:/<~\])}])/(?:[\w.+-]+/)+[\w.+-]+|\b[A-Za-z]:\\+\w|file://")
 IMAGE = re.compile(r"!\[(?P<alt>[^\]]*)\]\(|<img\b(?P<attributes>[^>]*)>")
 HTML_ALT = re.compile(r"""\balt\s*=\s*["']\s*[^"'\s]""")
@@ -68,8 +70,48 @@ def markdown_problems(source, folder):
             yield f"a link leads nowhere: {target}"
 
 
+def anatomy_problems(path, notebook):
+    """What a chapter lacks of the parts that every chapter has."""
+    cells = notebook["cells"]
+    words = "\n".join(joined(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    tags = [tag for cell in cells for tag in cell["metadata"].get("tags", [])]
+    number = path.stem[:2]
+    if not words.startswith(f"# {number} · "):
+        yield f"the title does not begin with '# {number} · '"
+    for part in ("**The promise:**", "**You need:**", "## Goals", "Self-test", "## Summary", "**References.**"):
+        if part not in words:
+            yield f"there is no {part}"
+    if tags.count("setup") != 1:
+        yield f"{tags.count('setup')} cells are tagged setup, not one"
+    if [joined(cell["source"]) for cell in cells[1:3]] != list(head(path)):
+        yield "the head is stale: python -m tests.notebooks.run_course --heads"
+    code = [joined(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    if not any(re.search(r"^assert |assert_close", source, re.M) for source in code):
+        yield "nothing is asserted"
+    if number == "00":
+        return
+    if not 2 <= tags.count("exercise") <= 3 or tags.count("exercise") != tags.count("solution"):
+        yield f"{tags.count('exercise')} exercises and {tags.count('solution')} solutions, not two or three of each"
+    if not any("assert_close" in source for source in code):
+        yield "nothing derived by hand is compared with the package"
+
+
 def test_there_are_notebooks():
     assert (FOLDER / "00_start_here.ipynb") in NOTEBOOKS
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_chapter_has_every_part(path):
+    assert not list(anatomy_problems(path, json.loads(path.read_text(encoding="utf-8"))))
+
+
+def test_missing_parts_of_a_chapter_are_found():
+    path = NOTEBOOKS[0]
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    del notebook["cells"][1]
+    notebook["cells"][0]["source"] = "# Something"
+    found = "; ".join(anatomy_problems(path, notebook))
+    assert "the title" in found and "**The promise:**" in found and "stale" in found and "## Summary" not in found
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)

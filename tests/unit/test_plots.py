@@ -10,7 +10,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from PIL import Image
 
-from aaclip_lite import plots
+from aaclip_lite import doctor, plots
 from aaclip_lite.backbone import load_clip
 from aaclip_lite.evaluate import evaluate, heat_of
 from aaclip_lite.model import AdaptedCLIP
@@ -195,3 +195,39 @@ def test_a_notebook_shows_each_figure_once(parts):
 
     before = pyplot.get_fignums()
     assert isinstance(plots.sheet(*parts), Figure) and pyplot.get_fignums() == before
+
+
+# ---- findings -------------------------------------------------------------------------------------------------------
+
+
+def finding(kind, rows, verdict="sound"):
+    return doctor.Finding(kind, "subject", verdict, verdict == "sound", ["because"], rows)
+
+
+def test_a_finding_shows_every_value_beside_its_null_and_two_errors():
+    rows = [
+        {"class": "bolt", "balance": 0.7, "even": 0.5, "±": 0.05, "mask share": 0.1, "mask ±": 0.01, "inverted": 0.9},
+        {"class": "nut", "balance": 0.4, "even": 0.5, "±": 0.05, "mask share": None},
+    ]
+    figure = plots.finding(finding("dataset", rows))
+    balance, masks = figure.axes
+    assert [text.get_text() for text in balance.get_yticklabels()] == ["bolt", "nut"]
+    null, value = balance.get_lines()[:2]
+    np.testing.assert_allclose(null.get_xdata(), [0.5, 0.5])
+    np.testing.assert_allclose(value.get_xdata(), [0.7, 0.4])
+    ends = balance.containers[0][2][0].get_segments()
+    np.testing.assert_allclose(ends[0][:, 0], [0.6, 0.8])
+    assert np.isnan(masks.get_lines()[1].get_xdata()[1]) and "because" in figure.get_suptitle()
+
+
+def test_panels_without_a_number_are_left_out_and_unknown_kinds_named():
+    rows = [{"class": "bolt", "balance": 0.7, "even": 0.5, "±": 0.05, "mask share": None}]
+    assert len(plots.finding(finding("dataset", rows)).axes) == 1
+    with pytest.raises(ValueError, match="'horoscope' cannot be drawn; known are checkpoint"):
+        plots.finding(finding("horoscope", rows))
+    with pytest.raises(ValueError, match="no number to draw"):
+        plots.finding(finding("losses", rows))
+
+
+def test_every_kind_that_the_doctor_knows_can_be_drawn():
+    assert set(plots._PANELS) == set(doctor.VERDICTS)

@@ -1,0 +1,100 @@
+"""deviations.py: one change at a time, shared first stages, kept results, and a table that says what they are."""
+
+import json
+
+import numpy as np
+import pytest
+
+from aaclip_lite import deviations
+from aaclip_lite.deviations import Deviations, Trials, interval, table, variants
+from aaclip_lite.recipe import Recipe
+
+
+def test_every_variant_changes_one_field_to_what_another_recipe_or_the_list_has():
+    found = variants()
+    assert next(iter(found)) == "course" and found["course"] == {}
+    assert all(len(change) == 1 for name, change in found.items() if name != "course")
+    for change in list(found.values())[1:]:
+        Recipe.course().replace(**change)  # each is possible
+    assert found["logit_scale = 100.0"] == {"logit_scale": 100.0}
+    assert not any("steps" in name or "epochs" in name for name in found)
+    assert set(variants(("blur",))) == {"course", "blur = None"}
+    with pytest.raises(ValueError, match="no field blurr"):
+        variants(("blurr",))
+
+
+def test_stage_2_fields_are_not_read_by_stage_1():
+    """Any field of the list may change without changing the loss of stage 1: each names stage 2 or the map."""
+    assert set(deviations.STAGE_2) < set(Recipe.course().to_dict())
+    assert not any(name.startswith(("text", "stage1", "dense", "states", "adapter")) for name in deviations.STAGE_2)
+
+
+def test_the_first_stage_is_shared_and_milestones_shrink(monkeypatch):
+    calls = []
+
+    class Model:
+        def __init__(self, clip, recipe):
+            self.recipe, self.text_adapter = recipe, self
+            self.state_dict, self.load_state_dict = dict, lambda state: calls.append("loaded")
+
+    class Report:
+        mean = dict.fromkeys(deviations.FIGURES, 0.5)
+
+    class Data:
+        records = tuple(range(9))
+
+        def view(self, records):
+            assert records == (0, 3, 6)
+            return self
+
+    monkeypatch.setattr(deviations, "AdaptedCLIP", Model)
+    monkeypatch.setattr(deviations, "train_text", lambda model, *_, **o: calls.append("text"))
+    monkeypatch.setattr(deviations, "train_image", lambda model, *_, **o: calls.append(model.recipe))
+    monkeypatch.setattr(deviations, "evaluate", lambda *_, **o: Report())
+    trials = Trials(Deviations(image_steps=26), None, Data(), clip="clip")
+    trials.run({}, 0), trials.run({"blur": None}, 0), trials.run({"logit_scale": 100.0}, 0), trials.run({}, 1)
+    assert [c if isinstance(c, str) else "image" for c in calls] == [
+        "text", "image", "loaded", "image", "text", "image", "text", "image"
+    ]  # fmt: skip
+    assert calls[1].milestones == (12, 18, 22) and calls[1].image_steps == 26 and calls[3].blur is None
+
+
+def test_interval_is_students():
+    middle, half = interval([1.0, 2.0, 3.0])
+    assert middle == 2 and half == pytest.approx(4.3027 / np.sqrt(3), rel=1e-3)
+    assert np.isnan(interval([1.0])[1])
+
+
+def test_the_table_pairs_seeds_and_says_what_would_be_better():
+    rows = []
+    for seed, (base, worse, better) in enumerate([(0.80, 0.70, 0.90), (0.82, 0.71, 0.93), (0.81, 0.72, 0.91)]):
+        for name, value in (("course", base), ("blur = None", worse), ("image_mix = 0.1", better)):
+            rows.append({"variant": name, "seed": seed} | dict.fromkeys(deviations.FIGURES, value))
+    text = table(rows)
+    assert "mean of 3 seeds: pixel auroc 0.810" in text
+    blur, mix = text.splitlines()[-2:]
+    assert "| None | None | 0.7 | None | 0.710 | -0.100 ± 0.025 |" in blur and blur.endswith("| the course's |")
+    assert "+0.103" in mix and mix.endswith("| the other would do better |")
+
+
+def test_results_are_kept_and_another_backbone_is_refused(tmp_path, monkeypatch):
+    class Fake:
+        def __init__(self, *_):
+            pass
+
+        def run(self, change, seed):
+            return dict.fromkeys(deviations.FIGURES, 0.5 + seed / 10)
+
+    monkeypatch.setattr(deviations, "Trials", Fake)
+    monkeypatch.setattr(deviations, "open_dataset", lambda name: None)
+    options = Deviations(out=str(tmp_path), fields=("blur",), seeds=(0,))
+    deviations.run(options)
+    first = (tmp_path / "deviations.jsonl").read_text()
+    assert len(first.splitlines()) == 2
+    monkeypatch.setattr(Fake, "run", lambda *_: pytest.fail("ran again"))
+    deviations.run(options)
+    assert (tmp_path / "deviations.jsonl").read_text() == first
+    row = json.loads(first.splitlines()[0]) | {"backbone": "another"}
+    (tmp_path / "deviations.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(ValueError, match="another backbone, recipe or length"):
+        deviations.run(options)

@@ -1,0 +1,66 @@
+"""gates.py: gates open and close at their floors, maps lie where things lie, and the card holds what was measured."""
+
+import json
+
+import numpy as np
+import pytest
+
+from aaclip_lite import factory, gates
+from aaclip_lite.backbone import load_clip
+from aaclip_lite.gates import FLOORS, Gate
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return load_clip("lite")
+
+
+def test_a_gate_passes_on_its_own_side_of_the_floor():
+    assert Gate("x", 0.85, ">=", 0.85).passed and not Gate("x", 0.849, ">=", 0.85).passed
+    assert Gate("x", 0.66, "<=", 0.66).passed and not Gate("x", 0.661, "<=", 0.66).passed
+
+
+def test_a_phrase_is_hot_where_its_thing_lies(clip):
+    picture = factory.draw("leather", 11, things=1, split="test-gates", regions=True)
+    phrase, mask = picture.regions[0]
+    heat = gates.place_heat(clip, picture.image, phrase)
+    assert heat.shape == picture.mask.shape and heat[mask].mean() > heat[~mask].mean() + heat.std()
+
+
+def test_things_are_found_far_above_chance_and_the_same_each_time(clip):
+    found = gates.things(clip, (clip.vision_blocks,), count=6)
+    assert found == gates.things(clip, (clip.vision_blocks,), count=6)
+    assert 0.7 < found[f"level_{clip.vision_blocks}"] <= 1
+
+
+def test_abilities_beat_chance(clip):
+    found = gates.abilities(clip, each=1)
+    assert found["pictures"] == len(factory.PRODUCTS)
+    assert found["zero_shot"] > 20 / len(factory.PRODUCTS) and found["colour"] > found["colour_chance"]
+    assert found["recall_at_1"] <= found["recall_at_5"] <= found["recall_at_10"]
+
+
+def test_the_card_holds_every_figure_and_says_which_gate_is_missed(tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"0" * 11_100_000)
+    options = {"minutes": 9, "batch": 64, "damage_share": 0.003, "seen": 160_384, "step": 1253, "elapsed": 3366.0}
+    (tmp_path / "run.json").write_text(json.dumps(options))
+    row = {"pixel_auroc": 0.531, "inside_auroc": 0.532, "image_auroc": 0.533}
+    figures = {"abilities": {"recall_at_1": 0.41}, "things": {"level_8": 0.92}, "cosine": 0.99,
+               "blindness": {"frozen": row}, "probe": row | {"pixel_auroc": 0.897}}  # fmt: skip
+    passed = [Gate(name, 0.5, *FLOORS[name]) for name in FLOORS]
+
+    class Data:
+        classes = ("hinge", "tweed")
+
+    text = gates.write_card(tmp_path, figures, passed, Data()).read_text()
+    for what in ("11.1 MB", "56", "160,384", "hinge, tweed", "0.3%", "0.41", "0.920", "0.531", "0.897"):
+        assert what in text
+    assert text.count("| NO |") == sum(not gate.passed for gate in passed) > 0
+    assert json.loads((tmp_path / "gates.json").read_text()) == figures
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_cosine_of_the_frozen_anchors_is_the_mean_over_classes(clip):
+    names = ["bottle", "wood"]
+    both, each = gates.cosine(clip, names), [gates.cosine(clip, [name]) for name in names]
+    assert both == pytest.approx(np.mean(each), abs=1e-4) and both > 0.9

@@ -51,7 +51,7 @@ test: $(VENV)/.installed ## all that a build server runs: lint, floors, spelling
 	$(call step,import floors (import-linter),$(VENV)/bin/lint-imports --no-cache,import from a lower floor only)
 	$(call step,spelling (codespell),$(VENV)/bin/codespell,mend the word or add it to ignore-words-list in pyproject.toml)
 	@printf '\n== tests and notebooks (pytest)\n'; exec $(PY) -m pytest $(TESTS)
-TESTS = -n auto --dist loadscope --nbval-lax --nbval-current-env tests/unit tests/integration tests/notebooks notebooks
+TESTS = -n auto --dist loadscope --nbval-lax --nbval-current-env tests/unit tests/integration tests/notebooks tests/browser notebooks
 
 demo: $(VENV)/.installed ## no browser: draw unseen products, mark their defects, print a table
 	$(call step,demo,$(PY) -m aaclip_lite demo,make env tells what is missing)

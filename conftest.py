@@ -3,7 +3,8 @@
 Special: nbval alone lets four things pass. A magic that does not exist and a shell line that fails raise nothing that
 it looks at; a cell tagged `raises-exception` may raise nothing; and after a failure it goes on with the rest of the
 notebook, whose failures then mean nothing. Here the first three fail, and the rest of that notebook is skipped.
-A session in which no test ran fails too. `tests/notebooks/test_holes.py` proves each.
+A session in which no test ran fails too. `tests/notebooks/test_holes.py` proves each. The browser test, where there
+is no browser, is listed as not run, with the remedy (`tests/browser/test_missing.py`).
 
 Use: nothing to do, pytest finds this file from any folder of the project.
 """
@@ -104,3 +105,7 @@ def pytest_terminal_summary(terminalreporter, exitstatus, config):
         )
     elif nothing_ran(terminalreporter) and not config.option.collectonly:
         terminalreporter.write_line("FAILED: no test ran. Remedy: name files that hold tests, or run `make test`.")
+    skipped = (report for report in terminalreporter.stats.get("skipped", []) if not hasattr(report, "wasxfail"))
+    reasons = {r.nodeid.split("::")[0]: r.longrepr[-1] for r in skipped if r.nodeid.startswith("tests/browser/")}
+    for file, reason in reasons.items():
+        terminalreporter.write_line(f"NOT RUN: {file}: {reason.removeprefix('Skipped: ')}")

@@ -21,7 +21,7 @@ _HOMES = {  # public name -> the module that defines it
     "train_text": "train",
 }
 _ROOMS = ["adapters", "check", "checkpoint", "doctor", "environment", "factory", "gates", "losses", "metrics", "plots"]
-_ROOMS += ["prompts", "recipe", "scoring", "yardsticks"]
+_ROOMS += ["prompts", "recipe", "scoring", "widgets", "yardsticks"]
 __all__ = sorted([*_HOMES, *_ROOMS])
 
 

@@ -16,6 +16,9 @@ import torch
 import torch.nn.functional as F
 from scipy import ndimage
 
+from . import adapters, losses
+from .recipe import Recipe
+
 EXERCISES: dict[str, tuple[str, Callable]] = {}  # name -> (chapter, check), in the order of the course
 
 
@@ -204,30 +207,27 @@ def mean_anchor(learner):
 
 
 @exercise("02_the_blind_spot")
-def value_attention(learner):
-    """(values (B, N, D), heads) -> (B, N, D): every token mixes the values of the picture's tokens, head by head"""
+def attention_reach(learner):
+    """(attention weights (B, heads, 1 + n * n, 1 + n * n), n) -> how many patches away patches look, on average"""
     draw = torch.Generator().manual_seed(22)
-    for batch, length, heads, width in ((2, 5, 3, 12), (3, 4, 2, 6), (1, 7, 1, 4), (4, 4, 4, 8)):
-        values = 1.5 * torch.randn(batch, length, width, generator=draw)
-        found = learner(values.clone(), heads)
-        v = values.unflatten(2, (heads, -1)).transpose(1, 2)  # (B, heads, N, D / heads)
-
-        def mix(v=v, size=width // heads, dim=-1):
-            return ((v @ v.mT / size**0.5).softmax(dim) @ v).transpose(1, 2).flatten(2)
-
-        across = mix(values.transpose(0, 1).unflatten(2, (heads, -1)).transpose(1, 2)).transpose(0, 1)
-        glued = ((v @ v.mT / (width // heads) ** 0.5).softmax(-1) @ v).reshape(batch, length, width)
-        single = mix(values[:, None], width)
+    for batch, heads, side, sharp in ((2, 3, 4, 1.0), (1, 2, 5, 3.0), (3, 1, 3, 0.5)):
+        weights = (sharp * torch.randn(batch, heads, 1 + side**2, 1 + side**2, generator=draw)).softmax(-1)
+        weights[..., 1, :] = F.one_hot(torch.tensor(2), 1 + side**2)  # the first patch looks only at its neighbour
+        found = learner(weights.clone(), side)
+        row, column = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+        places = torch.stack([row.flatten(), column.flatten()], 1).float()
+        far, patches = torch.cdist(places, places), weights[..., 1:, 1:]
+        share = patches / patches.sum(-1, keepdim=True)
+        city = (places[:, None] - places[None]).abs().sum(-1)
+        steps = (torch.arange(side**2)[:, None] - torch.arange(side**2)[None]).abs()
         wrong = [
-            (across, "tokens mix with their batch mates; they should mix with the patches of their own picture"),
-            (values, "nothing is mixed: the values came back as they were"),
-            (single, "all heads act as one: each has its own share of the channels and attends for itself"),
-            (mix(size=width), "the similarities are divided by the root of the whole width; a head has a share of it"),
-            (mix(size=1), "the similarities are not scaled: divide by the root of a head's width"),
-            (mix(dim=-2), "the softmax runs along the wrong axis: the weights that a token gives must add up to 1"),
-            (glued, "the heads are glued together in the wrong order: bring the tokens' axis back before joining them"),
+            ((patches * far).sum(-1).mean(), "patches' weights must add up to 1 again without the class token"),
+            ((share * far).mean(), "that is a mean over pairs; a patch's distances are weighted and added up"),
+            ((share * far**2).sum(-1).mean(), "those are squared distances"),
+            ((share * city).sum(-1).mean(), "those are steps along rows and columns; distances are as the crow flies"),
+            ((share * steps).sum(-1).mean(), "those are distances in the list of patches, not on the grid"),
         ]
-        same(found, mix(), "the mixture", hints=wrong)
+        same(found, float((share * far).sum(-1).mean()), "the reach", hints=wrong)
 
 
 @exercise("02_the_blind_spot")
@@ -282,7 +282,157 @@ def leaks(learner):
 
 # ---- 03_adapters -----------------------------------------------------------------------------------------------------
 
+
+@exercise("03_adapters")
+def norm_preserving_mix(learner: Callable) -> None:
+    generator = torch.Generator().manual_seed(0)
+    for shape, weight in (((7,), 0.3), ((5, 8), 0.1), ((2, 5, 8), 0.3), ((3, 4, 6), 0.0), ((3, 4, 6), 1.0)):
+        x, adapted = (factor * torch.randn(shape, generator=generator) for factor in (2.0, 0.3))
+        lengths = x.norm(dim=-1, keepdim=True)
+        unit = adapted / adapted.norm(dim=-1, keepdim=True)
+        hints = [
+            (weight * adapted + (1 - weight) * x, "the adapted token is mixed in with a length of its own"),
+            (weight * x + (1 - weight) * unit * lengths, "the weight belongs to the adapted token, the rest to x"),
+            (weight * unit + (1 - weight) * x, "the adapted token has length 1, not the length of x"),
+            (x + weight * unit * lengths, "x is added whole: what becomes of its share when the weight is 1?"),
+            (
+                weight * adapted * x.norm() / adapted.norm() + (1 - weight) * x,
+                "one length is taken of all tokens together: each token has its own",
+            ),
+        ]
+        given = x.clone(), adapted.clone()
+        what, true = f"the mix of tokens {shape}, weight {weight},", adapters.mix(x, adapted, weight)
+        same(learner(*given, weight), true, what, 1e-4, hints)
+        same(given[0], x, "x after the call (your function changed it in place)")
+
+
+@exercise("03_adapters")
+def adapter_weight_count(learner: Callable) -> None:
+    cases = [(64, 48, 3, 2, False, False), (64, 48, 3, 2, True, True), (192, 192, 8, 4, True, True)]
+    cases += [(64, 48, 0, 1, True, True), (1024, 768, 6, 4, False, False), (1024, 768, 6, 4, False, True)]
+    for width, joint, blocks, levels, bottleneck, bias in cases:
+        recipe = Recipe.course().replace(adapter="bottleneck" if bottleneck else "linear", adapter_bias=bias)
+        with torch.device("meta"):
+            modules = adapters.image_adapters(recipe, width, joint, blocks, levels)
+        true, projection = sum(p.numel() for p in modules.parameters()), width * joint + bias * joint
+        bias_less = true - bias * (blocks * (width + bottleneck * (width // 2)) + (levels + 1) * joint)
+        hints = [
+            (true - projection, "the projection for detection is missing"),
+            (true - (levels + 1) * projection, "the projections are missing"),
+            (bias_less, "the biases are missing"),
+            (true + bias * (levels + 1) * (width - joint), "a projection's bias is as long as what it puts out"),
+            (true - bottleneck * blocks * width * (width // 2), "a bottleneck goes down and up again: two matrices"),
+            (true - bias * bottleneck * blocks * (width // 2), "the bottleneck's first matrix has a bias too"),
+        ]
+        what = f"the count for {'bottleneck' if bottleneck else 'square'} adapters, bias {bias},"
+        hints = [hint for hint in hints if hint[0] != true]
+        same(learner(width, joint, blocks, levels, bottleneck, bias), true, what, 1e-9, hints)
+
+
+@exercise("03_adapters")
+def adapted_walk(learner: Callable) -> None:
+    generator = torch.Generator().manual_seed(0)
+    matrices = [torch.randn(6, 6, generator=generator) / 2 for _ in range(9)]
+    for depth, behind, levels, weight in ((4, (1, 2), (2, 4), 0.1), (5, (1, 3, 5), (1, 3, 5), 0.3), (3, (), (3,), 0.5)):
+        x = torch.randn(2, 3, 6, generator=generator)
+        blocks = [lambda t, m=m: t + torch.tanh(t @ m) for m in matrices[:depth]]
+        modules = {number: (lambda t, m=matrices[-number]: torch.tanh(t @ m)) for number in behind}
+
+        case = x, blocks, modules, levels, weight
+        expected, found = _walk(*case), learner(x.clone(), *case[1:])
+        if not isinstance(found, (list, tuple)):
+            raise Hint(f"expected a list of tokens, one a level, not {_kind(found)}")
+        if len(found) != len(levels):
+            counted = " Are blocks counted from 1?" if len(found) == len(levels) - 1 else ""
+            raise Hint(f"{len(found)} levels came back of the {len(levels)} asked for: {levels}.{counted}")
+        wrong = {
+            "a level is read before its adapter has spoken": _walk(*case, early=True),
+            "blocks seem to be counted from 0: level 1 is what the first block puts out": _walk(*case, shift=1),
+            "every adapter stands one block too late": _walk(*case, adapter_shift=1),
+            "the adapters have no effect": _walk(x, blocks, {}, levels, weight),
+        }
+        for place, level in enumerate(levels):
+            hints = [(each[place], say) for say, each in wrong.items() if len(each) == len(levels)]
+            same(found[place], expected[place], f"level {level} of {depth} blocks", 1e-4, hints)
+
+
+def _walk(x, blocks, behind, levels, weight, shift=0, adapter_shift=0, early=False):
+    """The walk of the exercise, or one of its mistakes."""
+    found = []
+    for number, block in enumerate(blocks, start=1 - shift):
+        plain = x = block(x)
+        if number - adapter_shift in behind:
+            x = adapters.mix(x, behind[number - adapter_shift](x), weight)
+        if number in levels:
+            found.append(plain if early else x)
+    return found
+
+
 # ---- 04_losses -------------------------------------------------------------------------------------------------------
+
+
+@exercise("04_losses")
+def focal_loss(learner: Callable) -> None:
+    generator = torch.Generator().manual_seed(0)
+    for batch, size, gamma in ((1, 4, 2.0), (3, 6, 2.0), (2, 5, 0.0), (2, 5, 1.0)):
+        p = (0.7 * torch.randn(batch, 2, size, size, generator=generator)).softmax(1)  # where smoothing is not felt
+        mask = (torch.rand(batch, 1, size, size, generator=generator) > 0.7).float()
+        true = p.gather(1, mask.long())
+        hints = [
+            (((1 - true) ** gamma * true.log()).mean(), "the sign is turned: a loss is never negative"),
+            (-((1 - true) ** gamma * true.log()).sum(), "it grows with the number of pixels: take the mean"),
+            (-(true**gamma * true.log()).mean(), "easy pixels count much and hard ones little: turn the factor round"),
+            (-true.log().mean(), "this is the plain cross-entropy: gamma does nothing"),
+            (losses.focal(p.flip(1), mask, gamma), "channel 0 is normal, channel 1 abnormal"),
+            (-((1 - p[:, 1]) ** gamma * p[:, 1].log()).mean(), "sound pixels are judged by the abnormal channel"),
+        ]
+        what = f"the focal loss of {batch} maps of {size} x {size}, gamma {gamma:g},"
+        same(learner(p, mask, gamma), losses.focal(p, mask, gamma), what, 1e-3, hints)
+
+
+@exercise("04_losses")
+def dice_loss(learner: Callable) -> None:
+    generator = torch.Generator().manual_seed(0)
+    for batch, size, area in ((1, 4, 0.5), (3, 6, 0.3), (2, 8, 0.0), (4, 5, 0.1)):
+        p = torch.rand(batch, size, size, generator=generator)
+        mask = (torch.rand(batch, size, size, generator=generator) < area).float()
+        if batch == 4:
+            mask[0] = 0
+        both, sums = (p * mask).flatten(1).sum(1), p.flatten(1).sum(1) + mask.flatten(1).sum(1)
+        hints = [
+            (((2 * both + 1) / (sums + 1)).mean(), "this is the overlap itself: a loss falls when overlap grows"),
+            (1 - (2 * both.sum() + 1) / (sums.sum() + 1), "the batch is one sum: large defects drown small ones"),
+            (1 - (2 * both / sums).mean(), "a sound picture has an empty mask: what does the 1 do there?"),
+            (1 - ((2 * both + 1) / sums).mean(), "the 1 stands above and below the line"),
+            (1 - (2 * both / (sums + 1)).mean(), "the 1 stands above and below the line"),
+            (1 - ((both + 1) / (sums + 1)).mean(), "the overlap is in both areas, so it counts twice"),
+            ((1 - (2 * both + 1) / (sums + 1)).sum(), "it grows with the number of pictures: take the mean"),
+        ]
+        what = f"the dice loss of {batch} maps, {int(mask.sum())} defect pixels,"
+        same(learner(p, mask), losses.dice(p, mask), what, 1e-4, hints)
+
+
+@exercise("04_losses")
+def all_normal_cost(learner: Callable) -> None:
+    generator = torch.Generator().manual_seed(0)
+    for batch, size, defective in ((2, 8, 1), (4, 16, 4), (3, 12, 0), (5, 10, 3)):
+        mask = torch.zeros(batch, 1, size, size)
+        mask[:defective] = (torch.rand(defective, 1, size, size, generator=generator) > 0.9).float()
+        sure, even = torch.zeros(batch, 2, size, size), torch.full((batch, 2, size, size), 0.5)
+        sure[:, 0] = 1
+        true = losses.segmentation(sure, mask)
+        hints = [
+            (losses.segmentation(even, mask), "this is what an undecided map costs: all normal means p = 1 and 0"),
+            (losses.segmentation(sure.flip(1), mask), "channel 0 is normal: this map calls everything abnormal"),
+            (losses.dice(sure[:, 1], mask), "only the abnormal dice is counted; there are three parts"),
+            (true - losses.focal(sure, mask), "the focal part is missing"),
+            (true - losses.dice(sure[:, 0], 1 - mask), "the dice of the normal channel is missing"),
+            (true - losses.dice(sure[:, 1], mask), "the dice of the abnormal channel is missing"),
+            (batch * true, "it grows with the number of pictures: each part is a mean"),
+        ]
+        hints = [hint for hint in hints if not _close(_array(hint[0]), _array(true), 1e-4)]
+        same(learner(mask), true, f"the cost for {batch} pictures, {defective} of them defective,", 1e-4, hints)
+
 
 # ---- 05_data ---------------------------------------------------------------------------------------------------------
 
@@ -484,9 +634,192 @@ def choose_step(learner):
 
 # ---- 07_stage2_image -------------------------------------------------------------------------------------------------
 
+
+@exercise("07_stage2_image")
+def detection_feature(learner):
+    """tokens (B, 1 + N, d), class token first -> mean of the unit patch vectors (B, d)"""
+    for count, patches, width in ((2, 4, 5), (3, 9, 6), (1, 16, 3)):
+        draw = torch.Generator().manual_seed(patches)
+        tokens = torch.randn(count, 1 + patches, width, generator=draw) * torch.linspace(0.5, 3, 1 + patches)[:, None]
+        unit = F.normalize(tokens, dim=-1)
+        expected = unit[:, 1:].mean(1)
+        hints = [
+            (unit.mean(1), "the class token is in the mean; only patches belong there"),
+            (unit[:, :-1].mean(1), "the class token stands first, not last"),
+            (tokens[:, 1:].mean(1), "long patch vectors count more than short ones: unit length first"),
+            (F.normalize(tokens[:, 1:].mean(1), dim=-1), "unit length comes before the mean, not after it"),
+            (F.normalize(expected, dim=-1), "the mean is not to be brought to unit length: its length says something"),
+            (unit[:, 0], "this is the class token; the mean is over the patches"),
+        ]
+        same(learner(tokens.clone()), expected, "the feature", hints=hints)
+
+
+@exercise("07_stage2_image")
+def patch_middles(learner):
+    """(patches in a row, pixels of a patch) -> coordinates of their middles (grid,)"""
+    for grid, patch in ((4, 8), (16, 8), (37, 14), (3, 5), (1, 4)):
+        left, side = np.arange(grid) * float(patch), grid * patch
+        hints = [
+            (left, "those are the left edges of the patches"),
+            (left + patch / 2, "off by half a pixel: pixel 0 has its middle at 0, so a patch begins at -0.5"),
+            (left + patch - 1, "those are the last pixels of the patches"),
+            (np.linspace(0, side - 1, grid), "the first and last lie on the picture's rim: that is the aligned way"),
+            (np.linspace(0, side, grid), "the first and last lie on the picture's rim: that is the aligned way"),
+            (left / side + 0.5 / grid, "those are shares of the side; pixels are asked for"),
+        ]
+        same(learner(grid, patch), left + (patch - 1) / 2, "the middles", hints=hints)
+
+
+@exercise("07_stage2_image")
+def patch_scores(learner):
+    """(list of levels (B, N, d), anchors (B, d, 2), scale) -> the summed scores of the patches (B, N)"""
+    for count, patches, width, number, scale in ((2, 4, 5, 3, 100.0), (3, 9, 4, 4, 15.0), (1, 4, 6, 1, 1.0)):
+        draw = torch.Generator().manual_seed(number)
+        levels = [F.normalize(torch.randn(count, patches, width, generator=draw), dim=-1) for _ in range(number)]
+        anchors = F.normalize(torch.randn(count, width, 2, generator=draw), dim=1)
+        cosines = torch.stack(levels).sum(0) @ anchors
+        normal, abnormal = (scale * cosines).unbind(-1)
+        expected = (abnormal + number - normal) / 2
+        hints = [
+            ((normal + number - abnormal) / 2, "hot where patches are normal: which column of the anchors is which?"),
+            ((abnormal + 1 - normal) / 2, "the constant 1 belongs to every level, not to the sum once"),
+            ((abnormal - normal) / 2, "the constant 1 of every level is missing"),
+            (abnormal + number - normal, "the half is missing"),
+            (expected / number, "this is the mean of the levels; their sum is asked for"),
+            ((cosines[..., 1] + number - cosines[..., 0]) / 2, "the scale has no effect"),
+            (scale * (cosines[..., 1] + number - cosines[..., 0]) / 2, "the scale acts on the cosines, not on the 1"),
+        ]
+        same(learner(list(levels), anchors, scale), expected, "the scores", hints=hints)
+
+
 # ---- 08_evaluation ---------------------------------------------------------------------------------------------------
 
+
+@exercise("08_evaluation")
+def class_mean(learner):
+    """{product: figure or NaN} -> the mean over the products that have the figure"""
+    nan = float("nan")
+    cases = (
+        {"bottle": 0.5, "cable": 0.9, "pill": nan},
+        {"wood": 0.8, "tile": 0.6, "grid": 0.1},
+        {"screw": nan, "zipper": 0.7},
+        {"bottle": nan, "cable": nan},
+    )
+    for figures in cases:
+        known = [value for value in figures.values() if value == value]
+        found = learner(dict(figures))
+        if not isinstance(found, float | int | np.floating | torch.Tensor):
+            raise Hint(f"the mean is {_kind(found)}: return a number")
+        if not known:
+            if float(found) == float(found):
+                raise Hint("if no product has the figure, the mean has no value either")
+            continue
+        if float(found) != float(found):
+            raise Hint("a product without a value makes the whole mean undefined: leave it out")
+        hints = [
+            (sum(known) / len(figures), "a figure without a value counts as 0 here; it should not count at all"),
+            (max(known), "that is the best product, not the mean"),
+        ]
+        same(float(found), sum(known) / len(known), "the mean", hints=hints)
+
+
+@exercise("08_evaluation")
+def best_f1(learner):
+    """(scores (N,), labels (N,) in {0, 1}) -> the largest F1 that a threshold reaches"""
+    draw = np.random.default_rng(8)
+    cases = [(np.array([0.4, 0.3, 0.1]), np.array([1, 1, 0])), (np.array([0.2, 0.2, 0.2]), np.array([1, 0, 1]))]
+    for count in (12, 40, 41):
+        labels = draw.integers(0, 2, count)
+        cases.append((np.round(draw.normal(2, 3, count) + labels, 1), labels))
+    for scores, labels in cases:
+
+        def f1(said, labels=labels):
+            return 2 * (said & (labels == 1)).sum() / max(1, said.sum() + (labels == 1).sum())
+
+        tried = np.unique(scores)
+        accuracy = max(tried, key=lambda t: ((scores >= t) == (labels == 1)).mean())
+        hints = [
+            (max(f1(scores > t) for t in tried), "a score equal to the threshold counts as found: at least, not above"),
+            (f1(scores >= 0.5), "one fixed threshold of 0.5 is tried; every score is a candidate"),
+            (np.mean([f1(scores >= t) for t in tried]), "that is the mean over thresholds; the largest is asked for"),
+            (f1(scores >= accuracy), "that is the F1 at the threshold of best accuracy, which need not be the best F1"),
+            (f1(scores >= np.median(scores)), "one threshold in the middle is tried; every score is a candidate"),
+            (max(f1(scores <= t) for t in tried), "low scores are taken as defective"),
+        ]
+        found = learner(scores.copy(), labels.copy())
+        same(found, max(f1(scores >= t) for t in tried), "the largest F1", hints=hints)
+
+
+@exercise("08_evaluation")
+def fused_scores(learner):
+    """(maps (n, H, W), detection scores (n,)) of all pictures of a product -> the published scores (n,)"""
+    for count, side in ((4, 5), (6, 3), (2, 8)):
+        draw = torch.Generator().manual_seed(side)
+        maps = 3 * torch.randn(count, side, side, generator=draw) * torch.linspace(1, 2, count)[:, None, None] - 1
+        scores = torch.rand(count, generator=draw) * 0.2 + 0.4
+        low, high = maps.min(), maps.max()
+        unit, detection = (maps - low) / (high - low), (scores - scores.min()) / (scores.max() - scores.min())
+        peaks, own = unit.flatten(1).amax(1), maps.flatten(1)
+        each = torch.ones(count)  # where each map is brought to 0 ... 1 by itself
+        again = (own.amax(1) - own.amax(1).min()) / (own.amax(1).max() - own.amax(1).min())
+        hints = [
+            (0.5 * each + 0.5 * detection, "every map has a peak of 1: take the range over all maps together"),
+            (0.5 * again + 0.5 * detection, "the range is that of all the maps' values, not of their peaks"),
+            (0.5 * peaks + 0.5 * scores, "the detection scores should be brought to the range 0 to 1 as well"),
+            (0.5 * own.amax(1) + 0.5 * detection, "the maps' values should be brought to the range 0 to 1 first"),
+            (0.5 * unit.flatten(1).mean(1) + 0.5 * detection, "that is each map's mean; its peak is asked for"),
+            (peaks, "the detection score is not in it"),
+            (peaks + detection, "half of each is meant, not their sum"),
+        ]
+        same(learner(maps.clone(), scores.clone()), 0.5 * peaks + 0.5 * detection, "the scores", hints=hints)
+
+
 # ---- 09_explorer -----------------------------------------------------------------------------------------------------
+
+
+@exercise("09_explorer")
+def level_map(learner):
+    """(levels (L, n * n, d), anchors (d, 2), weights (L,)) -> (n, n): weighted mean of cosine defective - good"""
+    draw = torch.Generator().manual_seed(91)
+    for count, side, width, zero in ((4, 3, 6, False), (2, 5, 4, False), (3, 4, 8, True), (1, 2, 5, False)):
+        levels = F.normalize(torch.randn(count, side**2, width, generator=draw), dim=-1)
+        anchors = F.normalize(torch.randn(width, 2, generator=draw), dim=0)
+        weights = 0.2 + 2 * torch.rand(count, generator=draw)
+        weights[0] = 0.0 if zero else weights[0]
+        gap = levels @ (anchors[:, 1] - anchors[:, 0])  # (L, n * n)
+        right = ((weights / weights.sum()) @ gap).unflatten(0, (side, side))
+        hints = [
+            (-right, "the sign is turned round: defective patches must come out high"),
+            ((weights @ gap).unflatten(0, (side, side)), "that is a weighted sum; a mean is divided by the weights'"),
+            ((weights @ gap / count).unflatten(0, (side, side)), "divided by the number of levels, not the weights'"),
+            (gap.mean(0).unflatten(0, (side, side)), "every level counts the same: where are the weights?"),
+            (right.T, "rows and columns are swapped: patches are listed row by row"),
+            ((weights / weights.sum() @ (levels @ anchors[:, 1])).unflatten(0, (side, side)),
+             "only the defective anchor is compared: what does the good one say?"),
+        ]  # fmt: skip
+        same(learner(levels.clone(), anchors.clone(), weights.clone()), right, "the map", hints=hints)
+
+
+@exercise("09_explorer")
+def cut_for_recall(learner):
+    """(scores (B,), labels (B,), recall) -> the highest threshold that still rejects this share of the defective"""
+    rng = np.random.default_rng(92)
+    for good, bad, recall in ((6, 4, 0.75), (3, 8, 0.5), (10, 5, 0.7), (4, 3, 1.0), (5, 7, 0.1)):
+        scores = rng.normal(size=good + bad).round(3)
+        labels = rng.permutation([0] * good + [1] * bad)
+        found = learner(scores.copy(), labels.copy(), recall)
+        hits = np.sort(scores[labels == 1])[::-1]
+        wanted = int(np.ceil(recall * bad - 1e-9))
+        if not isinstance(found, (float, int, np.number, np.ndarray, torch.Tensor)) or np.size(found) != 1:
+            raise Hint(f"the threshold is {_kind(found)}, expected one number")
+        caught = int((hits >= float(found)).sum())
+        if caught < wanted:
+            raise Hint(f"with recall {recall} asked, {caught} of {bad} defective parts reach the threshold: too few")
+        if caught > wanted:
+            raise Hint(f"with recall {recall} asked, {caught} of {bad} defective parts reach it: it can be higher")
+        low = "it lies below the last defective part that it must catch: the highest is that part's own score"
+        same(float(found), float(hits[wanted - 1]), "the threshold", 1e-6, [(float(found), low)])
+
 
 # ---- 10_your_own_data ------------------------------------------------------------------------------------------------
 
@@ -501,8 +834,9 @@ def pictures_needed(learner):
             raise Hint(f"{what} is {float(found):.4g}: pictures come whole")
         if found == need + 1:
             raise Hint(f"{what} is one more than needed: think of the new picture as one more draw from the same lot")
-        if found == need - 1:
-            raise Hint(f"{what} is one too few")
+        if found is not None and found != need:
+            off = "one" if found == need - 1 else f"{abs(int(found) - need)}"
+            raise Hint(f"{what} is {off} too {'few' if found < need else 'many'}")
         same(found, need, what)
 
 
@@ -555,7 +889,9 @@ def hot_boxes(learner):
         try:
             mine = sorted(tuple(int(edge) for edge in box) for box in found)
         except TypeError:
-            raise Hint("the result is no list of boxes, each of four numbers") from None
+            mine = [()]
+        if any(len(box) != 4 for box in mine):
+            raise Hint("the result is no list of boxes, each of four numbers")
         for wrong, sentence in (
             (boxes(corners=False), "regions that touch at a corner are counted as two"),
             (boxes(least=0), "regions of fewer pixels than `least` are still there"),

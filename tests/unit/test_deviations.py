@@ -56,7 +56,7 @@ def test_the_first_stage_is_shared_and_milestones_shrink(monkeypatch):
     assert [c if isinstance(c, str) else "image" for c in calls] == [
         "text", "image", "loaded", "image", "text", "image", "text", "image"
     ]  # fmt: skip
-    assert calls[1].milestones == (12, 18, 22) and calls[1].image_steps == 26 and calls[3].blur is None
+    assert calls[1].milestones == (12, 18, 23) and calls[1].image_steps == 26 and calls[3].blur is None
 
 
 def test_interval_is_students():

@@ -1,8 +1,10 @@
 """Where files lie, and that each check of the machine can fail with a remedy."""
 
 import re
+import shutil
 
 import pytest
+import torch
 
 from aaclip_lite import environment
 
@@ -91,3 +93,44 @@ def test_the_report_is_one_line_a_check(monkeypatch, capsys):
         ["FAIL", "bad", "it is broken. Remedy: mend it"],
         ["ok", "good", "fine"],
     ]
+
+
+# ---- lite or full ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def real(tmp_path, monkeypatch):
+    """A folder with real weights and data, and a card that torch believes in."""
+    for name in ("weights", "visa", "mvtec"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "weights" / "ViT-L-14-336px.pt").touch()
+    monkeypatch.setenv("AACLIP_LITE_REAL", str(tmp_path))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a card")
+    return tmp_path
+
+
+def test_full_scale_where_everything_is_there(real):
+    scale = environment.choose_scale()
+    assert (scale.name, scale.device) == ("full", "cuda") and "a card" in scale.why
+    weights = real / "weights" / "ViT-L-14-336px.pt"
+    assert scale.clip == {"source": "ViT-L-14-336", "weights": weights, "image_size": 518}
+    assert (scale.train, scale.test) == (str(real / "visa"), str(real / "mvtec"))
+    assert environment.choose_scale("lite")[:2] == ("lite", "as asked for")
+
+
+@pytest.mark.parametrize("gone, said", [("visa", "no .*/visa"), ("mvtec", "no .*/mvtec"), ("weights", "no weights in")])
+def test_lite_says_what_full_lacks(real, gone, said):
+    shutil.rmtree(real / gone)
+    scale = environment.choose_scale()
+    assert (scale.name, scale.clip, scale.train) == ("lite", {"source": "lite"}, "factory/train")
+    assert re.search(said, scale.why)
+    with pytest.raises(FileNotFoundError, match=f"cannot run here: {said}"):
+        environment.choose_scale("full")
+
+
+def test_no_card_means_lite_and_unknown_scales_are_refused(real, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert environment.choose_scale().why == "full is not possible: no CUDA device"
+    with pytest.raises(ValueError, match="scale 'huge'"):
+        environment.choose_scale("huge")

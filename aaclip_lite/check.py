@@ -87,10 +87,11 @@ def same(found, expected, what: str = "the result", tolerance: float = 1e-4, hin
     for wrong, sentence in hints:
         if _array(wrong).shape == mine.shape and _close(mine, _array(wrong), tolerance):
             raise Hint(sentence)
+    several = true.size > 1  # a single number has no pattern
     ratio = np.median(mine[true != 0] / true[true != 0]) if (true != 0).any() else np.nan
-    if np.isfinite(ratio) and ratio not in (0, 1) and _close(mine, ratio * true, tolerance):
+    if several and np.isfinite(ratio) and ratio not in (0, 1) and _close(mine, ratio * true, tolerance):
         raise Hint(f"{what} has the right pattern, but every value is {ratio:.3g} times too large")
-    if _close(mine - mine.mean(), true - true.mean(), tolerance):
+    if several and _close(mine - mine.mean(), true - true.mean(), tolerance):
         raise Hint(f"{what} has the right pattern, but all values are off by {float((mine - true).mean()):.3g}")
     worst = np.unravel_index(np.abs(mine - true).argmax(), true.shape)
     place = f" at {tuple(map(int, worst))}" if true.shape else ""

@@ -56,7 +56,8 @@ class Gate:
 
 def batches(images: list[np.ndarray], clip: FrozenCLIP, size: int = 64):
     for i in range(0, len(images), size):
-        yield clip.preprocess(torch.from_numpy(np.stack(images[i : i + size])).permute(0, 3, 1, 2))
+        pixels = torch.from_numpy(np.stack(images[i : i + size])).permute(0, 3, 1, 2)
+        yield clip.preprocess(pixels.to(clip.text_projection.device))
 
 
 @torch.no_grad()
@@ -114,7 +115,7 @@ def place_heat(clip: FrozenCLIP, image: np.ndarray, phrase: str, level: int | No
     x = next(batches([image], clip))
     tokens = F.normalize(clip.visual_head(clip.image_tokens(x, (level or clip.vision_blocks,))[0][0, 1:]), dim=-1)
     heat = (tokens @ F.normalize(clip.encode_text([phrase]), dim=-1)[0]).view(1, 1, clip.grid, clip.grid)
-    return F.interpolate(heat, image.shape[:2], mode="bilinear", align_corners=False)[0, 0].numpy()
+    return F.interpolate(heat, image.shape[:2], mode="bilinear", align_corners=False)[0, 0].cpu().numpy()
 
 
 def things(clip: FrozenCLIP, levels: tuple[int, ...], count: int = 150, size: int = 128) -> dict[str, float]:

@@ -10,6 +10,7 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -65,7 +66,7 @@ def sheet(
     side, line, head, step = 1.5, 0.24 if titles else 0.06, 0.04 + 0.2 * len(title.splitlines()), each * 1.55 + 0.12
     rows, bar = math.ceil(len(pictures) / columns), 0.8 * bool(heats and scale != "own")
     size = np.array((columns * step + bar, rows * (side + line) + head + 0.08))
-    with plt.rc_context(STYLE):
+    with _style():
         figure = plt.figure(figsize=size)
     plt.close(figure)
 
@@ -250,8 +251,19 @@ _PANELS = {  # kind of finding: (value, its null values, its error, scale) of ea
 _CLOCKS = ("step", "epoch", "seconds", "seen", "drawn")  # columns that only count
 
 
+@contextmanager
+def _style():
+    """These settings for a while; plt.rc_context would also undo what the first figure of a notebook sets up."""
+    before = {name: plt.rcParams[name] for name in STYLE}
+    plt.rcParams.update(STYLE)
+    try:
+        yield
+    finally:
+        plt.rcParams.update(before)
+
+
 def _new(rows: int, columns: int, width: float, height: float, **options) -> tuple[Figure, np.ndarray]:
-    with plt.rc_context(STYLE):
+    with _style():
         options |= {"figsize": (width, height), "squeeze": False, "layout": "constrained"}
         figure, axes = plt.subplots(rows, columns, **options)
     plt.close(figure)  # else a notebook would show it twice

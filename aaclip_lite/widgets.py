@@ -33,9 +33,9 @@ from .datasets import AnomalyDataset, Sample
 from .detector import AnomalyDetector
 from .prompts import TEMPLATES
 
-GOOD, DEFECTIVE, REFERENCE = 5, 9, 3  # a product's pictures: two kinds that are shown, and good ones that set the scale
+GOOD, DEFECTIVE, REFERENCE = 5, 7, 3  # a product's pictures: two kinds that are shown, and good ones that set the scale
 MIXES = (0.0, 0.15, 0.3, 0.6, 1.0)  # adapter mixes whose scale is prepared
-SIDE, THUMB, GAP, LINE, WIDTH = 204, 60, 8, 22, 860  # pixels
+SIDE, THUMB, GAP, LINE, WIDTH = 204, 62, 8, 22, 860  # pixels
 HEAT_ENDS = (-1.0, 5.0)  # deviations that get the first and the last of these colours, which rise evenly, also in grey
 COLOURS = ((68, 1, 84), (71, 45, 123), (59, 82, 139), (44, 114, 142), (33, 145, 140), (40, 174, 128), (94, 201, 98),
            (173, 220, 48), (253, 231, 37))  # fmt: skip
@@ -166,16 +166,16 @@ class Explorer:
         """A picture, its map under the detector's own setting and under this one, and what exceeds the threshold."""
         part, own = self.shown(setting.product)[setting.picture], self._own(setting)
         heat, usual = (self.maps(each, [setting.picture])[0] for each in (setting, own))
-        marked, grey = heat > setting.threshold, np.asarray(Image.fromarray(part.image).convert("L"))
+        marked, grey = heat > setting.threshold, np.array(Image.fromarray(part.image).convert("L"))
         precision, recall = precision_recall(marked, part.mask > 0)
         text = f"threshold {setting.threshold:.1f}: {marked.mean():.1%} of the pixels marked, "
         text += f"precision {precision:.0%}, recall {recall:.0%}" if part.label else "all of them wrongly"
-        panels = {"picture, defect outlined": part.image, "map, own setting": _colour(usual),
-                  f"map, {self.difference(setting)}": _colour(heat),
-                  "white: above the threshold": np.where(marked, 255, grey // 2).astype(np.uint8)}  # fmt: skip
-        places, rings = [(GAP + i * (SIDE + GAP), 2 * LINE) for i in range(len(panels))], _outline(part.mask)
-        tiles = [Tile(at, SIDE, *each, rings) for at, each in zip(places, panels.items(), strict=True)]
-        title = f"{setting.product}: {part.defect or 'good'}"
+        grey[marked], grey[~marked] = 255, grey[~marked] // 2
+        panels = [("picture, defect outlined", part.image), ("map, own setting", _colour(usual)),
+                  ("map, this setting", _colour(heat)), ("white: above the threshold", grey)]  # fmt: skip
+        rings = _outline(part.mask)
+        tiles = [Tile((GAP + i * (SIDE + GAP), 2 * LINE), SIDE, *each, rings) for i, each in enumerate(panels)]
+        title = f"{setting.product}: {part.defect or 'good'}; {self.difference(setting)}"
         foot = f"{text}; maps: {HEAT_ENDS[0]:.0f} (dark) to {HEAT_ENDS[1]:.0f} (bright) deviations above normal"
         figures = {"precision": precision, "recall": recall}
         return View(_sheet(title, tiles, 2 * LINE + SIDE + 4, foot), figures, f"{title}; {text}")
@@ -239,7 +239,7 @@ def _sheet(title: str, tiles: Sequence[Tile], bottom: int, foot: str) -> Image.I
     draw = ImageDraw.Draw(paper)
     texts = [(title, (GAP, 2), WIDTH, 16), (foot, (GAP, bottom), WIDTH, 14)]
     for (x, y), side, label, image, outline, wrong in tiles:
-        texts.append((label, (x, y - LINE + 4), side + GAP - 2, 14 if side == SIDE else 12))
+        texts.append((label, (x, y - LINE + 4), side + GAP - 2, 14 if side == SIDE else 11))
         picture = Image.fromarray(image).convert("RGB").resize((side, side))
         for colour, where in outline:
             picture.paste(colour, mask=where)
@@ -320,7 +320,8 @@ def live(show: Callable[[Setting], View], setting: Setting, choices: Mapping[str
     for control in panel.controls.values():
         control.observe(update, "value")
     update()
-    panel.children = [*panel.controls.values(), picture, note]
+    controls = ipywidgets.HBox(list(panel.controls.values()), layout={"flex_flow": "row wrap"})
+    panel.children = [controls, picture, note]
     return panel
 
 

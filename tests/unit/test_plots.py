@@ -231,3 +231,14 @@ def test_panels_without_a_number_are_left_out_and_unknown_kinds_named():
 
 def test_every_kind_that_the_doctor_knows_can_be_drawn():
     assert set(plots._PANELS) == set(doctor.VERDICTS)
+
+
+def test_a_figure_leaves_every_setting_as_it_was_found(monkeypatch):
+    """As in a notebook, where the first figure switches interactive mode on: that must stay."""
+    before = dict(plots.plt.rcParams)
+    real = plots.plt.figure
+    monkeypatch.setattr(plots.plt, "figure", lambda **o: (plots.plt.rcParams.update(interactive=True), real(**o))[1])
+    plots.sheet([np.zeros((8, 8, 3))])
+    assert plots.plt.rcParams["interactive"]
+    plots.plt.rcParams.update(interactive=before["interactive"])
+    assert dict(plots.plt.rcParams) == before

@@ -95,7 +95,8 @@ class History:
 def train_text(model: AdaptedCLIP, data: AnomalyDataset, out: str | Path, on_epoch=None, **options) -> History:
     """Stage 1: text adapters, against dense features of the frozen image tower.
 
-    out: folder of the run. on_epoch(model, history) is called after each epoch and at the end. options: see Options.
+    out: folder of the run. on_epoch(model, history) is called after each epoch, every `save_steps`
+    steps, and at the end. options: see Options.
     Ctrl-C ends the step, saves, and returns the history so far.
     """
     return _train("text", model, data, Path(out), on_epoch, Options(**options))
@@ -297,7 +298,7 @@ class _Run:
                     due = options.save_steps and self.step % options.save_steps == 0
                     if ended or due or self.step == 1 or time.monotonic() - self.saved > options.save_seconds:
                         self._save()  # after step 1 to see early that nothing frozen moves
-                    if on_epoch and on.is_main_process and (ended or self.step == self.steps):
+                    if on_epoch and on.is_main_process and (ended or due or self.step == self.steps):
                         try:
                             on_epoch(self.model, self.history)
                         except KeyboardInterrupt:

@@ -206,7 +206,7 @@ class Yardsticks:
     """Measure how hard the factory's world is, draw its contact sheets and write its card."""
 
     out: str = "data"  # folder: README.md and sheets/ go there
-    unet_steps: int = 700  # steps of 16 pictures that the U-Net learns
+    unet_steps: int = 1100  # steps of 16 pictures that the U-Net learns
     threads: int = 2  # CPU threads
 
 

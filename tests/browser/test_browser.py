@@ -153,18 +153,17 @@ def test_chapter_09_reads_without_a_kernel_and_its_sliders_answer(page, lab):
     cells = run_all(page)
     assert cells and not errors(cells)
 
-    row = page.locator(".widget-slider", has=page.locator(".widget-label", has_text="blur")).first
-    panel = page.locator(".widget-vbox", has=row).last
-    image, handle = panel.locator("img"), row.locator(".noUi-handle")
+    panel = page.locator(".widget-vbox", has=page.get_by_text("blur", exact=True)).last
+    image, handle = panel.locator("img"), panel.locator(".widget-slider", has_text="blur").locator(".noUi-handle")
     handle.scroll_into_view_if_needed()
     page.wait_for_function("image => image.complete && image.naturalWidth > 100", arg=image.element_handle())
     before, source = image.screenshot(), image.get_attribute("src")
     keep(page, "09_before")
     handle.focus()
     for _ in range(5):
-        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowLeft")
     changed = "([image, source]) => image.src != source && image.complete && image.naturalWidth > 100"
-    page.wait_for_function(changed, arg=[image.element_handle(), source])
+    page.wait_for_function(changed, arg=[image.element_handle(), source], timeout=60_000)
     page.wait_for_function(f"{CURRENT}.sessionContext.session.kernel.status == 'idle'")
     keep(page, "09_after")
     assert image.screenshot() != before, "the slider moved, the picture stayed the same"

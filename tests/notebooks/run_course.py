@@ -33,8 +33,8 @@ from importlib.metadata import distributions
 if "google.colab" in sys.modules and not importlib.util.find_spec("aaclip_lite"):
     with open("installed.txt", "w") as pins:  # what is there, PyTorch above all, stays as it is
         pins.writelines(sorted({{f"{{d.metadata['Name']}}=={{d.version}}\\n" for d in distributions()}}))
-    source = os.environ.get("AACLIP_LITE_SOURCE", "git+{address}")
-    %pip install --quiet --constraint installed.txt {{source}}"""
+    source = os.environ.get("AACLIP_LITE_SOURCE", "aaclip-lite[export] @ git+{address}")
+    %pip install --quiet --constraint installed.txt {{source!r}}"""
 
 
 def chapters() -> list[Path]:
@@ -106,6 +106,9 @@ def run(path: Path) -> dict:
             client.execute_cell(cell, index)
         seconds = time.perf_counter() - began
         reply = run_sync(peak_of)(client.kc)
+    for cell in notebook.cells:  # live views without a kernel show an error; their text stands in for them
+        for output in cell.get("outputs", ()):
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     write(notebook, path)
     peak = int(reply["content"]["user_expressions"]["peak"]["data"]["text/plain"])
     machine = f"{os.cpu_count()} CPU cores"

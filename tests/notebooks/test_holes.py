@@ -75,7 +75,7 @@ def test_a_cell_has_five_minutes(tmp_path):
         "def pytest_collection_finish(session):\n    print('cell seconds', session.config.option.nbval_cell_timeout)\n"
     )
     done = run(tmp_path, "-p", "probe", "--collect-only", "-s")
-    assert "cell seconds 300" in done.stdout, done.stdout + done.stderr
+    assert "cell seconds 600" in done.stdout, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("content", ["", "import pytest\n@pytest.mark.skip\ndef test_nothing(): pass\n"])

@@ -197,6 +197,9 @@ def test_on_epoch_and_save_steps(clip, data, tmp_path):
 
     train_text(build(clip), data, tmp_path, on_epoch=look, steps=7)
     assert seen == [(3, 3, 1), (6, 6, 1), (7, 6, 1)]  # the last save follows the last call
+    seen.clear()
+    train_text(build(clip), data, tmp_path, on_epoch=look, steps=7, save_steps=2, resume=False)
+    assert [step for step, *_ in seen] == [2, 3, 4, 6, 7]
 
 
 def test_a_finished_run_is_not_trained_again(clip, data, tmp_path, capsys):

@@ -1,0 +1,101 @@
+"""Chapter 01: a solution of every exercise, and mistakes that learners make, each with a word of the hint it gets."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+
+def end_of_text(states, ids, projection):
+    return states[torch.arange(len(ids)), ids.argmax(dim=1)] @ projection
+
+
+def last_place(states, ids, projection):
+    return states[:, -1] @ projection
+
+
+def one_end_for_all(states, ids, projection):
+    return states[:, ids[0].argmax()] @ projection
+
+
+def not_projected(states, ids, projection):
+    return states[torch.arange(len(ids)), ids.argmax(dim=1)]
+
+
+def place_before(states, ids, projection):
+    return states[torch.arange(len(ids)), ids.argmax(dim=1) - 1] @ projection
+
+
+def zero_shot(images, texts, scale):
+    return (scale * F.normalize(images, dim=1) @ F.normalize(texts, dim=1).T).softmax(dim=1)
+
+
+def lengths_count(images, texts, scale):
+    return (scale * images @ texts.T).softmax(dim=1)
+
+
+def wrong_axis(images, texts, scale):
+    return (scale * F.normalize(images, dim=1) @ F.normalize(texts, dim=1).T).softmax(dim=0)
+
+
+def no_scale(images, texts, scale):
+    return (F.normalize(images, dim=1) @ F.normalize(texts, dim=1).T).softmax(dim=1)
+
+
+def cosines(images, texts, scale):
+    return F.normalize(images, dim=1) @ F.normalize(texts, dim=1).T
+
+
+def oblong_positions(positions, rows, columns, mode="bicubic", antialias=True):
+    side = math.isqrt(len(positions) - 1)
+    grid = positions[1:].T.reshape(1, -1, side, side)
+    grid = F.interpolate(grid, (rows, columns), mode=mode, antialias=antialias, align_corners=False)
+    return torch.cat([positions[:1], grid[0].flatten(1).T])
+
+
+def class_row_lost(positions, rows, columns):
+    return oblong_positions(positions, rows, columns)[1:]
+
+
+def sides_swapped(positions, rows, columns):
+    return oblong_positions(positions, columns, rows)
+
+
+def not_antialiased(positions, rows, columns):
+    return oblong_positions(positions, rows, columns, antialias=False)
+
+
+def bilinear(positions, rows, columns):
+    return oblong_positions(positions, rows, columns, mode="bilinear")
+
+
+def class_row_too(positions, rows, columns):
+    made = oblong_positions(positions, rows, columns)
+    return torch.cat([made[1:].mean(0, keepdim=True), made[1:]])
+
+
+ANSWERS = {
+    "end_of_text": (
+        end_of_text,
+        [
+            (last_place, "padding"),
+            (one_end_for_all, "place of its own"),
+            (not_projected, "shape"),
+            (place_before, "last word"),
+        ],
+    ),
+    "zero_shot": (
+        zero_shot,
+        [(lengths_count, "lengths"), (wrong_axis, "row should"), (no_scale, "scale"), (cosines, "no probabilities")],
+    ),
+    "oblong_positions": (
+        oblong_positions,
+        [
+            (class_row_lost, "class token's row is missing"),
+            (sides_swapped, "swapped"),
+            (not_antialiased, "antialias"),
+            (bilinear, "bilinear"),
+            (class_row_too, "must stay"),
+        ],
+    ),
+}

@@ -1,0 +1,132 @@
+"""Chapter 03: solutions, and what learners get wrong."""
+
+import torch
+
+from aaclip_lite.adapters import mix
+
+
+def solved_mix(x, adapted, weight):
+    adapted = adapted * x.norm(dim=-1, keepdim=True) / adapted.norm(dim=-1, keepdim=True)
+    return weight * adapted + (1 - weight) * x
+
+
+def plain_mix(x, adapted, weight):
+    return weight * adapted + (1 - weight) * x
+
+
+def turned_mix(x, adapted, weight):
+    return solved_mix(x, adapted, weight) - (2 * weight - 1) * (solved_mix(x, adapted, 1.0) - x)
+
+
+def mix_of_all_lengths(x, adapted, weight):
+    return weight * adapted * x.norm() / adapted.norm() + (1 - weight) * x
+
+
+def mix_of_unit_length(x, adapted, weight):
+    return weight * adapted / adapted.norm(dim=-1, keepdim=True) + (1 - weight) * x
+
+
+def mix_over_tokens(x, adapted, weight):
+    return weight * adapted * x.norm(dim=0) / adapted.norm(dim=0) + (1 - weight) * x
+
+
+def mix_in_place(x, adapted, weight):
+    mixed = solved_mix(x, adapted, weight)
+    return x.copy_(mixed)
+
+
+def solved_count(width, joint, blocks, levels, bottleneck, bias):
+    inner = width // 2
+    adapter = 2 * width * inner + bias * (inner + width) if bottleneck else width * width + bias * width
+    return blocks * adapter + (levels + 1) * (width * joint + bias * joint)
+
+
+def count_without_detection(width, joint, blocks, levels, bottleneck, bias):
+    return solved_count(width, joint, blocks, levels - 1, bottleneck, bias)
+
+
+def count_without_biases(width, joint, blocks, levels, bottleneck, bias):
+    return solved_count(width, joint, blocks, levels, bottleneck, False)
+
+
+def count_without_way_up(width, joint, blocks, levels, bottleneck, bias):
+    full = solved_count(width, joint, blocks, levels, bottleneck, bias)
+    return full - bottleneck * blocks * width * (width // 2)
+
+
+def count_of_released(width, joint, blocks, levels, bottleneck, bias):
+    return 10_223_616
+
+
+def solved_walk(x, blocks, adapters, levels, weight):
+    found = []
+    for number, block in enumerate(blocks, start=1):
+        x = block(x)
+        if number in adapters:
+            x = mix(x, adapters[number](x), weight)
+        if number in levels:
+            found.append(x)
+    return found
+
+
+def walk_read_too_early(x, blocks, adapters, levels, weight):
+    found = []
+    for number, block in enumerate(blocks, start=1):
+        x = block(x)
+        if number in levels:
+            found.append(x)
+        if number in adapters:
+            x = mix(x, adapters[number](x), weight)
+    return found
+
+
+def walk_from_zero(x, blocks, adapters, levels, weight):
+    found = []
+    for number, block in enumerate(blocks):
+        x = block(x)
+        if number in adapters:
+            x = mix(x, adapters[number](x), weight)
+        if number in levels:
+            found.append(x)
+    return found
+
+
+def walk_without_adapters(x, blocks, adapters, levels, weight):
+    return solved_walk(x, blocks, {}, levels, weight)
+
+
+def walk_stacked(x, blocks, adapters, levels, weight):
+    return torch.stack(solved_walk(x, blocks, adapters, levels, weight))
+
+
+ANSWERS = {
+    "norm_preserving_mix": (
+        solved_mix,
+        [
+            (plain_mix, "a length of its own"),
+            (turned_mix, "the weight belongs to the adapted token"),
+            (mix_of_unit_length, "has length 1"),
+            (mix_of_all_lengths, "each token has its own"),
+            (mix_over_tokens, "the mix of tokens"),
+            (mix_in_place, "changed it in place"),
+        ],
+    ),
+    "adapter_weight_count": (
+        solved_count,
+        [
+            (count_without_detection, "detection is missing"),
+            (count_without_biases, "the biases are missing"),
+            (count_without_way_up, "two matrices"),
+            (count_of_released, "the count for square adapters"),
+        ],
+    ),
+    "adapted_walk": (
+        solved_walk,
+        [
+            (walk_read_too_early, "before its adapter has spoken"),
+            (walk_from_zero, "counted from 1"),
+            (walk_without_adapters, "have no effect"),
+            (walk_stacked, "a list of tokens"),
+        ],
+    ),
+}

@@ -1,0 +1,70 @@
+"""Learners of chapter 06: for each exercise its solution, and mistakes with a word that the hint must hold."""
+
+import torch
+import torch.nn.functional as F
+
+
+def stage1_feature(patches, picture):
+    return F.normalize(patches, dim=-1) + F.normalize(picture, dim=-1).unsqueeze(1)
+
+
+def blind_dice(mask):
+    defect, pixels = mask.flatten(1).sum(1), mask[0].numel()
+    sound = pixels - defect
+    return 2 - ((2 * sound + 1) / (pixels + sound + 1)).mean() - (1 / (defect + 1)).mean()
+
+
+def without_smoothing(mask):
+    sound = 1 - mask.flatten(1)
+    normal = 1 - (2 * sound.sum(1) / (sound.shape[1] + sound.sum(1))).mean()
+    return normal + torch.ones(())
+
+
+def over_the_batch(mask):
+    sound, ones = 1 - mask, torch.ones_like(mask)
+    normal = 1 - (2 * sound.sum() + 1) / (ones.sum() + sound.sum() + 1)
+    return normal + 1 - 1 / (mask.sum() + 1)
+
+
+def only_abnormal(mask):
+    return 1 - (1 / (mask.flatten(1).sum(1) + 1)).mean()
+
+
+def choose_step(steps, validation, test):
+    best = max(range(len(steps)), key=lambda i: (validation[i], -steps[i]))
+    return steps[best], test[best]
+
+
+def by_test(steps, validation, test):
+    best = max(range(len(steps)), key=lambda i: test[i])
+    return steps[best], test[best]
+
+
+def latest(steps, validation, test):
+    best = max(range(len(steps)), key=lambda i: (validation[i], steps[i]))
+    return steps[best], test[best]
+
+
+def best_test_figure(steps, validation, test):
+    return choose_step(steps, validation, test)[0], max(test)
+
+
+ANSWERS = {
+    "stage1_feature": (
+        stage1_feature,
+        [
+            (lambda patches, picture: F.normalize(patches, dim=-1) + picture.unsqueeze(1), "picture's feature should"),
+            (lambda *both: F.normalize(stage1_feature(*both), dim=-1), "not to be brought"),
+            (lambda patches, picture: F.normalize(patches, dim=-1), "is not in it"),
+            (lambda patches, picture: F.normalize(patches, dim=-1) + F.normalize(picture, dim=-1), "stopped with"),
+        ],
+    ),
+    "blind_dice": (
+        blind_dice,
+        [(without_smoothing, "above and below"), (over_the_batch, "at once"), (only_abnormal, "only the abnormal")],
+    ),
+    "choose_step": (
+        choose_step,
+        [(by_test, "no say"), (latest, "earliest"), (best_test_figure, "another step")],
+    ),
+}

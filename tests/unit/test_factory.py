@@ -327,9 +327,10 @@ def test_a_set_has_mvtecs_layout_and_a_manifest(drawn):
 
 def test_open_dataset_finds_nothing_wrong_with_it(drawn, monkeypatch):
     shrink(monkeypatch, ["hinge", "tweed"])
-    monkeypatch.setattr(factory, "world_key", lambda size: "world 1, 64 px")
+    key = factory.world_key(64)
+    monkeypatch.setattr(factory, "world_key", lambda size: key)
     monkeypatch.setattr(factory, "_draw_set", None)
-    (drawn / "world.json").write_text(json.dumps({"world": "world 1, 64 px", "split": "val"}))
+    (drawn / "world.json").write_text(json.dumps({"world": key, "split": "val"}))
     data = open_dataset("factory/val", root=drawn.parent)
     assert len(data) == 22 and data.classes == ["hinge", "tweed"] and data.check() == []
 

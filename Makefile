@@ -6,7 +6,7 @@ UPGRADE =
 VENV = .venv
 PY = $(VENV)/bin/python
 .DEFAULT_GOAL = help
-.PHONY: help lab env test demo bench course measure lock clean
+.PHONY: help lab env test demo bench course measure colab book lock clean
 
 # $(call step,name,command,remedy): says what runs; if it fails, says which step that was and what to do.
 define step
@@ -63,6 +63,12 @@ course: $(VENV)/.checked ## run the notebooks again, keep outputs, refresh minut
 	$(call step,run the notebooks,$(PY) -m tests.notebooks.run_course $(CHAPTER),run it cell by cell with make lab)
 CHAPTER =
 measure: course ## the same
+
+colab: $(VENV)/.installed ## chapters 00 to 09 as in a Colab session: a wheel in an empty folder, old widgets
+	$(call step,the chapters as in Colab,$(PY) -m tests.notebooks.run_colab $(CHAPTER),see the cell that failed above)
+
+book: $(VENV)/.installed ## the chapters as web pages with search, for a phone: build/book/index.html
+	$(call step,the book,$(PY) -m tests.notebooks.make_book,make course if a chapter has no outputs)
 
 lock: ## write requirements.lock anew from pyproject.toml
 	$(call step,find uv,$(GET_UV),$(OFFLINE))

@@ -4,7 +4,8 @@ Special: nbval alone lets four things pass. A magic that does not exist and a sh
 it looks at; a cell tagged `raises-exception` may raise nothing; and after a failure it goes on with the rest of the
 notebook, whose failures then mean nothing. Here the first three fail, and the rest of that notebook is skipped.
 A session in which no test ran fails too. `tests/notebooks/test_holes.py` proves each. The browser test, where there
-is no browser, is listed as not run, with the remedy (`tests/browser/test_missing.py`).
+is no browser, and the Colab test, where there is no package index, are listed as not run, with the remedy
+(`tests/browser/test_missing.py`).
 
 Use: nothing to do, pytest finds this file from any folder of the project.
 """
@@ -97,7 +98,21 @@ def pytest_sessionfinish(session, exitstatus):
         session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
 
 
+def seconds_of_notebooks(reporter) -> dict[str, float]:
+    """How long each notebook's cells took, from the reports of all processes."""
+    spent = {}
+    for report in (report for reports in reporter.stats.values() for report in reports):
+        if ".ipynb::" in getattr(report, "nodeid", ""):
+            name = report.nodeid.split("::")[0]
+            spent[name] = spent.get(name, 0.0) + getattr(report, "duration", 0.0)  # a warning has none
+    return dict(sorted(spent.items()))
+
+
 def pytest_terminal_summary(terminalreporter, exitstatus, config):
+    if spent := seconds_of_notebooks(terminalreporter):
+        for name, seconds in spent.items():
+            terminalreporter.write_line(f"{seconds:7.0f} s  {name}")
+        terminalreporter.write_line(f"{sum(spent.values()):7.0f} s  all notebooks, on as many cores as tests ran on")
     if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         terminalreporter.write_line(
             "FAILED: tests. Remedy: run one name below alone, `.venv/bin/python -m pytest --nbval-lax -x NAME`; "
@@ -106,6 +121,7 @@ def pytest_terminal_summary(terminalreporter, exitstatus, config):
     elif nothing_ran(terminalreporter) and not config.option.collectonly:
         terminalreporter.write_line("FAILED: no test ran. Remedy: name files that hold tests, or run `make test`.")
     skipped = (report for report in terminalreporter.stats.get("skipped", []) if not hasattr(report, "wasxfail"))
-    reasons = {r.nodeid.split("::")[0]: r.longrepr[-1] for r in skipped if r.nodeid.startswith("tests/browser/")}
+    told = ("tests/browser/", "tests/notebooks/test_colab.py")
+    reasons = {r.nodeid.split("::")[0]: r.longrepr[-1] for r in skipped if r.nodeid.startswith(told)}
     for file, reason in reasons.items():
         terminalreporter.write_line(f"NOT RUN: {file}: {reason.removeprefix('Skipped: ')}")

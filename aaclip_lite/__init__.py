@@ -20,8 +20,8 @@ _HOMES = {  # public name -> the module that defines it
     "train_image": "train",
     "train_text": "train",
 }
-_ROOMS = ["adapters", "check", "checkpoint", "doctor", "environment", "factory", "gates", "losses", "metrics", "plots"]
-_ROOMS += ["prompts", "recipe", "scoring", "widgets", "yardsticks"]
+_ROOMS = ["adapters", "check", "checkpoint", "doctor", "environment", "explorer", "factory", "gates", "losses"]
+_ROOMS += ["metrics", "plots", "prompts", "recipe", "scoring", "widgets", "yardsticks"]
 __all__ = sorted([*_HOMES, *_ROOMS])
 
 

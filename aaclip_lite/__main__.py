@@ -78,6 +78,7 @@ class Train:
     seed: int = 0  # of weights, order and augmentation
     resume: bool = True  # --no-resume starts over
     checkpointing: bool = False  # less memory, slower
+    views: int | None = None  # stage 1: see each picture in so many ways only, and keep their features: faster
     preset: Literal["course", "documented", "released"] = "course"  # the values that --recipe.* start from
     backbone: Carrier = field(default_factory=Backbone)
     recipe: Recipe = field(default_factory=Recipe)
@@ -97,7 +98,8 @@ class Train:
         stages = {"text": train_text, "image": train_image}
         options = {"seed": self.seed, "resume": self.resume, "checkpointing": self.checkpointing}
         for stage in stages if self.stage == "both" else [self.stage]:
-            history = stages[stage](model, data, self.out, **options)
+            views = {"views": self.views} if stage == "text" else {}
+            history = stages[stage](model, data, self.out, **options, **views)
             if history.rows and PartialState().is_main_process:
                 print(history.table(6))
                 plots.save(plots.curves(history, title=f"Stage {stage}"), Path(self.out) / f"{stage}.png")

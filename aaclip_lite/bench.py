@@ -1,44 +1,185 @@
-"""Speed on this machine: how fast the factory draws, and what a step of the method costs on the embedded CLIP.
+"""Speed on this machine: the package beside the plain way of doing the same, and how fast the factory draws.
 
-Special: CPU time of one thread, not wall time, so other work on the machine hardly shows; and every figure also as a
-ratio to a fixed piece of arithmetic timed in the same run, which is what to compare between machines and versions.
-Use: `python -m aaclip_lite bench`, or `make bench`.
+Special: ratios, not seconds, are what to compare between machines. Both ways run in turn in one process on the same
+weights, their results are compared, and CPU time is counted, so that other work hardly shows; peak memory is that of a
+process of its own for each. One thread, unless asked otherwise.
+
+    python -m aaclip_lite bench                             # a reduced model, minutes; `make bench`
+    python -m aaclip_lite bench --full                      # ViT-L/14-336 at 518 px with random weights, 12 GB
 """
 
 import json
+import os
+import platform
+import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
+from tqdm.auto import tqdm
 
-from . import factory, losses
+from . import factory, losses, metrics, plain, plots, scoring
 from .backbone import load_clip
 from .model import AdaptedCLIP, stack_anchors
 from .products import PRODUCTS
+from .recipe import Recipe
+
+REDUCED = {
+    "embed_dim": 256,
+    "vision_cfg": {"image_size": 224, "layers": 12, "width": 384, "head_width": 64, "patch_size": 14},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 256, "heads": 4, "layers": 12},
+}
+MODEL_CASES = ("text anchors", "stage 1 step", "stage 2 step", "inference")
+METRIC_CASES = ("metrics, exact", "metrics, binned")
+SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # read when numpy is imported, not later
 
 
 @dataclass(frozen=True)
 class Bench:
-    """Measure speed on this machine: drawing, inference and a step of each stage, one thread."""
+    """Measure speed on this machine: the package against the plain way, and drawing."""
 
-    size: int = 128  # side of the drawn pictures
+    full: bool = False  # ViT-L/14-336 at 518 px, 60 pictures for the metrics; else a reduced model, 336 px
     rounds: int = 3  # every figure is the best of so many
+    out: str = "build/bench"  # bench.json and bench.png go there
     json: bool = False  # print JSON instead of the table
 
 
-def seconds(work: Callable[[], int], rounds: int) -> float:
-    """CPU seconds a unit, best of `rounds`; `work` returns how many units it did."""
-    best = float("inf")
+class Work:
+    """What both ways do, on the same weights and pictures: `run(case, way)` gives the numbers to compare."""
+
+    def __init__(self, full: bool, recipe: Recipe | None = None):
+        torch.manual_seed(0)
+        name, size = ("ViT-L-14-336", 518) if full else (REDUCED, 336)
+        self.model = AdaptedCLIP(load_clip(name, weights=None, image_size=size), recipe or Recipe.released())
+        self.size, self.names = size, ["bottle"]
+        drawn = [factory.draw(each, 1, min(size, 512), "hole", split="bench") for each in self.names]
+        pictures = torch.from_numpy(np.stack([p.image for p in drawn])).permute(0, 3, 1, 2)
+        mask = torch.from_numpy(np.stack([p.mask for p in drawn]))[:, None].float()
+        self.images, self.mask = self.model.preprocess(pictures), torch.nn.functional.interpolate(mask, (size, size))
+        self.label = torch.ones(len(self.names), dtype=torch.long)
+        with torch.no_grad():
+            self.own = stack_anchors(self.model.text_anchors(self.names), self.names)
+
+    def run(self, case: str, way: str) -> dict[str, Tensor]:
+        """way: "plain", "package", or "bf16", the package under autocast."""
+        model, ours = self.model, way != "plain"
+        stage = {"stage 1 step": "text", "stage 2 step": "image"}.get(case)
+        model.requires_grad_(not ours and stage is not None)  # plain: frozen weights get gradients, which nobody reads
+        trained = model.trainable(stage) if stage else {}
+        for p in trained.values():
+            p.requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=way == "bf16"):
+            found = self._ours(case) if ours else self._plain(case)
+        if stage:
+            found["loss"].backward()
+            found |= {name: p.grad for name, p in trained.items() if p.grad is not None}
+        model.zero_grad(set_to_none=True)
+        return {name: value.detach() for name, value in found.items()}
+
+    def _plain(self, case: str) -> dict[str, Tensor]:
+        model, images = self.model, self.images
+        if case == "text anchors":
+            with torch.no_grad():
+                return {"anchors": plain.anchors(model, self.names)["bottle"]}
+        if case == "inference":
+            return {"maps": plain.maps(model, images, self.own, self.size)}
+        if case == "stage 1 step":
+            return {"loss": plain.stage1(model, images, self.names, self.mask)}
+        return {"loss": plain.stage2(model, images, self.own, self.mask, self.label)}
+
+    def _ours(self, case: str) -> dict[str, Tensor]:
+        model, images, recipe = self.model, self.images, self.model.recipe
+        if case == "text anchors":
+            with torch.no_grad():
+                return {"anchors": model.text_anchors(self.names)["bottle"]}
+        if case == "inference":
+            with torch.no_grad():
+                return {"maps": scoring.anomaly_map(model(images).levels, self.own, self.size)}
+        if case == "stage 1 step":
+            own = stack_anchors(model.text_anchors(self.names), self.names)
+            return {"loss": losses.stage1(model.dense_features(images), own, self.mask, recipe)}
+        return {"loss": losses.stage2(model(images), self.own, self.mask, self.label, recipe)}
+
+
+class Pixels:
+    """The same for the metrics: maps of a class, one hot blob in every second picture."""
+
+    def __init__(self, full: bool):
+        rng, size = np.random.default_rng(0), 518 if full else 224
+        self.maps = rng.standard_normal((60, size, size), np.float32)
+        self.masks = np.zeros((60, size, size), bool)
+        for i in range(0, 60, 2):
+            y, x = rng.integers(0, size - size // 8, 2)
+            self.masks[i, y : y + size // 8, x : x + size // 8] = True
+        self.maps[self.masks] += 1
+
+    def run(self, case: str, way: str) -> dict[str, Tensor]:
+        if way == "plain":
+            flat = self.maps.ravel(), self.masks.ravel()
+            found = [plain.auroc(*flat), plain.average_precision(*flat)]
+        elif case == "metrics, exact":
+            found = metrics.exact_curve(self.maps[self.masks], self.maps[~self.masks]).figures()[:2]
+        else:
+            result = metrics.PixelHistogram().update(self.maps, self.masks).result()
+            found = [result["pixel_auroc"], result["pixel_ap"]]
+        return {"figures": torch.tensor(found, dtype=torch.float64)}
+
+
+def peak(full: bool, case: str, way: str) -> None:
+    """In a process of its own: do it once, print the peak memory in MB."""
+    torch.set_num_threads(1)
+    work = Pixels(full) if case in METRIC_CASES else Work(full)
+    work.run(case, way)
+    if sys.platform == "linux":  # getrusage would give the parent's peak, which a child process inherits
+        print(int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) // 1024)
+    else:
+        import resource  # Windows has none
+
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024**2)
+
+
+def _peak_elsewhere(full: bool, case: str, way: str) -> int:
+    code = f"from aaclip_lite import bench; bench.peak({full}, {case!r}, {way!r})"
+    return int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+
+
+def difference(found: dict[str, Tensor], expected: dict[str, Tensor], typical: bool = False) -> float:
+    """The largest (typical: the root mean square) difference, in root mean squares of the worst tensor."""
+    if found.keys() != expected.keys():
+        raise RuntimeError(f"not the same results: {sorted(found.keys() ^ expected.keys())}")
+
+    def size(x: Tensor) -> float:
+        return float(x.double().square().mean().sqrt())
+
+    gaps = {name: (found[name] - value).abs() for name, value in expected.items()}
+    return max((size(gap) if typical else float(gap.max())) / max(size(expected[n]), 1e-30) for n, gap in gaps.items())
+
+
+def compare(work, case: str, ways: tuple[str, ...], rounds: int, full: bool) -> dict[str, dict[str, float]]:
+    """{way: {cpu, wall, peak_mb, difference}}, the ways in turn, best of `rounds`."""
+    rows = {way: {"cpu": float("inf"), "wall": float("inf")} for way in ways}
     for _ in range(rounds):
-        began = time.process_time()
-        units = work()
-        best = min(best, (time.process_time() - began) / units)
-    return best
+        expected = None
+        for way in ways:
+            cpu, wall = time.process_time(), time.perf_counter()
+            found = work.run(case, way)
+            cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+            rows[way] |= {"cpu": min(rows[way]["cpu"], cpu), "wall": min(rows[way]["wall"], wall)}
+            expected = expected or found
+            rows[way]["difference"] = difference(found, expected, typical=way == "bf16")
+    for way in ways:
+        rows[way]["peak_mb"] = _peak_elsewhere(full, case, way)
+    return rows
 
 
-def drawing(size: int, **options) -> Callable[[], int]:
+def drawing(size: int = 128, **options) -> Callable[[], int]:
     def work() -> int:
         for number, name in enumerate(PRODUCTS):
             for attempt in range(50):
@@ -52,56 +193,60 @@ def drawing(size: int, **options) -> Callable[[], int]:
     return work
 
 
-def stages(batch: int = 8) -> dict[str, Callable[[], int]]:
-    model = AdaptedCLIP(load_clip("lite"))
-    names = list(PRODUCTS)[:batch]
-    drawn = [factory.draw(name, 1, model.clip.image_size, "hole", split="bench") for name in names]
-    images = torch.from_numpy(np.stack([p.image for p in drawn])).permute(0, 3, 1, 2)
-    mask = torch.from_numpy(np.stack([p.mask for p in drawn]))[:, None].float()
-    label, x = torch.ones(batch, dtype=torch.long), model.preprocess(images)
-    with torch.no_grad():
-        fixed = stack_anchors(model.text_anchors(names), names)
+def rate(work: Callable[[], int], rounds: int) -> float:
+    """Units a CPU second, best of `rounds`; `work` returns how many units it did."""
+    best = 0.0
+    for _ in range(rounds):
+        began = time.process_time()
+        units = work()
+        best = max(best, units / (time.process_time() - began))
+    return best
 
-    def inference() -> int:
-        with torch.no_grad():
-            model(x)
-        return batch
 
-    def stage1() -> int:
-        with torch.no_grad():
-            levels = model.dense_features(x)
-        losses.stage1(levels, stack_anchors(model.text_anchors(names), names), mask, model.recipe).backward()
-        return batch
-
-    def stage2() -> int:
-        losses.stage2(model(x), fixed, mask, label, model.recipe).backward()
-        return batch
-
-    return {"inference": inference, "stage 1 step": stage1, "stage 2 step": stage2}
+def table(result: dict) -> str:
+    widths = {"CPU s": 9, "plain": 9, "ratio": 7, "wall": 7, "MB": 8, "plain ": 8, "share": 7, "off by": 9}
+    lines = [f"{result['model']}; {result['machine']}, one thread, {result['date']}"]
+    lines.append(" " * 26 + "".join(f"{text:>{width}}" for text, width in widths.items()))
+    for case, rows in result["cases"].items():
+        base = rows["plain"]
+        for way, row in rows.items():
+            if way != "plain":
+                lines.append(
+                    f"{case + (' (bf16)' if way == 'bf16' else ''):26}{row['cpu']:9.3f}{base['cpu']:9.3f}"
+                    f"{base['cpu'] / row['cpu']:7.2f}{base['wall'] / row['wall']:7.2f}{row['peak_mb']:8.0f}"
+                    f"{base['peak_mb']:8.0f}{row['peak_mb'] / base['peak_mb']:7.2f}{row['difference']:9.1e}"
+                )
+    lines += [f"{name:26}{value:9.0f} pictures/s" for name, value in result["drawing"].items()]
+    return "\n".join(lines)
 
 
 def run(options: Bench) -> int:
+    if any(os.environ.get(name) != value for name, value in SINGLE_THREADED.items()):
+        flags = [f"--{name}" for name, value in asdict(options).items() if value is True]
+        command = [sys.executable, "-m", "aaclip_lite", "bench", *flags]
+        command += ["--rounds", str(options.rounds), "--out", options.out]
+        return subprocess.call(command, env=os.environ | SINGLE_THREADED)
     torch.set_num_threads(1)
-    a = torch.randn(512, 512)
-
-    def arithmetic() -> int:
-        for _ in range(20):
-            a @ a
-        return 20
-
-    unit = seconds(arithmetic, 5)
-    work = {
-        "draw a normal part": drawing(options.size),
-        "draw with things and regions": drawing(options.size, things=2, regions=True),
-        "draw with a hole": drawing(options.size, defect="hole"),
-        **stages(),
+    bf16 = ("bf16",) if torch.ops.mkldnn._is_mkldnn_bf16_supported() else ()
+    work, pixels, cases = Work(options.full), Pixels(options.full), {}
+    for case in tqdm((*MODEL_CASES, *METRIC_CASES), desc="measuring", unit="case", disable=options.json):
+        of_metrics = case in METRIC_CASES
+        ways = ("plain", "package") + (() if of_metrics else bf16)
+        cases[case] = compare(pixels if of_metrics else work, case, ways, options.rounds, options.full)
+    draw = {
+        "draw a normal part": drawing(),
+        "draw with things, regions": drawing(things=2, regions=True),
+        "draw with a hole": drawing(defect="hole"),
     }
-    rows = {name: seconds(each, options.rounds) for name, each in work.items()}
-    if options.json:
-        print(json.dumps({name: {"pictures_per_second": 1 / s, "products_512": s / unit} for name, s in rows.items()}))
-        return 0
-    print(f"one thread, CPU time; {options.size} px; a 512 x 512 matrix product takes {unit * 1e3:.2f} ms here")
-    print(f"{'':30}{'pictures/s':>12}{'in matrix products':>20}")
-    for name, each in rows.items():
-        print(f"{name:30}{1 / each:12.0f}{each / unit:20.1f}")
+    result = {
+        "model": "ViT-L/14-336 at 518 px" if options.full else "12 blocks of width 384, 336 px",
+        "machine": platform.machine() + " CPU", "date": str(date.today()), "cases": cases,
+        "drawing": {name: rate(each, options.rounds) for name, each in draw.items()},
+    }  # fmt: skip
+    out = Path(options.out)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / ".bench.tmp").write_text(json.dumps(result, indent=1) + "\n")
+    os.replace(out / ".bench.tmp", out / "bench.json")
+    plots.save(plots.ratios(result), out / "bench.png")
+    print(json.dumps(result) if options.json else f"{table(result)}\n{out / 'bench.json'}, {out / 'bench.png'}")
     return 0

@@ -15,7 +15,7 @@ Coordinates run from -1 to 1, x to the right, y down. Shapes are signed distance
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -69,22 +69,21 @@ def blur(field: np.ndarray, sigma: float) -> np.ndarray:
     return g @ field @ g.T
 
 
-def defocus(picture: np.ndarray, sigma: float) -> np.ndarray:
-    """The lens: a slight blur of (S, S, 3). Below 0.7 pixel three taps are enough and much cheaper."""
-    size = picture.shape[0]
+def defocus(planes: np.ndarray, sigma: float) -> np.ndarray:
+    """The lens: a slight blur of (3, S, S). Below 0.7 pixel three taps are enough and much cheaper."""
+    size = planes.shape[-1]
     if sigma * size / 2 > 0.7:
-        return np.stack([blur(picture[..., k], sigma) for k in range(3)], -1)
+        return np.stack([blur(plane, sigma) for plane in planes])
     w = f32(np.exp(-0.5 / max(sigma * size / 2, 0.2) ** 2))
     w = w / (1 + 2 * w)
-    out = picture * (1 - 2 * w)
-    out[1:-1] += w * (picture[2:] + picture[:-2])
-    out[0] += w * (picture[0] + picture[1])
-    out[-1] += w * (picture[-1] + picture[-2])
-    final = out * (1 - 2 * w)
-    final[:, 1:-1] += w * (out[:, 2:] + out[:, :-2])
-    final[:, 0] += w * (out[:, 0] + out[:, 1])
-    final[:, -1] += w * (out[:, -1] + out[:, -2])
-    return final
+    for axis in (1, 2):  # the rim's pixels stand for their missing neighbours
+        out = planes * (1 - 2 * w)
+        a, b = (planes, out) if axis == 1 else (planes.transpose(0, 2, 1), out.transpose(0, 2, 1))
+        b[:, 1:-1] += w * (a[:, 2:] + a[:, :-2])
+        b[:, 0] += w * (a[:, 0] + a[:, 1])
+        b[:, -1] += w * (a[:, -1] + a[:, -2])
+        planes = out
+    return planes
 
 
 def noise(size: int, rng: np.random.Generator, cells: int, cells_y: int | None = None) -> np.ndarray:
@@ -363,9 +362,16 @@ class Scene:
         slope = rng.uniform(-0.1, 0.1, 2).astype(f32)
         falloff = 1 + slope[0] * x + slope[1] * y + f32(0.05) * noise(size, rng, 2)
         self.falloff = falloff - f32(rng.uniform(0, 0.12)) * (x * x + y * y)
-        self.falloff = self.falloff[..., None] * self.tint * self.exposure
+        self.falloff = self.falloff * (self.tint * self.exposure)[:, None, None]
         self.grain = rng.standard_normal((size, size, 3), f32) * f32(rng.uniform(0.006, 0.02))
         self.defocus = float(rng.uniform(0.003, 0.009))
+        self.rng, self.size = rng, size
+
+    @cached_property
+    def ground(self) -> np.ndarray:
+        """(3, S, S), laid only where something of it shows; nothing else draws from the generator after it."""
+        size, rng = self.size, self.rng
+        x, y = grid(size)
         base = np.array(PALETTE[self.ground_name], f32) * f32(rng.uniform(0.85, 1.12))
         base = np.clip(base + rng.uniform(-0.04, 0.04, 3).astype(f32), 0.05, 0.95)
         field = f32(0.05) * noise(size, rng, 5)
@@ -396,14 +402,16 @@ class Scene:
         elif kind == "pebbled":
             field = field + f32(0.3) * bold * np.abs(noise(size, rng, 22))
             field = field - f32(0.3) * bold * np.abs(noise(size, rng, 30))
-        self.ground = np.clip(base * (1 + field[..., None] * f32(1.2)), 0.02, 1)
+        ground = np.clip(base[:, None, None] * (1 + field * f32(1.2)), 0.02, 1)
         for _ in range(rng.integers(0, 7)):  # dust and crumbs on the ground are part of every normal picture
             a, b, r = rng.uniform(-1, 1), rng.uniform(-1, 1), rng.uniform(0.006, 0.02)
             i, j, reach = int((b + 1) * size / 2), int((a + 1) * size / 2), int(r * size / 2) + 2
             here = slice(max(i - reach, 0), i + reach), slice(max(j - reach, 0), j + reach)
             distance = hypot(x[here] - f32(a), y[here] - f32(b)) - f32(r)
-            spot = np.clip(f32(0.5) - distance * f32(size / 2), 0, 1)[..., None]
-            self.ground[here] += (f32(rng.uniform(0.05, 0.95)) - self.ground[here]) * spot * f32(0.6)
+            spot = np.clip(f32(0.5) - distance * f32(size / 2), 0, 1)
+            under = ground[:, *here]
+            under += (f32(rng.uniform(0.05, 0.95)) - under) * spot * f32(0.6)
+        return ground
 
 
 def shade(canvas: Canvas, scene: Scene, as_float: bool = False) -> np.ndarray:
@@ -421,18 +429,17 @@ def shade(canvas: Canvas, scene: Scene, as_float: bool = False) -> np.ndarray:
     half /= np.linalg.norm(half)
     gleam = np.maximum((half[2] - gx * half[0] - gy * half[1]) * inverse, f32(0.3)) ** scene.sharpness
     occlusion = np.clip((blur(h, 0.06) - h) * f32(2.2), 0, 0.45)
-    light = scene.ambient + (1 - scene.ambient) * diffuse
-    light = (light * (1 - occlusion))[..., None]
-    lit = canvas.albedo * light + (gleam * canvas.gloss * f32(0.75))[..., None]
-    strength, throw, softness = scene.shadow
-    dx, dy = round(-float(lx) * throw * size), round(-float(ly) * throw * size)
-    shadow = _shifted(cover, dx, dy) if cover.min() < 0.5 else cover
-    ground = scene.ground * (1 - strength * blur(shadow, softness))[..., None]
-    picture = (ground + (lit - ground) * cover[..., None]) * scene.falloff
-    picture = defocus(picture, scene.defocus)
-    if as_float:
-        return picture
-    return to_uint8(picture + scene.grain)
+    light = (scene.ambient + (1 - scene.ambient) * diffuse) * (1 - occlusion)
+    # planes, one a colour: (S, S, 3) would make every product with a (S, S) field crawl in steps of three
+    picture = np.ascontiguousarray(canvas.albedo.transpose(2, 0, 1)) * light + gleam * canvas.gloss * f32(0.75)
+    if (least := cover.min()) < 1:
+        strength, throw, softness = scene.shadow
+        dx, dy = round(-float(lx) * throw * size), round(-float(ly) * throw * size)
+        shadow = _shifted(cover, dx, dy) if least < 0.5 else cover
+        ground = scene.ground * (1 - strength * blur(shadow, softness))
+        picture = ground + (picture - ground) * cover
+    picture = defocus(picture * scene.falloff, scene.defocus).transpose(1, 2, 0)
+    return np.ascontiguousarray(picture) if as_float else to_uint8(picture + scene.grain)
 
 
 def _shifted(field, dx, dy):

@@ -95,7 +95,8 @@ def same(found, expected, what: str = "the result", tolerance: float = 1e-4, hin
         raise Hint(f"{what} has the right pattern, but all values are off by {float((mine - true).mean()):.3g}")
     worst = np.unravel_index(np.abs(mine - true).argmax(), true.shape)
     place = f" at {tuple(map(int, worst))}" if true.shape else ""
-    raise Hint(f"{what}{place} is {float(mine[worst]):.4g}, expected about {float(true[worst]):.4g}")
+    side = "large" if mine[worst] > true[worst] else "small"
+    raise Hint(f"{what}{place} is {float(mine[worst]):.4g}, which is too {side}")
 
 
 def _close(a: np.ndarray, b: np.ndarray, tolerance: float) -> bool:

@@ -381,13 +381,14 @@ class AnomalyDataset:
     def batches(
         self, batch_size: int, shuffle: bool = False, seed: int = 0, augment=None, device="cpu", *, epoch: int = 0,
         stage: int = 2, drop_last: bool = False, start: int = 0, rank: int = 0, world: int = 1,
+        views: int | None = None,
     ) -> Iterator[dict]:  # fmt: skip
         """Batches {"image" (B, 3, H, W) in [0, 1], "mask" (B, 1, H, W), "label" (B,), "class_name", "index"}, and
         "inside" if all have it; no "mask" if the set is image_level. Images are not normalised: the model does that.
 
         augment: a recipe or the name of its variant; stage 1 leaves colours alone. Order and augmentation follow from
         seed and epoch: to resume, pass the number of batches already done as `start`. Of `world` processes each takes
-        its share, every world-th, of the same batches."""
+        its share, every world-th, of the same batches. views: after so many epochs augmentation, not order, repeats."""
         name = getattr(augment, "augmentation", augment) or "none"
         if name != "none" and name not in augmentation.VARIANTS:
             raise ValueError(f"augment={name!r}: choose none, {', '.join(augmentation.VARIANTS)}")
@@ -399,8 +400,9 @@ class AnomalyDataset:
         if not steps:
             raise ValueError(f"{len(self)} pictures make no {'full ' * drop_last}batch of {batch_size}")
         shares = [step[rank::world] for step in steps[start:] if step[rank::world]]
+        key = seed, epoch % views if views else epoch
         return (
-            self._batch(rows, parts, augmentation.VARIANTS.get(name), (seed, epoch), stage, device)
+            self._batch(rows, parts, augmentation.VARIANTS.get(name), key, stage, device)
             for rows, parts in zip(shares, self._stream(shares), strict=True)
         )
 

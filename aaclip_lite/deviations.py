@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from scipy.stats import t
 from tqdm.auto import tqdm
 
@@ -31,8 +32,8 @@ FIGURES = ("pixel_auroc", "inside_auroc", "peak_hit", "image_auroc")
 LENGTHS = (
     "text_steps", "text_epochs", "text_batch", "image_steps", "image_epochs", "image_batch", "milestones", "gamma",
 )  # fmt: skip
-STAGE_2 = (  # fields that stage 1 never reads
-    "image_blocks", "image_mix", "proj_init", "proj_relu", "detection_pool", "detection_scale", "detection_weight",
+STAGE_2 = (  # fields that stage 1 never reads (proj_init is not one: it also starts the text head)
+    "image_blocks", "image_mix", "proj_relu", "detection_pool", "detection_scale", "detection_weight",
     "map_top_weight", "level_weights", "image_lr", "blur", "image_score",
 )  # fmt: skip
 OPTIONS = {  # worth a look beside the three recipes: the reference document's list of improvements
@@ -51,7 +52,7 @@ class Deviations:
     seeds: tuple[int, ...] = (0, 1, 2)
     text_steps: int = 40  # steps of stage 1 in every run
     image_steps: int = 40  # steps of stage 2 in every run
-    every: int = 3  # every so-manieth validation picture is judged
+    every: int = 3  # 3: every third validation picture is judged
     minutes: float | None = None  # begin no run after so many minutes
 
 
@@ -80,6 +81,7 @@ class Trials:
     def run(self, change: dict, seed: int) -> dict[str, float]:
         recipe = Recipe.course().replace(**change, milestones=self._milestones(), text_steps=self.options.text_steps,
                                          image_steps=self.options.image_steps)  # fmt: skip
+        torch.manual_seed(seed)  # where adapters start at random, that is part of the run
         model = AdaptedCLIP(self.clip, recipe)
         stage_1 = json.dumps([{name: value for name, value in change.items() if name not in STAGE_2}, seed])
         with tempfile.TemporaryDirectory() as out:

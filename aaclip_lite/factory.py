@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,8 +35,8 @@ LOCAL_DEFECTS = ("scratch", "crack", "hole", "stain", "dent", "cut", "colour_spo
 STRUCTURAL_DEFECTS = ("missing_part", "misplaced_part", "bent", "broken_edge")
 SPLITS = ("train", "val", "test", "test_hard")
 CHANGED = 0.035  # a pixel belongs to the mask when a channel moved by more than this (9 of 255 grey levels)
-VISIBLE = 0.085  # the least mean change inside a mask (22 grey levels); fainter defects are drawn again, stronger
-WORLD = "2"  # raise when pictures change: cached data sets of another world are drawn again
+VISIBLE = 0.1  # the least mean change inside a mask (25 grey levels); fainter defects are drawn again, stronger
+WORLD = "3"  # raise when pictures change: cached data sets of another world are drawn again
 
 
 @dataclass
@@ -388,7 +388,7 @@ def kinds_for(name: str, structural: bool = False) -> tuple[str, ...]:
 
 def _with_local_defect(canvas, scene, rng, kind, severity, before):
     layers = canvas.copy_layers()
-    strength, size = (0.8, 1.0, 1.15)[severity], (0.75, 1.0, 1.3)[severity]
+    strength, size = (0.8, 1.0, 1.15)[severity], (0.8, 1.0, 1.3)[severity]
     for _ in range(10):
         x, y = _spot_on(canvas, rng)
         canvas.u, canvas.v, canvas.unit = canvas.x, canvas.y, 1.0
@@ -438,13 +438,16 @@ class NotShown(ValueError):
     """This part can't carry this defect visibly; another seed is another part."""
 
 
-def draw(name: str, seed: int, size: int = 128, defect: str | None = None, severity: int = 1, things: int | None = None,
-         split: str = "free", regions: bool = False) -> Picture:  # fmt: skip
-    """Draw one picture of a product. `things`: how many neutral things lie on it (None: now and then a small print)."""
+def draw(name: str, seed: int, size: int = 128, defect: str | None = None, severity: int = 1,
+         things: int | Sequence[str] | None = None, split: str = "free", regions: bool = False) -> Picture:  # fmt: skip
+    """Draw one picture of a product. `things`: how many neutral things lie on it, or which (keys of THINGS); None: now
+    and then a small print."""
     if name not in PRODUCTS:
         raise ValueError(f"no product {name!r}; the factory makes: {', '.join(PRODUCTS)}")
     if defect is not None and defect not in LOCAL_DEFECTS + STRUCTURAL_DEFECTS:
         raise ValueError(f"no defect {defect!r}; known: {', '.join(LOCAL_DEFECTS + STRUCTURAL_DEFECTS)}")
+    if not isinstance(things, int | None) and (unknown := set(things) - set(THINGS)):
+        raise ValueError(f"no neutral thing {', '.join(sorted(unknown))}; known: {', '.join(THINGS)}")
     if not 64 <= size <= 512:
         raise ValueError(f"size={size}: the factory draws from 64 to 512 pixels")
     if severity not in (0, 1, 2):
@@ -456,10 +459,12 @@ def draw(name: str, seed: int, size: int = 128, defect: str | None = None, sever
     inside = canvas.cover > 0.5
     found, placed = [], []
     structural = defect in STRUCTURAL_DEFECTS
-    count = things if things is not None else int(rng.random() < 0.25) * (not structural)
-    allowed = list(THINGS) if things is not None else list(PRINTS)
+    if things is None:
+        choices = [PRINTS] * (int(rng.random() < 0.25) * (not structural))
+    else:
+        choices = [list(THINGS)] * things if isinstance(things, int) else [[each] for each in things]
     canvas.rng = rng
-    for _ in range(count):
+    for allowed in choices:
         phrase, mask, where = _add_thing(canvas, rng, allowed)
         for _, earlier in found:
             earlier &= ~mask

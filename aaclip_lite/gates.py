@@ -206,10 +206,15 @@ def write_card(folder: Path, figures: dict, gates: list[Gate], data: AnomalyData
         f"| {k.replace('_', ' ')} | {v['pixel_auroc']:.3f} | {v['inside_auroc']:.3f} | {v['image_auroc']:.3f} |\n"
         for k, v in kinds.items()
     )
+    legs = "\n".join(
+        f"  - from step {leg['step']:,}: rate {leg['lr']}, every picture used {leg['replays']} times, hard things "
+        f"(relief, drops, hairs, grains) drawn {leg['hard_things']:g} times as often as others"
+        for leg in run["legs"]
+    )
     size = (folder / "model.safetensors").stat().st_size / 1e6
     text = CARD.format(
         size=size, rows=rows, able=able, spots=spots, frozen=frozen, classes=", ".join(data.classes),
-        today=date.today(), **(run | {"minutes": run["elapsed"] / 60}),
+        today=date.today(), **(run | {"minutes": run["elapsed"] / 60, "legs": legs}),
     )  # fmt: skip
     for name, content in (("gates.json", json.dumps(figures, indent=1) + "\n"), ("README.md", text)):
         (folder / f".{name}.tmp").write_text(content)
@@ -248,7 +253,8 @@ this project's factory. It exists so that the course runs offline; it knows noth
   mean row.
 - **Made by**: `torchrun --nproc-per-node 2 -m aaclip_lite pretrain` with the options in `run.json`: {minutes:.0f}
   minutes on two CPU cores of a cloud machine (shared with other work), {seen:,} pictures in {step:,} steps of {batch}
-  a process.
+  a process. It was put down and taken up again, each time with a new cosine over the minutes then allowed:
+{legs}
 - **Losses**: captions; the mean patch of a neutral thing against all phrases of the batch; every patch against its own
   picture's phrases, at four levels; patches redraw themselves. `log.jsonl` has every part, `curves.png` shows them.
 - **What it has seen**: undamaged parts of all 74 products with zero to three neutral things on them (a red dot, a

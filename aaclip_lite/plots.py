@@ -205,6 +205,26 @@ def anchors(stages: Mapping[str, Mapping[str, Tensor]], title: str = "Where the 
     return figure
 
 
+def ratios(result: Mapping, title: str | None = None) -> Figure:
+    """What `bench` measured: how many times the plain way's CPU time and memory the package's fit into."""
+    rows = [(f"{case}, bf16" if way == "bf16" else case, rows["plain"], row)
+            for case, rows in result["cases"].items() for way, row in rows.items() if way != "plain"]  # fmt: skip
+    figure, axes = _new(1, 2, 9, 0.32 * len(rows) + 1)
+    for ax, key, words in zip(axes.flat, ("cpu", "peak_mb"), ("CPU time", "peak memory"), strict=True):
+        values = [base[key] / row[key] for _, base, row in rows]
+        bars = ax.barh([name for name, *_ in rows], values, color=LINES[0][0], height=0.65)
+        ax.bar_label(bars, [f" {value:.3g}" for value in values], fontsize=8)
+        ax.axvline(1, color="black", linewidth=0.8)
+        ax.set_xscale("log")
+        ax.set_xlim(min(0.8, 0.9 * min(values)), 2 * max(values))
+        ax.set_xlabel(f"{words} of the plain way / the package's")
+        ax.grid(axis="x", alpha=0.25)
+        ax.invert_yaxis()
+    axes.flat[1].set_yticklabels([])
+    figure.suptitle(title or f"{result['model']}, {result['machine']}, {result['date']}", fontsize=11)
+    return figure
+
+
 def finding(found, title: str | None = None) -> Figure:
     """A doctor's finding: a line a row, each value as a dot (with two errors to each side) beside its null values.
 

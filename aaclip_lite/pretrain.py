@@ -41,6 +41,7 @@ from .products import PRODUCTS
 
 LEVELS = (2, 4, 6, 8)
 REGIONS = 5  # at most three things, the surface, the ground
+HARD_THINGS = ("shallow dimple", "raised ridge", "water drop", "{} hair", "{} sand grains")  # relief, or a trace
 DAMAGE_WORDS = ("damaged", "broken", "defective")
 MODEL = {
     "embed_dim": 192,
@@ -69,6 +70,7 @@ class Pretraining:
     patch_weight: float = 1.0
     pixel_weight: float = 0.3
     caption_things: bool = True  # captions name the neutral things and their places
+    hard_things: float = 3.0  # how often a thing of HARD_THINGS is drawn for each time another one is
     damage_share: float = 0.003
     test_things: bool = True  # neutral things also lie on validation and test products (never damage)
     save_every: float = 5.0  # minutes
@@ -86,6 +88,7 @@ def _worker(folder, pool, first, step, options, ready, tokens):
     cover = np.memmap(Path(folder) / "cover.u8", np.uint8, "r+", shape=(pool, REGIONS, 256))
     everyone = list(PRODUCTS)
     rng = np.random.default_rng([options.seed, first, time.time_ns() % 2**32])
+    often = np.array([options.hard_things if each in HARD_THINGS else 1.0 for each in factory.THINGS])
     number = first
     while True:
         tokens.acquire()
@@ -93,7 +96,8 @@ def _worker(folder, pool, first, step, options, ready, tokens):
         for _ in range(8):
             slot, name = number % pool, everyone[rng.integers(len(everyone))]
             unseen = PRODUCTS[name].split in ("val", "test")
-            things = int(rng.choice(4, p=(0.2, 0.3, 0.3, 0.2))) if options.test_things or not unseen else 0
+            count = int(rng.choice(4, p=(0.2, 0.3, 0.3, 0.2))) if options.test_things or not unseen else 0
+            things = rng.choice(list(factory.THINGS), count, p=often / often.sum()).tolist()
             damaged = not unseen and rng.random() < options.damage_share
             kind = str(rng.choice(factory.LOCAL_DEFECTS)) if damaged else None
             try:
@@ -121,6 +125,7 @@ class Pool:
             setattr(self, name, array)
         self.facts, self.phrases = [None] * self.size, [None] * self.size
         self.by_class: dict[str, set[int]] = {name: set() for name in PRODUCTS}
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # for the workers: numpy's own threads only spin there
         context = mp.get_context("spawn")
         self.ready, self.tokens, self.drawn = context.Queue(), context.Semaphore(0), 0
         self.workers = [
@@ -372,12 +377,15 @@ class Run:
         narrow = [p for p in self.model.parameters() if p.ndim < 2]
         groups = [{"params": wide, "weight_decay": options.weight_decay}, {"params": narrow, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=options.lr, betas=(0.9, 0.98))
-        self.step, self.seen, self.elapsed = 0, 0, 0.0
+        self.step, self.seen, self.elapsed, self.legs = 0, 0, 0.0, []
         if saved:
             self.model.load_state_dict(saved["model"])
             self.optimizer.load_state_dict(saved["optimizer"])
             self.average, self.step, self.seen = saved["average"], saved["step"], saved["seen"]
             self.elapsed = saved["elapsed"]
+            self.legs = json.loads((self.out / "model" / "run.json").read_text()).get("legs", [])
+        changing = ("minutes", "lr", "batch", "replays", "hard_things")  # what a resumed run may sensibly have new
+        self.legs.append({"step": self.step} | {name: getattr(options, name) for name in changing})
 
     @property
     def progress(self) -> float:
@@ -415,7 +423,8 @@ class Run:
         shown = Learner(self.model.ids.tolist())
         shown.load_state_dict(self.average)
         export(shown, self.out / "model")
-        (self.out / "model" / "run.json").write_text(json.dumps(asdict(self.options) | counts, indent=2) + "\n")
+        facts = asdict(self.options) | counts | {"legs": self.legs}  # one for each time the run was taken up
+        (self.out / "model" / "run.json").write_text(json.dumps(facts, indent=1) + "\n")
 
 
 def run(options: Pretraining) -> Path:
@@ -436,7 +445,7 @@ def run(options: Pretraining) -> Path:
     pool, saved, debt = Pool(options), state.elapsed, 0.0
     bar = tqdm(total=round(total), initial=round(state.elapsed), unit="s", disable=rank != 0)
     try:
-        pool.order(min(2048, options.pool))
+        pool.order(min(4096, options.pool))
         while pool.drawn < min(1500, options.pool // 2):
             pool.collect(block=True)
         while state.elapsed < total:

@@ -51,6 +51,7 @@ class Options:
     save_seconds: float = 60.0  # longest time between two saves; the end of each epoch is saved too
     save_steps: int | None = None  # save every so many steps as well
     checkpointing: bool = False  # compute activations again in the backward pass: less memory, slower
+    views: int | None = None  # stage 1: augment each picture in so many ways only and keep the image features of each
     progress: bool = True  # show a progress bar
 
     def applied_to(self, recipe: Recipe, side: str) -> Recipe:
@@ -112,6 +113,8 @@ def train_image(model: AdaptedCLIP, data: AnomalyDataset, out: str | Path, on_ep
 
 def _train(stage: str, model: AdaptedCLIP, data: AnomalyDataset, out: Path, on_epoch, options: Options) -> History:
     recipe, checkpointing = model.recipe, model.clip.checkpointing
+    if stage != "text" and options.views is not None:
+        raise ValueError("views keeps features that do not change: stage 1's, not those behind image adapters")
     if stage != "image" and not recipe.trains_text:
         if stage == "joint" or options.epochs or options.steps:
             raise ValueError("Recipe.text_steps or text_epochs is 0, CLIP's own text tower: its adapters cannot train")
@@ -132,12 +135,41 @@ def _train(stage: str, model: AdaptedCLIP, data: AnomalyDataset, out: Path, on_e
             parameter.requires_grad_(flag).grad = None
 
 
+class _Views:
+    """Stage 1's image features of augmented views, computed when a view first comes, kept in half precision."""
+
+    def __init__(self, model: AdaptedCLIP, data: AnomalyDataset, views: int) -> None:
+        recipe, clip = model.recipe, model.clip
+        if views < 1 or recipe.dense_axis == "batch":
+            raise ValueError(
+                f"views = {views}, Recipe.dense_axis = {recipe.dense_axis!r}: features can be kept from one view "
+                "on, and only where they do not depend on batch mates"
+            )
+        self.model, self.kept = model, {}
+        self.used = slice(None) if recipe.stage1_levels == "all" else slice(-1, None)
+        levels, free = len(model.depths.levels[self.used]), psutil.virtual_memory().available
+        needed = 2 * len(data) * views * levels * clip.grid**2 * clip.embed_dim
+        if needed > 0.8 * free:
+            raise ValueError(
+                f"views = {views}: the features of {len(data)} pictures need {needed / 1e9:.1f} GB of memory, "
+                f"{free / 1e9:.1f} are free; take fewer views or pictures (data.few_shot), or none"
+            )
+
+    def features(self, batch: dict, images: Tensor) -> tuple[Tensor, ...]:
+        places = [(index, batch["view"]) for index in batch["index"]]
+        if any(place not in self.kept for place in places):
+            levels = torch.stack(self.model.dense_features(images)[self.used], 1).half().cpu()
+            self.kept |= zip(places, levels, strict=True)
+        return torch.stack([self.kept[place] for place in places], 1).to(images.device).float().unbind()
+
+
 class _Parts(nn.Module):
     """Loss parts of one process's share of a batch; a module, so that DDP averages the gradients."""
 
     def __init__(self, model: AdaptedCLIP, stage: str) -> None:
         super().__init__()
         self.model, self.stage, self.anchors = model, stage, None  # anchors: given where they do not train
+        self.views: _Views | None = None
 
     def forward(self, batch: dict, names: Sequence[str], share: float) -> dict[str, Tensor]:
         """names: the batch's classes in all processes; share: weight of this one's means, 1 if all have as many."""
@@ -145,7 +177,8 @@ class _Parts(nn.Module):
         anchors = self.anchors or model.text_anchors(sorted(set(names)))
         images, own, mask = model.preprocess(batch["image"]), stack_anchors(anchors, batch["class_name"]), batch["mask"]
         if self.stage == "text":
-            parts = losses.stage1_parts(model.dense_features(images), own, mask, recipe)
+            levels = self.views.features(batch, images) if self.views else model.dense_features(images)
+            parts = losses.stage1_parts(levels, own, mask, recipe)
         else:
             parts = losses.stage2_parts(model(images), own, mask, batch["label"], recipe)
         parts, everyones = {name: share * part for name, part in parts.items()}, stack_anchors(anchors, names)
@@ -174,10 +207,12 @@ class _Run:
         elif stage == "image" and self.recipe.trains_text and self.accelerator.is_main_process:
             save_adapter(out / "text.safetensors", model, "text", {"step": 0})  # a detector needs both files
         parts, optimizer = _Parts(model, stage), self._choose_weights()
+        parts.views = None if options.views is None else _Views(model, data, options.views)
         self.parts, self.optimizer = self.accelerator.prepare(parts, optimizer)
         digest = hashlib.sha256(b"".join(p.detach().cpu().numpy().tobytes() for p in model.text_adapter.parameters()))
         anchors = f", text adapters {digest.hexdigest()[:8]}" if stage == "image" and self.recipe.trains_text else ""
-        self.identity = f"{data.fingerprint()}, size {data.size}, seed {options.seed}{anchors}"
+        views = f", {options.views} views" if options.views else ""
+        self.identity = f"{data.fingerprint()}, size {data.size}, seed {options.seed}{anchors}{views}"
         self.before, self.overflows, self.saved = self._checksums(), 0, time.monotonic()
         self.history, self.step = self._go_on()
         if stage == "image":
@@ -273,10 +308,11 @@ class _Run:
         while True:
             epoch, start = divmod(done, self.per_epoch)
             place = {"epoch": epoch, "start": start, "rank": on.process_index, "world": on.num_processes}
-            place["stage"] = 1 if self.stage == "text" else 2
+            place |= {"stage": 1 if self.stage == "text" else 2, "views": self.options.views}
             stream = self.data.batches(self.batch, True, self.options.seed, self.recipe, on.device, **place)
             for number, batch in zip(range(start, self.per_epoch), stream, strict=False):
                 everyones = min(self.batch, len(self.data) - number * self.batch)
+                batch["view"] = epoch % (self.options.views or 1)
                 yield batch, len(batch["index"]) * on.num_processes / everyones
             done += self.per_epoch - start
 

@@ -99,7 +99,7 @@ def run(path: Path) -> dict:
     notebook, began = nbformat.read(path, 4), time.perf_counter()
     client = NotebookClient(
         notebook, timeout=600, resources={"metadata": {"path": str(FOLDER)}}, store_widget_state=False,
-        record_timing=False,
+        record_timing=False, coalesce_streams=True,
     )  # fmt: skip
     with client.setup_kernel():
         for index, cell in enumerate(notebook.cells):

@@ -66,10 +66,11 @@ def test_the_reason_is_told_and_the_summary_comes_last(outcomes):
     lines = outcomes[1].stdout.strip().splitlines()
     assert any("no_such_magic" in line and "not found" in line for line in lines)
     assert any(line.startswith("FAILED: tests. Remedy:") for line in lines)
+    assert any(line.endswith(" s  sound.ipynb") for line in lines), "each notebook's time is printed"
     assert "failed" in lines[-1] and "passed" in lines[-1] and lines[-1].endswith("=")
 
 
-def test_a_cell_has_five_minutes(tmp_path):
+def test_a_cell_has_ten_minutes(tmp_path):
     write(tmp_path, "quick", new_code_cell("1"))
     (tmp_path / "probe.py").write_text(
         "def pytest_collection_finish(session):\n    print('cell seconds', session.config.option.nbval_cell_timeout)\n"

@@ -253,6 +253,14 @@ def test_every_thing_can_be_drawn():
     assert set(factory.PRINTS) <= set(factory.THINGS)
 
 
+def test_things_can_be_named():
+    picture = draw("tile", 3, things=("metal screw", "{} dot"), regions=True)
+    (first, _), (second, _) = picture.facts["things"]
+    assert first == "metal screw" and second.endswith(" dot")
+    with pytest.raises(ValueError, match=r"no neutral thing moss; known: \{\} dot, "):
+        draw("tile", 3, things=("moss",))
+
+
 def test_prints_lie_on_normal_and_on_defective_parts_alike():
     """Otherwise a print would give a normal picture away."""
     normal = [bool(draw("cookie", seed, 64).facts["things"]) for seed in range(60)]

@@ -43,6 +43,7 @@ def test_abilities_beat_chance(clip):
 def test_the_card_holds_every_figure_and_says_which_gate_is_missed(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"0" * 11_100_000)
     options = {"minutes": 9, "batch": 64, "damage_share": 0.003, "seen": 160_384, "step": 1253, "elapsed": 3366.0}
+    options["legs"] = [{"step": step, "lr": 1e-3, "replays": 3, "hard_things": 1.0} for step in (0, 777)]
     (tmp_path / "run.json").write_text(json.dumps(options))
     row = {"pixel_auroc": 0.531, "inside_auroc": 0.532, "image_auroc": 0.533}
     figures = {"abilities": {"recall_at_1": 0.41}, "things": {"level_8": 0.92}, "cosine": 0.99,
@@ -53,7 +54,7 @@ def test_the_card_holds_every_figure_and_says_which_gate_is_missed(tmp_path):
         classes = ("hinge", "tweed")
 
     text = gates.write_card(tmp_path, figures, passed, Data()).read_text()
-    for what in ("11.1 MB", "56", "160,384", "hinge, tweed", "0.3%", "0.41", "0.920", "0.531", "0.897"):
+    for what in ("11.1 MB", "56", "160,384", "hinge, tweed", "0.3%", "from step 777", "0.41", "0.920", "0.531", "0.897"):
         assert what in text
     assert text.count("| NO |") == sum(not gate.passed for gate in passed) > 0
     assert json.loads((tmp_path / "gates.json").read_text()) == figures

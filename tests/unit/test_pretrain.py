@@ -2,6 +2,7 @@
 
 import json
 import queue
+from collections import Counter
 
 import numpy as np
 import open_clip
@@ -253,12 +254,26 @@ def test_neutral_things_can_be_kept_off_unseen_products(quiet, tmp_path, monkeyp
     counts, bare = {}, draw("candle", 0, 128)
 
     def spy(name, seed, size, defect, things, **options):
-        counts.setdefault(PRODUCTS[name].split in ("val", "test"), set()).add(things)
+        counts.setdefault(PRODUCTS[name].split in ("val", "test"), set()).add(len(things))
         return bare
 
     monkeypatch.setattr(factory, "draw", spy)
     InlinePool(Pretraining(pool=64, test_things=False), tmp_path).fill(40)
     assert counts == {True: {0}, False: {0, 1, 2, 3}}
+
+
+def test_hard_things_are_drawn_more_often(quiet, tmp_path, monkeypatch):
+    drawn, bare = Counter(), draw("candle", 0, 128)
+
+    def spy(name, seed, size, defect, things, **options):
+        drawn.update(things)
+        return bare
+
+    monkeypatch.setattr(factory, "draw", spy)
+    InlinePool(Pretraining(pool=64, hard_things=4.0), tmp_path).fill(400)
+    assert set(drawn) == set(factory.THINGS)
+    hard, easy = ([drawn[t] for t in factory.THINGS if (t in pretrain.HARD_THINGS) == is_hard] for is_hard in (1, 0))
+    assert 3 < np.mean(hard) / np.mean(easy) < 5
 
 
 def test_a_defect_that_does_not_show_is_left_out(quiet, few, tmp_path, monkeypatch):
@@ -313,11 +328,12 @@ def test_a_run_goes_on_where_it_stopped(quiet, few, tmp_path, monkeypatch):
     folder = pretrain.run(Pretraining(minutes=0.02, **options))
     first = torch.load(tmp_path / "run" / "resume.pt", weights_only=True)
     assert first["step"] >= 1 and first["seen"] == 4 * first["step"] and first["elapsed"] >= 1.2
-    pretrain.run(Pretraining(minutes=0.04, **options))
+    pretrain.run(Pretraining(minutes=0.04, lr=1e-4, **options))
     second = torch.load(tmp_path / "run" / "resume.pt", weights_only=True)
     assert second["step"] > first["step"] and second["elapsed"] >= 2.4
     weight = "clip.visual.proj"
     assert not torch.equal(first["model"][weight], second["model"][weight])
     told = json.loads((folder / "run.json").read_text())
     assert told["step"] == second["step"] and told["damage_share"] == 0.003
+    assert [(leg["step"], leg["lr"]) for leg in told["legs"]] == [(0, 1.2e-3), (first["step"], 1e-4)]
     assert folder == tmp_path / "run" / "model" and load_clip(folder).image_size == 128

@@ -171,6 +171,36 @@ def test_checkpointing_changes_memory_only(clip, data, tmp_path, monkeypatch):
     assert len(calls) > 3 * 2 + 2 and not model.clip.checkpointing
 
 
+def test_kept_views_are_computed_once_and_train_alike(clip, data, tmp_path, monkeypatch):
+    """With one view and no augmentation the features are those of every epoch, but for half precision."""
+    still = {"augmentation": "none", "text_steps": 9}
+    plain = train_text(build(clip, **still), data, tmp_path / "a")
+    calls, original = [], type(clip).dense_features
+    monkeypatch.setattr(type(clip), "dense_features", lambda *a: calls.append(len(a[1])) or original(*a))
+    kept = train_text(build(clip, **still), data, tmp_path / "b", views=1)
+    assert sum(calls) == len(data)  # three epochs, each picture once
+    assert kept.column("loss") == pytest.approx(plain.column("loss"), rel=2e-3)
+    calls.clear()
+    train_text(build(clip, augmentation="course", text_steps=12), data, tmp_path / "c", views=2)
+    assert sum(calls) == 2 * len(data)
+    varied = train_text(build(clip, text_steps=6), data, tmp_path / "d", views=1).column("loss")
+    assert varied[3:] != varied[:3]  # the words have learned: only the pictures are the same
+
+
+def test_what_views_cannot_do_is_told(clip, data, tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="not those behind image adapters"):
+        train_image(build(clip), data, tmp_path / "a", views=1)
+    with pytest.raises(ValueError, match=r"views = 1, Recipe.dense_axis = 'batch'"):
+        train_text(build(clip, dense_axis="batch"), data, tmp_path / "a", views=1)
+    monkeypatch.setattr(train.psutil, "virtual_memory", lambda: SimpleNamespace(available=1e4))
+    with pytest.raises(ValueError, match=r"views = 3: the features of 12 pictures need 0\.\d GB .* take fewer views"):
+        train_text(build(clip), data, tmp_path / "a", views=3)
+    with pytest.raises(MismatchError, match="views"):
+        monkeypatch.undo()
+        train_text(build(clip), data, tmp_path / "e", steps=2)
+        train_text(build(clip), data, tmp_path / "e", steps=2, views=1)
+
+
 def test_epochs_and_options(clip, data, tmp_path):
     history = train_image(build(clip), data, tmp_path / "a", epochs=2, batch=5)
     assert history.column("epoch") == [1, 1, 1, 2, 2, 2]  # 12 pictures: 5, 5 and 2

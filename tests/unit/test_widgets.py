@@ -1,4 +1,4 @@
-"""widgets.py: the explorer shows what the package computes and redoes only what changed; the shell around it."""
+"""explorer.py and widgets.py: what the package computes is shown, only what changed is redone; the shell around it."""
 
 import io
 import json
@@ -10,13 +10,15 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from aaclip_lite import scoring, widgets
+from aaclip_lite import explorer as views
+from aaclip_lite import scoring
 from aaclip_lite.backbone import load_clip
 from aaclip_lite.datasets import open_dataset
 from aaclip_lite.detector import AnomalyDetector
+from aaclip_lite.explorer import GOOD, REFERENCE, Explorer, Setting, precision_recall
 from aaclip_lite.model import AdaptedCLIP
 from aaclip_lite.recipe import Recipe
-from aaclip_lite.widgets import GOOD, REFERENCE, Explorer, Setting, live, precision_recall
+from aaclip_lite.widgets import live
 
 CONFIG = {
     "embed_dim": 16,
@@ -173,7 +175,7 @@ def test_many_rejects_what_exceeds_the_threshold(explorer, start):
 
 def test_stack_keeps_every_view(explorer, start):
     first, second = explorer.one(start), explorer.many(start)
-    both = widgets.stack(first, second)
+    both = views.stack(first, second)
     assert both.text == f"{first.text}\n{second.text}"
     halves = np.split(np.asarray(both.picture), [first.picture.height])
     assert all(
@@ -210,7 +212,7 @@ def test_too_few_pictures_are_refused(data):
 
 
 def test_colours_rise_in_grey():
-    strip = widgets._colour(np.linspace(*widgets.HEAT_ENDS, 50)[None])
+    strip = views._colour(np.linspace(*views.HEAT_ENDS, 50)[None])
     grey = np.asarray(Image.fromarray(strip).convert("L"), float)[0]
     assert (np.diff(grey) > 0).all() and grey[-1] - grey[0] > 150
 

@@ -117,10 +117,15 @@ def _pixels(maps, masks, inside) -> tuple[np.ndarray, np.ndarray, np.ndarray | N
 
 def region_shares(masks: np.ndarray) -> tuple[np.ndarray, int]:
     """For every defective pixel of masks (N, H, W), 1 / size of its connected region; and the number of regions."""
-    neighbours = np.zeros((3, 3, 3), bool)
-    neighbours[1] = True  # 8 neighbours within a picture, none across pictures
-    regions, count = ndimage.label(masks, structure=neighbours)
-    return 1.0 / np.bincount(regions[masks], minlength=1)[regions[masks]], count
+    shares, total = [np.zeros(0)], 0
+    for mask in masks:
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        if len(rows):  # only the part that holds defects; its pixels come in the picture's order
+            part = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+            regions, count = ndimage.label(part, structure=np.ones((3, 3)))  # 8 neighbours
+            shares.append(1.0 / np.bincount(regions[part])[regions[part]])
+            total += count
+    return np.concatenate(shares), total
 
 
 def _peak_hits(maps: np.ndarray, masks: np.ndarray) -> list[float]:
@@ -197,14 +202,25 @@ class PixelHistogram:
         if maps.size:
             self.with_inside = inside is not None
             self._cover(float(maps.min()), float(maps.max()))
-            place = np.floor(maps.astype(np.float64) / self.width).astype(np.int64) - self.first
-            (shares, regions), hits = region_shares(masks), _peak_hits(maps, masks)
-            chosen = [masks, ~masks, masks] + ([masks & inside, ~masks & inside] if self.with_inside else [])
-            for row, (pixels, counted) in enumerate(zip(chosen, (None, None, shares, None, None), strict=False)):
-                self.counts[row] += np.bincount(place[pixels], counted, self.counts.shape[1])
-            self.regions += regions
+            whole = maps.dtype == np.float32 and abs(self.first) + self.counts.shape[1] < 1 << 24  # exact in float32
+            kind = np.float32 if whole else np.float64
+            for number, (heat, mask) in enumerate(zip(maps, masks, strict=True)):  # one at a time stays in the cache
+                scaled = heat * kind(1 / self.width)  # a power of two
+                place = (np.floor(scaled, out=scaled) - kind(self.first)).astype(np.intp)
+                self._count(0, place.ravel(), defective := place[mask])
+                shares, regions = region_shares(mask[None])
+                self.counts[2] += np.bincount(defective, shares, self.counts.shape[1])
+                self.regions += regions
+                if self.with_inside:
+                    self._count(3, place[inside[number]], place[mask & inside[number]])
+            hits = _peak_hits(maps, masks)
             self.hits, self.defective = self.hits + sum(hits), self.defective + len(hits)
         return self
+
+    def _count(self, row: int, everywhere: np.ndarray, defective: np.ndarray) -> None:
+        count = np.bincount(defective, minlength=self.counts.shape[1])
+        self.counts[row] += count
+        self.counts[row + 1] += np.bincount(everywhere, minlength=self.counts.shape[1]) - count
 
     def _curves(self) -> list[Curve]:
         positive, negative, shares, *within = self.counts

@@ -8,6 +8,7 @@ are kept line by line, so a stopped command goes on where it was; nothing here e
     python -m aaclip_lite deviations --fields logit_scale image_mix --seeds 0 1 2
 """
 
+import copy
 import json
 import os
 import tempfile
@@ -36,6 +37,7 @@ STAGE_2 = (  # fields that stage 1 never reads (proj_init is not one: it also st
     "image_blocks", "image_mix", "proj_relu", "detection_pool", "detection_scale", "detection_weight",
     "map_top_weight", "level_weights", "image_lr", "blur", "image_score",
 )  # fmt: skip
+TEST_ONLY = ("blur", "image_score")  # fields that no training reads
 OPTIONS = {  # worth a look beside the three recipes: the reference document's list of improvements
     "map_top_weight": (1.0,), "detection_pool": ("cls", "attention"), "level_weights": ("learned",),
     "text_separation": ("contrastive", "triplet"), "norm_preserving": (False,), "joint": (True,),
@@ -77,20 +79,30 @@ class Trials:
         self.options, self.train, self.clip = options, train, clip or load_clip("lite")
         self.data = data.view(data.records[:: options.every])
         self.words: dict[str, dict] = {}  # trained text adapters, by what stage 1 reads
+        self.both: dict[str, tuple] = {}  # trained text and image adapters, by what training reads
 
     def run(self, change: dict, seed: int) -> dict[str, float]:
         recipe = Recipe.course().replace(**change, milestones=self._milestones(), text_steps=self.options.text_steps,
                                          image_steps=self.options.image_steps)  # fmt: skip
         torch.manual_seed(seed)  # where adapters start at random, that is part of the run
         model = AdaptedCLIP(self.clip, recipe)
-        stage_1 = json.dumps([{name: value for name, value in change.items() if name not in STAGE_2}, seed])
+        parts = model.text_adapter, model.image_adapter
+        stage_1, training = (
+            json.dumps([{name: value for name, value in change.items() if name not in unread}, seed])
+            for unread in (STAGE_2, TEST_ONLY)
+        )
         with tempfile.TemporaryDirectory() as out:
-            if stage_1 in self.words:
-                model.text_adapter.load_state_dict(self.words[stage_1])
+            if training in self.both:
+                for part, state in zip(parts, self.both[training], strict=True):
+                    part.load_state_dict(state)
             else:
-                train_text(model, self.train, Path(out, "text"), seed=seed, progress=False)
-                self.words[stage_1] = {name: value.clone() for name, value in model.text_adapter.state_dict().items()}
-            train_image(model, self.train, Path(out, "image"), seed=seed, progress=False)
+                if stage_1 in self.words:
+                    model.text_adapter.load_state_dict(self.words[stage_1])
+                else:
+                    train_text(model, self.train, Path(out, "text"), seed=seed, progress=False)
+                    self.words[stage_1] = copy.deepcopy(model.text_adapter.state_dict())
+                train_image(model, self.train, Path(out, "image"), seed=seed, progress=False)
+                self.both[training] = tuple(copy.deepcopy(part.state_dict()) for part in parts)
         report = evaluate(model, self.data, rounds=1, progress=False)
         return {name: report.mean[name] for name in FIGURES}
 

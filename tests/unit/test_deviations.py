@@ -60,7 +60,7 @@ def test_the_first_stage_is_shared_and_milestones_shrink(monkeypatch):
 
     class Model:
         def __init__(self, clip, recipe):
-            self.recipe, self.text_adapter = recipe, self
+            self.recipe, self.text_adapter, self.image_adapter = recipe, self, self
             self.state_dict, self.load_state_dict = dict, lambda state: calls.append("loaded")
 
     class Report:
@@ -78,11 +78,12 @@ def test_the_first_stage_is_shared_and_milestones_shrink(monkeypatch):
     monkeypatch.setattr(deviations, "train_image", lambda model, *_, **o: calls.append(model.recipe))
     monkeypatch.setattr(deviations, "evaluate", lambda *_, **o: Report())
     trials = Trials(Deviations(image_steps=26), None, Data(), clip="clip")
-    trials.run({}, 0), trials.run({"blur": None}, 0), trials.run({"logit_scale": 100.0}, 0), trials.run({}, 1)
+    for change, seed in (({}, 0), ({"image_mix": 0.1}, 0), ({"logit_scale": 100.0}, 0), ({}, 1), ({"blur": None}, 1)):
+        trials.run(change, seed)
     assert [c if isinstance(c, str) else "image" for c in calls] == [
-        "text", "image", "loaded", "image", "text", "image", "text", "image"
+        "text", "image", "loaded", "image", "text", "image", "text", "image", "loaded", "loaded"
     ]  # fmt: skip
-    assert calls[1].milestones == (12, 18, 23) and calls[1].image_steps == 26 and calls[3].blur is None
+    assert calls[1].milestones == (12, 18, 23) and calls[1].image_steps == 26 and calls[3].image_mix == 0.1
 
 
 def test_interval_is_students():

@@ -5,7 +5,8 @@ weights, their results are compared, and CPU time is counted, so that other work
 process of its own for each. One thread, unless asked otherwise.
 
     python -m aaclip_lite bench                             # a reduced model, minutes; `make bench`
-    python -m aaclip_lite bench --full                      # ViT-L/14-336 at 518 px with random weights, 12 GB
+    python -m aaclip_lite bench --full                      # ViT-L/14-336 at 518 px with random weights
+    python -m aaclip_lite bench --grow                      # also how cost grows with size, batch, classes, sentences
 """
 
 import json
@@ -29,6 +30,7 @@ from . import factory, losses, metrics, plain, plots, scoring
 from .backbone import load_clip
 from .model import AdaptedCLIP, stack_anchors
 from .products import PRODUCTS
+from .prompts import sentences
 from .recipe import Recipe
 
 REDUCED = {
@@ -46,6 +48,7 @@ class Bench:
     """Measure speed on this machine: the package against the plain way, and drawing."""
 
     full: bool = False  # ViT-L/14-336 at 518 px, 60 pictures for the metrics; else a reduced model, 336 px
+    grow: bool = False  # also measure how cost grows, on the reduced model
     rounds: int = 3  # every figure is the best of so many
     out: str = "build/bench"  # bench.json and bench.png go there
     json: bool = False  # print JSON instead of the table
@@ -54,11 +57,12 @@ class Bench:
 class Work:
     """What both ways do, on the same weights and pictures: `run(case, way)` gives the numbers to compare."""
 
-    def __init__(self, full: bool, recipe: Recipe | None = None):
+    def __init__(self, full: bool, recipe: Recipe | None = None, size: int | None = None, batch: int = 1):
         torch.manual_seed(0)
-        name, size = ("ViT-L-14-336", 518) if full else (REDUCED, 336)
-        self.model = AdaptedCLIP(load_clip(name, weights=None, image_size=size), recipe or Recipe.released())
-        self.size, self.names = size, ["bottle"]
+        size = size or (518 if full else 336)
+        clip = load_clip("ViT-L-14-336" if full else REDUCED, weights=None, image_size=size)
+        self.model = AdaptedCLIP(clip, recipe or Recipe.released())
+        self.size, self.names = size, ["bottle", *PRODUCTS][:batch]
         drawn = [factory.draw(each, 1, min(size, 512), "hole", split="bench") for each in self.names]
         pictures = torch.from_numpy(np.stack([p.image for p in drawn])).permute(0, 3, 1, 2)
         mask = torch.from_numpy(np.stack([p.mask for p in drawn]))[:, None].float()
@@ -87,7 +91,7 @@ class Work:
         model, images = self.model, self.images
         if case == "text anchors":
             with torch.no_grad():
-                return {"anchors": plain.anchors(model, self.names)["bottle"]}
+                return plain.anchors(model, self.names)
         if case == "inference":
             return {"maps": plain.maps(model, images, self.own, self.size)}
         if case == "stage 1 step":
@@ -98,7 +102,7 @@ class Work:
         model, images, recipe = self.model, self.images, self.model.recipe
         if case == "text anchors":
             with torch.no_grad():
-                return {"anchors": model.text_anchors(self.names)["bottle"]}
+                return model.text_anchors(self.names)
         if case == "inference":
             with torch.no_grad():
                 return {"maps": scoring.anomaly_map(model(images).levels, self.own, self.size)}
@@ -133,10 +137,14 @@ class Pixels:
 
 
 def peak(full: bool, case: str, way: str) -> None:
-    """In a process of its own: do it once, print the peak memory in MB."""
+    """In a process of its own: do it once, say the peak memory in MB."""
     torch.set_num_threads(1)
     work = Pixels(full) if case in METRIC_CASES else Work(full)
     work.run(case, way)
+    say_peak()
+
+
+def say_peak() -> None:
     if sys.platform == "linux":  # getrusage would give the parent's peak, which a child process inherits
         print(int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) // 1024)
     else:
@@ -146,7 +154,10 @@ def peak(full: bool, case: str, way: str) -> None:
 
 
 def _peak_elsewhere(full: bool, case: str, way: str) -> int:
-    code = f"from aaclip_lite import bench; bench.peak({full}, {case!r}, {way!r})"
+    return _elsewhere(f"from aaclip_lite import bench; bench.peak({full}, {case!r}, {way!r})")
+
+
+def _elsewhere(code: str) -> int:
     return int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
 
@@ -162,8 +173,8 @@ def difference(found: dict[str, Tensor], expected: dict[str, Tensor], typical: b
     return max((size(gap) if typical else float(gap.max())) / max(size(expected[n]), 1e-30) for n, gap in gaps.items())
 
 
-def compare(work, case: str, ways: tuple[str, ...], rounds: int, full: bool) -> dict[str, dict[str, float]]:
-    """{way: {cpu, wall, peak_mb, difference}}, the ways in turn, best of `rounds`."""
+def compare(work, case: str, ways: tuple[str, ...], rounds: int, full: bool, memory: bool = True) -> dict[str, dict]:
+    """{way: {cpu, wall, difference, peak_mb}}, the ways in turn, best of `rounds`."""
     rows = {way: {"cpu": float("inf"), "wall": float("inf")} for way in ways}
     for _ in range(rounds):
         expected = None
@@ -174,9 +185,44 @@ def compare(work, case: str, ways: tuple[str, ...], rounds: int, full: bool) -> 
             rows[way] |= {"cpu": min(rows[way]["cpu"], cpu), "wall": min(rows[way]["wall"], wall)}
             expected = expected or found
             rows[way]["difference"] = difference(found, expected, typical=way == "bf16")
-    for way in ways:
+    for way in ways if memory else ():
         rows[way]["peak_mb"] = _peak_elsewhere(full, case, way)
     return rows
+
+
+def growth(rounds: int) -> dict[str, dict[str, list]]:
+    """{what grows: {"x": values, curve: CPU seconds, or MB}}; one picture or one call each."""
+
+    def cpu(work: Work, case: str) -> float:
+        return compare(work, case, ("package",), rounds, False, memory=False)["package"]["cpu"]
+
+    found = {"picture size, px": {"x": [224, 336, 448, 518]}, "batch": {"x": [1, 2, 4, 8]}}
+    for axis, row in found.items():
+        for x in row["x"]:
+            work = Work(False, size=x) if "px" in axis else Work(False, batch=x)
+            for case in ("inference", "stage 2 step"):
+                row.setdefault(f"{case}, CPU s a picture", []).append(cpu(work, case) / len(work.names))
+    classes = found["classes"] = {"x": [1, 4, 16, 64], "anchors, CPU s": []}
+    for x in classes["x"]:
+        classes["anchors, CPU s"].append(cpu(Work(False, batch=x), "text anchors"))
+    said = found["sentences of a class"] = {"x": [], "anchors, CPU s": []}
+    for name in ("released", "course", "documented"):
+        recipe = Recipe.released().replace(states=name, templates=name)
+        said["x"].append(sum(map(len, sentences("bottle", name, name))))
+        said["anchors, CPU s"].append(cpu(Work(False, recipe), "text anchors"))
+    counts = [100, 300, 1000]
+    code = "from aaclip_lite import bench; bench.stream_pixels({}); bench.say_peak()"
+    found["pictures evaluated"] = {"x": counts, "binned metrics, peak MB": [_elsewhere(code.format(n)) for n in counts]}
+    return found
+
+
+def stream_pixels(pictures: int) -> None:
+    """The metrics of so many pictures of 224 px, sixteen at a time, as `evaluate` meets them."""
+    rng, histogram = np.random.default_rng(0), metrics.PixelHistogram()
+    for _ in range(0, pictures, 16):
+        maps = rng.standard_normal((16, 224, 224), np.float32)
+        histogram.update(maps, maps > 3)
+    histogram.result()
 
 
 def drawing(size: int = 128, **options) -> Callable[[], int]:
@@ -242,11 +288,14 @@ def run(options: Bench) -> int:
         "model": "ViT-L/14-336 at 518 px" if options.full else "12 blocks of width 384, 336 px",
         "machine": platform.machine() + " CPU", "date": str(date.today()), "cases": cases,
         "drawing": {name: rate(each, options.rounds) for name, each in draw.items()},
+        **({"growth": growth(options.rounds)} if options.grow else {}),
     }  # fmt: skip
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
     (out / ".bench.tmp").write_text(json.dumps(result, indent=1) + "\n")
     os.replace(out / ".bench.tmp", out / "bench.json")
     plots.save(plots.ratios(result), out / "bench.png")
+    if options.grow:
+        plots.save(plots.growth(result), out / "growth.png")
     print(json.dumps(result) if options.json else f"{table(result)}\n{out / 'bench.json'}, {out / 'bench.png'}")
     return 0

@@ -225,6 +225,22 @@ def ratios(result: Mapping, title: str | None = None) -> Figure:
     return figure
 
 
+def growth(result: Mapping) -> Figure:
+    """How cost grows, as `bench --grow` measured it: a panel for each thing that grows."""
+    panels = result["growth"]
+    figure, axes = _new(1, len(panels), 2.7 * len(panels), 2.7)
+    for ax, (what, row) in zip(axes.flat, panels.items(), strict=True):
+        curves = {name: values for name, values in row.items() if name != "x"}
+        for (name, values), (colour, dash, mark) in zip(curves.items(), LINES, strict=False):
+            ax.plot(row["x"], values, dash, color=colour, marker=mark, markersize=4, label=name)
+        ax.set_ylim(0, 1.35 * max(map(max, curves.values())))
+        ax.set_xlabel(what)
+        ax.grid(alpha=0.25)
+        ax.legend(frameon=False, fontsize=7, loc="upper left")
+    figure.suptitle(f"12 blocks of width 384, {result['machine']}, one thread, {result['date']}", fontsize=10)
+    return figure
+
+
 def finding(found, title: str | None = None) -> Figure:
     """A doctor's finding: a line a row, each value as a dot (with two errors to each side) beside its null values.
 

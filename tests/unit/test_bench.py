@@ -106,6 +106,39 @@ def test_everything_is_written_and_said(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "bench.png").stat().st_size > 5000
 
 
+def test_growth_has_a_panel_for_each_thing_that_grows(tmp_path, monkeypatch):
+    class Fake:
+        def __init__(self, full, recipe=None, size=336, batch=1):
+            self.names, self.size = ["bottle"] * batch, size
+
+    cpu = lambda work, *_, **__: {"package": {"cpu": len(work.names) * work.size / 1000}}  # noqa: E731
+    monkeypatch.setattr(bench, "Work", Fake)
+    monkeypatch.setattr(bench, "compare", cpu)
+    monkeypatch.setattr(bench, "_elsewhere", lambda code: 120)
+    found = bench.growth(1)
+    assert found["picture size, px"]["inference, CPU s a picture"] == [0.224, 0.336, 0.448, 0.518]
+    assert found["batch"]["stage 2 step, CPU s a picture"] == [0.336] * 4
+    assert found["sentences of a class"]["x"][0] == 16
+    figure = bench.plots.growth({"growth": found, "machine": "a CPU", "date": "today"})
+    assert [ax.get_xlabel() for ax in figure.axes] == list(found)
+    bench.plots.save(figure, tmp_path / "growth.png")
+
+
+def test_memory_of_the_metrics_does_not_grow(capsys):
+    """Counted in the process itself: another one would measure its imports."""
+    import tracemalloc
+
+    peaks = []
+    for pictures in (32, 160):
+        tracemalloc.start()
+        bench.stream_pixels(pictures)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.05 * peaks[0]
+    bench.say_peak()
+    assert int(capsys.readouterr().out) > 50
+
+
 def test_threads_of_numpy_are_held_by_a_new_process(monkeypatch):
     """numpy reads the variables when it is imported; without them two spinning threads would count twice."""
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)

@@ -367,6 +367,7 @@ TOOLS = {  # modules that bring their dataclass of options and run(options); one
     "gates": ("Gates", "Measure the embedded CLIP and write its card."),
     "yardsticks": ("Yardsticks", "Measure how hard the factory's world is and write its card."),
     "deviations": ("Deviations", "Measure what each choice of the course recipe is worth."),
+    "levers": ("Levers", "Measure what each part of pretraining is worth, in short runs."),
     "bench": ("Bench", "Measure speed on this machine."),
 }
 

@@ -193,6 +193,21 @@ def side_by_side(clip: FrozenCLIP, train: AnomalyDataset, data: AnomalyDataset):
     return plots.sheet(pictures, maps, masks, titles, "Same patches, other question", columns=len(samples), scale="own")
 
 
+def lever_rows(log: Path) -> list[dict]:
+    """What `python -m aaclip_lite levers` has found so far, a row a lever."""
+    return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.is_file() else []
+
+
+def lever_table(rows: list[dict]) -> str:
+    columns = ("things_inside", "probe_pixel", "probe_inside", "frozen_pixel", "zero_shot")
+    lines = ["| lever | what changes | pictures | " + " | ".join(c.replace("_", " ") for c in columns) + " |"]
+    lines.append("| --- | --- |" + " ---: |" * (1 + len(columns)))
+    for row in rows:
+        cells = " | ".join(f"{row[column]:.3f}" for column in columns)
+        lines.append(f"| {row['lever']} | {row['what']} | {row['pictures']:,} | {cells} |")
+    return "\n".join(lines)
+
+
 def write_card(folder: Path, figures: dict, gates: list[Gate], data: AnomalyDataset) -> Path:
     """README.md, gates.json and pictures beside the weights; run.json and log.jsonl are the run's own."""
     run = json.loads((folder / "run.json").read_text())
@@ -211,10 +226,13 @@ def write_card(folder: Path, figures: dict, gates: list[Gate], data: AnomalyData
         f"(relief, drops, hairs, grains) drawn {leg['hard_things']:g} times as often as others"
         for leg in run["legs"]
     )
+    levers = "It has not been measured what each part of the making is worth."
+    if rows_of := lever_rows(folder / "levers.jsonl"):
+        levers = LEVERS.format(minutes=rows_of[0]["minutes"], table=lever_table(rows_of))
     size = (folder / "model.safetensors").stat().st_size / 1e6
     text = CARD.format(
         size=size, rows=rows, able=able, spots=spots, frozen=frozen, classes=", ".join(data.classes),
-        today=date.today(), **(run | {"minutes": run["elapsed"] / 60, "legs": legs}),
+        today=date.today(), **(run | {"minutes": run["elapsed"] / 60, "legs": legs, "levers": levers}),
     )  # fmt: skip
     for name, content in (("gates.json", json.dumps(figures, indent=1) + "\n"), ("README.md", text)):
         (folder / f".{name}.tmp").write_text(content)
@@ -243,6 +261,11 @@ def run(options: Gates) -> int:
     return int(not all(gate.passed for gate in gates))
 
 
+LEVERS = """Short pretrainings from nothing, {minutes:g} minutes of one process each, one seed, one change at a time
+(`python -m aaclip_lite levers`). They tell how a lever acts early on, not where a long run would end. "pictures": how
+many fitted into the time.
+
+{table}"""
 CARD = """# The embedded CLIP
 
 A small CLIP for a small world: an ordinary open_clip model ({size:.1f} MB in fp16), trained from scratch on pictures of
@@ -292,6 +315,10 @@ place by less than a defect must to count as visible:
 | after | AUROC |
 | --- | ---: |
 {spots}
+## Levers
+
+{levers}
+
 ## Limits
 
 Synthetic pictures only; words outside the factory mean nothing to it; places ("at the top left") are read by patches,

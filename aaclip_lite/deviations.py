@@ -1,11 +1,14 @@
-"""What each choice of the course recipe is worth: one change at a time, several seeds, measured on validation products.
+"""The report on the shipped adapters: how good the course recipe is, and what each of its choices is worth.
 
-Special: every run trains both stages in little (`text_steps`, `image_steps`) and differs from the course in one field,
-which takes the value of the public code or of the reference document. Runs that share stage 1 share it in fact. Results
-are kept line by line, so a stopped command goes on where it was; nothing here ever reads a test product.
+First both stages are trained as shipped, with several seeds, and judged on the test products. Then one change at a time
+is tried, measured on validation products. Special: each of these runs trains both stages in little (`text_steps`,
+`image_steps`) and differs from the course in one field, which takes the value of the public code or of the reference
+document. Runs that share stage 1 share it in fact. Results are kept line by line, so a stopped command goes on where it
+was; no choice ever sees a test product.
 
-    python -m aaclip_lite deviations                       # hours of two cores; writes data/checkpoints/deviations.md
+    python -m aaclip_lite deviations                       # hours of two cores; writes data/checkpoints/README.md
     python -m aaclip_lite deviations --fields logit_scale image_mix --seeds 0 1 2
+    python -m aaclip_lite deviations --minutes 0           # the report from what has been measured so far
 """
 
 import copy
@@ -14,6 +17,7 @@ import os
 import tempfile
 import time
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +28,7 @@ from tqdm.auto import tqdm
 from .backbone import load_clip
 from .datasets import AnomalyDataset, open_dataset
 from .evaluate import evaluate
+from .metrics import jsonable
 from .model import AdaptedCLIP
 from .recipe import Recipe
 from .train import train_image, train_text
@@ -47,9 +52,10 @@ OPTIONS = {  # worth a look beside the three recipes: the reference document's l
 
 @dataclass(frozen=True)
 class Deviations:
-    """Measure what each field of the course recipe is worth, and write the table."""
+    """Measure how good the course recipe is and what each of its fields is worth, and write the report."""
 
-    out: str = "data/checkpoints"  # deviations.jsonl (every run) and deviations.md (the table) go there
+    out: str = "data/checkpoints"  # README.md, and seeds.jsonl and deviations.jsonl with a line a run, go there
+    runs: str = "runs/course"  # full trainings of the seeds go there, a folder each
     fields: tuple[str, ...] = ()  # these only; default: every field in which a recipe differs, and some options
     seeds: tuple[int, ...] = (0, 1, 2)
     text_steps: int = 40  # steps of stage 1 in every run
@@ -142,6 +148,47 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def judge_seed(seed: int, runs: Path) -> list[dict]:
+    """Train both stages as `train` does and judge them: rows for validation, test and hard products."""
+    torch.manual_seed(seed)
+    model, train, rows = AdaptedCLIP(load_clip("lite")), open_dataset("factory/train"), []
+    began = time.process_time()
+    for stage in (train_text, train_image):
+        stage(model, train, runs / f"seed_{seed}", seed=seed, progress=False)
+    spent = round(time.process_time() - began)
+    for name in ("val", "test", "test_hard"):
+        first = name == "test" and seed == 0  # baselines do not depend on the seed
+        data = open_dataset(f"factory/{name}")
+        report = evaluate(model, data, baselines=first, train=train if first else None, progress=False)
+        row = {"data": name, "seed": seed, "cpu_seconds": spent, "mean": report.mean, "groups": report.groups}
+        row |= {"defects": report.defects, "intervals": report.intervals["mean"], "baselines": report.baselines}
+        rows.append(jsonable(row))
+    words = evaluate(model, open_dataset("factory/test"), stage="text", rounds=1, progress=False)
+    return [*rows, jsonable({"data": "test, stage 1 alone", "seed": seed, "mean": words.mean})]
+
+
+def seed_table(rows: list[dict]) -> str:
+    """Markdown: the course recipe over its seeds, and the baselines beside it."""
+    shown = ("pixel_auroc", "pixel_ap", "pixel_pro", "inside_auroc", "peak_hit", "image_auroc")
+    heads = ("pixel AUROC", "pixel AP", "PRO", "inside the object", "peak on the defect", "image AUROC")
+    lines = ["| | " + " | ".join(heads) + " |", "| --- |" + " ---: |" * len(heads)]
+
+    def line(label: str, found: list[dict]) -> None:
+        spans = [interval([row[name] for row in found]) for name in shown if None not in [row[name] for row in found]]
+        cells = [f"{middle:.3f}" + (f" ± {half:.3f}" if half == half else "") for middle, half in spans]
+        lines.append(f"| {label} | " + " | ".join(cells + ["-"] * (len(shown) - len(cells))) + " |")
+
+    for name in dict.fromkeys(row["data"] for row in rows):
+        mine = [row for row in rows if row["data"] == name]
+        line(f"**factory/{name}**, {len(mine)} seed{'s' * (len(mine) > 1)}", [row["mean"] for row in mine])
+        for group in mine[0].get("groups", {}) if name == "test" else ():
+            line(f"... its {group}", [row["groups"][group] for row in mine])
+    for row in rows:
+        for label, figures in (row.get("baselines") or {}).items():
+            line(label.replace("_", " "), [figures])
+    return "\n".join(lines)
+
+
 def interval(values: list[float]) -> tuple[float, float]:
     """Mean and half the width of its 95 % interval (Student's t)."""
     if len(values) < 2:
@@ -152,23 +199,98 @@ def interval(values: list[float]) -> tuple[float, float]:
 
 def run(options: Deviations) -> Path:
     out, began = Path(options.out), time.monotonic()
-    log = out / "deviations.jsonl"
-    rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    clip = load_clip("lite")
-    same = {"backbone": clip.fingerprint(), "text_steps": options.text_steps, "image_steps": options.image_steps,
-            "every": options.every, "course": Recipe.course().to_dict()}  # fmt: skip
-    same = json.loads(json.dumps(same))
+    course, backbone = json.loads(json.dumps(Recipe.course().to_dict())), load_clip("lite").fingerprint()
+    same = {"backbone": backbone, "text_steps": options.text_steps, "image_steps": options.image_steps,
+            "every": options.every, "course": course}  # fmt: skip
+    rows = _rows(out / "deviations.jsonl")
     if rows and {key: rows[0].get(key) for key in same} != same:
-        raise ValueError(f"{log} comes from another backbone, recipe or length: move it away, or use another --out")
+        raise ValueError(
+            f"{out / 'deviations.jsonl'} comes from another backbone, recipe or length: move it, or use another --out"
+        )
+
+    def in_time() -> bool:
+        return options.minutes is None or time.monotonic() - began < 60 * options.minutes
+
+    shipped = {"backbone": backbone, "course": course}
+    seeds = [row for row in _rows(out / "seeds.jsonl") if {key: row[key] for key in shipped} == shipped]
+    for seed in options.seeds:
+        if in_time() and not any(row["seed"] == seed for row in seeds):
+            seeds += [row | shipped for row in judge_seed(seed, Path(options.runs))]
+            _write(out / "seeds.jsonl", "".join(json.dumps(row) + "\n" for row in seeds))
     todo = [(name, change, seed) for seed in options.seeds for name, change in variants(options.fields).items()
             if not any(row["variant"] == name and row["seed"] == seed for row in rows)]  # fmt: skip
-    trials = Trials(options, open_dataset("factory/train"), open_dataset("factory/val"), clip) if todo else None
-    for name, change, seed in tqdm(todo, desc="deviations", unit="run"):
-        if options.minutes is not None and time.monotonic() - began > 60 * options.minutes:
-            break
-        rows.append({"variant": name, "seed": seed} | trials.run(change, seed) | same)
-        (out / ".deviations.tmp").write_text("".join(json.dumps(row) + "\n" for row in rows))
-        os.replace(out / ".deviations.tmp", log)
-    (out / ".deviations.tmp").write_text(table(rows))
-    os.replace(out / ".deviations.tmp", out / "deviations.md")
-    return out / "deviations.md"
+    trials = Trials(options, open_dataset("factory/train"), open_dataset("factory/val")) if todo and in_time() else None
+    for name, change, seed in tqdm(todo, desc="deviations", unit="run", disable=trials is None):
+        if in_time():
+            rows.append({"variant": name, "seed": seed} | trials.run(change, seed) | same)
+            _write(out / "deviations.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    _write(out / "README.md", card(seeds, rows, options))
+    print(out / "README.md")
+    return out / "README.md"
+
+
+def _rows(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def card(seeds: list[dict], rows: list[dict], options: Deviations) -> str:
+    course = Recipe.course()
+    trained = [row["cpu_seconds"] for row in seeds if row["data"] == "test"]
+    text = CARD.format(
+        seeds=seed_table(seeds) if seeds else "Not measured yet.", today=date.today(), text=course.text_steps,
+        minutes=np.mean(trained) / 60 if trained else float("nan"), image=course.image_steps, batch=course.image_batch,
+    )  # fmt: skip
+    kinds = {}
+    for row in (row for row in seeds if row["data"] == "test"):
+        for kind, figures in row["defects"].items():
+            kinds.setdefault(kind, []).append([figures[name] for name in ("pixel_auroc", "peak_hit")])
+    if kinds:
+        text += "\n| kind of defect | pixel AUROC | peak on the defect |\n| --- | ---: | ---: |\n"
+        for kind, values in kinds.items():
+            text += f"| {kind.replace('_', ' ')} | " + " | ".join(f"{v:.3f}" for v in np.mean(values, 0)) + " |\n"
+    known = len({row["variant"] for row in rows}), len(variants())
+    of_all = {seed: sum(row["seed"] == seed for row in rows) for seed in sorted({row["seed"] for row in rows})}
+    lead = DEVIATIONS.format(
+        known=known[0], all=known[1], text=options.text_steps, image=options.image_steps, every=options.every,
+        seeds=", ".join(f"{seed} ({count})" for seed, count in of_all.items()),
+    )  # fmt: skip
+    return text + (f"{lead}\n{table(rows)}" if rows else NOTHING_TRIED)
+
+
+CARD = """# The shipped adapters
+
+`course/` holds both stages (`text.safetensors`, `image.safetensors`) and the calibration (`detector.json`), for
+`aa.AnomalyDetector.load("course")`. Adapter weights only; recipe, backbone and data fingerprints are in the files'
+metadata, and `python -m aaclip_lite doctor data/checkpoints/course` reads them.
+
+- **Made by** `python -m aaclip_lite train --out runs/course` on the embedded CLIP and factory/train, seed 0, calibrated
+  on the normal pictures of factory/val. Both stages take {minutes:.1f} minutes of CPU time on one thread.
+- **Recipe**: `Recipe.course()`. Stage 1: {text} steps. Stage 2: {image} steps of {batch} pictures.
+- This report is made by `python -m aaclip_lite deviations`, {today}.
+
+## How good it is
+
+Test and hard products are ones that no stage has seen; every choice was made on factory/val. Means over the products;
+± is the 95 % interval of the mean over the seeds (Student's t). Baselines on factory/test.
+
+{seeds}
+"""
+DEVIATIONS = """
+## What each choice is worth
+
+{known} of {all} variants, each differing from the course in one field that takes the value of the public code, of the
+reference document, or of its list of improvements. Trained in little ({text} and {image} steps), judged on one picture
+in {every} of factory/val. Seeds (runs): {seeds}. "its change" is against the course with the same seeds, ± the 95 %
+interval of the mean; with one seed there is none.
+"""
+NOTHING_TRIED = """
+## What each choice is worth
+
+Not measured on this embedded CLIP yet.
+"""

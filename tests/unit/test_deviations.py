@@ -1,6 +1,7 @@
 """deviations.py: one change at a time, shared first stages, kept results, and a table that says what they are."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,24 +105,66 @@ def test_the_table_pairs_seeds_and_says_what_would_be_better():
     assert "+0.103" in mix and mix.endswith("| the other would do better |")
 
 
-def test_results_are_kept_and_another_backbone_is_refused(tmp_path, monkeypatch):
+ROW = dict.fromkeys(("pixel_auroc", "pixel_ap", "pixel_pro", "inside_auroc", "peak_hit", "image_auroc"), 0.5)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Trainings that take no time: (what was judged, what was tried)."""
+    judged, tried = [], []
+
     class Fake:
         def __init__(self, *_):
             pass
 
         def run(self, change, seed):
+            tried.append((change, seed))
             return dict.fromkeys(deviations.FIGURES, 0.5 + seed / 10)
 
+    def judge(seed, runs):
+        judged.append((seed, runs))
+        figures = {name: value + seed / 100 for name, value in ROW.items()}
+        whole = {"seed": seed, "mean": figures, "groups": {"textures": figures}, "cpu_seconds": 300 + 60 * seed}
+        whole |= {"defects": {"colour_spot": figures}, "baselines": {} if seed else {"linear_probe": ROW}}
+        words = {"data": "test, stage 1 alone", "seed": seed, "mean": ROW | {"pixel_pro": None}}
+        return [whole | {"data": "test"}, words]
+
     monkeypatch.setattr(deviations, "Trials", Fake)
+    monkeypatch.setattr(deviations, "judge_seed", judge)
     monkeypatch.setattr(deviations, "open_dataset", lambda name: None)
-    options = Deviations(out=str(tmp_path), fields=("blur",), seeds=(0,))
+    return judged, tried
+
+
+def test_results_are_kept_and_another_backbone_is_refused(tmp_path, quick):
+    judged, tried = quick
+    options = Deviations(out=str(tmp_path), runs="r", fields=("blur",), seeds=(0,))
     deviations.run(options)
     first = (tmp_path / "deviations.jsonl").read_text()
-    assert len(first.splitlines()) == 2
-    monkeypatch.setattr(Fake, "run", lambda *_: pytest.fail("ran again"))
+    assert len(first.splitlines()) == 2 and len(tried) == 2 and judged == [(0, Path("r"))]
     deviations.run(options)
-    assert (tmp_path / "deviations.jsonl").read_text() == first
+    assert (tmp_path / "deviations.jsonl").read_text() == first and len(tried) == 2 and len(judged) == 1
     row = json.loads(first.splitlines()[0]) | {"backbone": "another"}
     (tmp_path / "deviations.jsonl").write_text(json.dumps(row) + "\n")
     with pytest.raises(ValueError, match="another backbone, recipe or length"):
         deviations.run(options)
+
+
+def test_the_report_says_what_was_measured_and_what_was_not(tmp_path, quick):
+    deviations.run(Deviations(out=str(tmp_path), minutes=0))
+    text = (tmp_path / "README.md").read_text()
+    assert "Not measured yet." in text and "Not measured on this embedded CLIP yet." in text and quick == ([], [])
+    deviations.run(Deviations(out=str(tmp_path), fields=("blur",), seeds=(0, 1)))
+    text = (tmp_path / "README.md").read_text()
+    assert "| **factory/test**, 2 seeds | 0.505 ± 0.064 |" in text and "| linear probe | 0.500 |" in text
+    assert "| ... its textures | 0.505 ± 0.064 |" in text and "stage 1 alone**, 2 seeds | 0.500 ± 0.000 |" in text
+    assert "5.5 minutes of CPU time" in text and "| colour spot | 0.505 | 0.505 |" in text
+    assert f"2 of {len(variants())} variants" in text and "Seeds (runs): 0 (2), 1 (2)" in text
+
+
+def test_seeds_of_another_backbone_are_measured_anew(tmp_path, quick):
+    options = Deviations(out=str(tmp_path), fields=("blur",), seeds=(0,))
+    deviations.run(options)
+    rows = [json.loads(line) | {"backbone": "another"} for line in (tmp_path / "seeds.jsonl").read_text().splitlines()]
+    (tmp_path / "seeds.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    deviations.run(options)
+    assert len(quick[0]) == 2

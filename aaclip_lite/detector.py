@@ -149,8 +149,11 @@ class AnomalyDetector:
     def _compare(self, x: Tensor, anchors: Tensor, size: Sequence[int]) -> tuple[Tensor, dict[str, Tensor]]:
         levels, detection = self.model(x)
         maps = scoring.anomaly_map(levels, anchors, size, self.domain, **self.model.recipe.finish)
-        detection = scoring.image_scores(detection, anchors)
-        return maps, {"map_max": maps.flatten(1).amax(1), "map_top": scoring.top_fraction(maps), "detection": detection}
+        return maps, {
+            "map_late": scoring.late_peaks(levels, anchors, self.domain, blur=self.model.recipe.blur),
+            "map_max": maps.flatten(1).amax(1), "map_top": scoring.top_fraction(maps),
+            "detection": scoring.image_scores(detection, anchors),
+        }  # fmt: skip
 
     def _joined(self, parts: dict[str, Tensor], constants: dict | None) -> Tensor:
         if self.score_kind != "map_top_detection":

@@ -46,7 +46,7 @@ TEST_ONLY = ("blur", "image_score")  # fields that no training reads
 OPTIONS = {  # worth a look beside the three recipes: the reference document's list of improvements
     "map_top_weight": (1.0,), "detection_pool": ("cls", "attention"), "level_weights": ("learned",),
     "text_separation": ("contrastive", "triplet"), "norm_preserving": (False,), "joint": (True,),
-    "stage1_classification_weight": (0.1,), "image_score": ("map_max", "detection"),
+    "stage1_classification_weight": (0.1,), "image_score": ("map_top", "map_max", "detection"),
 }  # fmt: skip
 
 

@@ -154,6 +154,8 @@ def heat_of(model, stage: str = "image", domain: str = "industrial") -> Heat:
         else:
             levels, detection = model.dense_features(x), F.normalize(model.clip.encode_image(x), dim=-1)
         maps = scoring.anomaly_map(levels, anchors, batch["image"].shape[-2:], domain, **model.recipe.finish)
+        if model.recipe.image_score == "map_late":
+            return {"": (maps, scoring.late_peaks(levels, anchors, domain, blur=model.recipe.blur))}
         return {"": (maps, scoring.image_scores(detection, anchors))}
 
     return heat
@@ -312,7 +314,7 @@ class _Figures:
             return scoring.fuse(torch.stack([low, high], 1)[:, None], given, domain).numpy()
         if kind == "map_top_detection":
             return sum(scoring.z_scores(v, scoring.fit_constants(v)) for v in (top, given)).numpy() / 2
-        return {"map_max": high, "map_top": top, "detection": given, "": given}[kind].numpy()
+        return {"map_max": high, "map_top": top}.get(kind, given).numpy()
 
     def _replicas(self, scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """(1 + rounds, 9): every figure with each picture once, then with its weights."""

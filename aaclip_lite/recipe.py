@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 Blocks = int | tuple[int, ...] | Literal["quarter", "half", "all"] | None
 Words = Literal["course", "documented", "released"]
-ImageScore = Literal["released", "map_max", "map_top", "detection", "map_top_detection"]
+ImageScore = Literal["released", "map_late", "map_max", "map_top", "detection", "map_top_detection"]
 
 
 class Depths(NamedTuple):
@@ -73,7 +73,7 @@ class Recipe:
     gamma: float = 0.4  # that factor
     accumulate: int = 1  # batches whose gradients are added up before a step
     joint: bool = False  # train text and image adapters together in stage 2
-    image_score: ImageScore = "map_top"  # a picture's score: map peak, mean of its hottest 1 %, detection, or both
+    image_score: ImageScore = "map_late"  # a picture's score: peak of the later levels' map, of all, or another
 
     def __post_init__(self) -> None:
         hints = get_type_hints(Recipe)

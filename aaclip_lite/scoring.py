@@ -107,13 +107,26 @@ def top_fraction(maps: Float[Tensor, "B H W"], fraction: float = 0.01) -> Float[
     return flat.topk(max(1, round(fraction * flat.shape[1])), dim=1).values.mean(1)
 
 
+def late_peaks(
+    levels: Sequence[Float[Tensor, "B N d"]],
+    anchors: Float[Tensor, "*B d 2"],
+    domain: str = "industrial",
+    scale: float = 100.0,
+    blur: float | None = None,
+) -> Float[Tensor, "B"]:
+    """Peak of the map that the later half of the levels make, on the patch grid: early levels find edges of sound parts
+    as easily as defects, which a map forgives and a peak does not."""
+    late = tuple(levels)[len(levels) // 2 :]
+    return anomaly_map(late, anchors, math.isqrt(late[0].shape[1]), domain, scale, blur=blur).flatten(1).amax(1)
+
+
 def picture_scores(
     maps: Float[Tensor, "B H W"],
     detection: Float[Tensor, "B"],
     kind: str = "map_top",
     constants: dict[str, tuple[float, float]] | None = None,
 ) -> Float[Tensor, "B"]:
-    """A score that needs no other picture; kind as in Recipe.image_score.
+    """A score that needs no other picture; kind as in Recipe.image_score ("map_late": see late_peaks).
 
     Where two scores are joined, constants {"map_top": (mean, std), "detection": (mean, std)} bring them to one scale.
     """

@@ -155,7 +155,7 @@ def test_false_alarms_of_new_normal_pictures_stay_near_the_target(clip):
     assert 0.12 < share < 0.28
 
 
-@pytest.mark.parametrize("kind", ["map_max", "map_top", "detection", "map_top_detection", "released"])
+@pytest.mark.parametrize("kind", ["map_late", "map_max", "map_top", "detection", "map_top_detection", "released"])
 def test_kinds_of_score(clip, pictures, kind):
     judge = build(clip, image_score=kind)
     with torch.no_grad():
@@ -165,7 +165,10 @@ def test_kinds_of_score(clip, pictures, kind):
         detection = scoring.image_scores(features.detection, anchors)
     parts = {"map_top": scoring.top_fraction(maps), "detection": detection}
     constants = {name: scoring.fit_constants(values) for name, values in parts.items()}
-    raw = scoring.picture_scores(maps, detection, "map_max" if kind == "released" else kind, constants)
+    if kind == "map_late":
+        raw = scoring.late_peaks(features.levels, anchors, blur=judge.model.recipe.blur)
+    else:
+        raw = scoring.picture_scores(maps, detection, "map_max" if kind == "released" else kind, constants)
     expected = scoring.z_scores(raw, scoring.fit_constants(raw))
     if kind == "map_top_detection":
         with pytest.raises(ValueError, match=r"calibrate\(\) the detector first"), warnings.catch_warnings():
@@ -215,7 +218,7 @@ def test_evaluate_judges_what_predict_gives(clip, calibrated, pictures, tmp_path
     report = evaluate(calibrated, open_dataset(tmp_path, image_level=True), rounds=1, progress=False)
     scores = [each.score for each in calibrated.predict(pictures[:8], "bolt")]
     assert [row["score"] for row in report.pictures] == pytest.approx(scores, abs=1e-4)
-    assert report.about["judged"] == "detector" and report.about["image_score"] == "map_top"
+    assert report.about["judged"] == "detector" and report.about["image_score"] == "map_late"
 
 
 # ---- words -----------------------------------------------------------------------------------------------------------

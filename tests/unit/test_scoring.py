@@ -118,6 +118,17 @@ def test_top_fraction():
         scoring.top_fraction(maps, 0)
 
 
+def test_late_peaks_read_the_later_half_of_the_levels():
+    levels = [F.normalize(torch.randn(3, 49, 8), dim=-1) for _ in range(4)]
+    anchors = F.normalize(torch.randn(3, 8, 2), dim=1)
+    expected = scoring.anomaly_map(levels[2:], anchors, 7, blur=0.5).flatten(1).amax(1)
+    torch.testing.assert_close(scoring.late_peaks(levels, anchors, blur=0.5), expected)
+    changed = [torch.zeros_like(level) for level in levels[:2]] + levels[2:]
+    torch.testing.assert_close(scoring.late_peaks(changed, anchors, blur=0.5), expected)
+    odd = scoring.anomaly_map(levels[1:3], anchors, 7).flatten(1).amax(1)  # of three levels the last two
+    torch.testing.assert_close(scoring.late_peaks(levels[:3], anchors), odd)
+
+
 def test_picture_scores_of_one_picture_do_not_depend_on_others():
     maps, detection = torch.rand(4, 10, 10), torch.rand(4)
     constants = {"map_top": (0.5, 0.1), "detection": (0.4, 0.2)}

@@ -112,7 +112,7 @@ def detection(
 def map_top(
     levels: Sequence[Float[Tensor, "B N d"]], anchors: Float[Tensor, "B d 2"], label: Tensor, scale: float = 100.0
 ) -> Tensor:
-    """Cross-entropy of the picture's label from its hottest 1 % of patches: what the picture's score is made of."""
+    """Cross-entropy of the picture's label from its hottest 1 % of patches: scores look at little else."""
     normal, abnormal = similarity_logits(torch.stack(tuple(levels)).mean(0), anchors, scale).flatten(2).unbind(1)
     return F.binary_cross_entropy_with_logits(top_fraction((abnormal - normal).unsqueeze(1)), label.float())
 

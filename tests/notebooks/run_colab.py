@@ -8,6 +8,7 @@ IPython, ipykernel and ipywidgets over them (`OLD`, from the package index, once
 from the checkout. Whatever it changes among the preinstalled packages is an error.
 """
 
+import importlib.util
 import json
 import os
 import shutil
@@ -50,7 +51,11 @@ class Colab:
     def __init__(self, folder: Path):
         self.folder, preinstalled = folder, folder / "preinstalled"
         preinstalled.mkdir(parents=True)
-        called(sys.executable, "-m", "venv", folder / "venv")
+        if importlib.util.find_spec("ensurepip"):
+            called(sys.executable, "-m", "venv", folder / "venv")
+        else:  # Debian's Python without python3-venv; the environment was then built by uv
+            uv = shutil.which("uv") or FOLDER.parent / ".uv" / "bin" / "uv"
+            called(uv, "venv", "--quiet", "--seed", "--python", sys.executable, folder / "venv")
         self.python = folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
         own = Path(called(self.python, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])").strip())
         called(self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *OLD)

@@ -58,8 +58,8 @@ class Deviations:
     runs: str = "runs/course"  # full trainings of the seeds go there, a folder each
     fields: tuple[str, ...] = ()  # these only; default: every field in which a recipe differs, and some options
     seeds: tuple[int, ...] = (0, 1, 2)
-    text_steps: int = 40  # steps of stage 1 in every run
-    image_steps: int = 40  # steps of stage 2 in every run
+    text_steps: int = 20  # steps of stage 1 in every run
+    image_steps: int = 20  # steps of stage 2 in every run
     every: int = 3  # 3: every third validation picture is judged
     minutes: float | None = None  # begin no run after so many minutes
 

@@ -27,7 +27,6 @@ from .run_course import FOLDER, chapters
 
 OLD = ("ipython==7.34.0", "ipykernel==6.17.1", "ipywidgets==7.7.1")
 HIDDEN = ("aaclip_lite", "__editable__", "_aaclip")
-STUB = "import sys, types\nfor name in ('google', 'google.colab'):\n    sys.modules[name] = types.ModuleType(name)\n"
 VERSIONS = (
     "import json; from importlib.metadata import distributions;"
     "print(json.dumps({d.metadata['Name'].lower(): d.version for d in distributions() if d.metadata['Name']}))"
@@ -65,7 +64,9 @@ class Colab:
             if entry.name.split("-")[0] not in taken and not entry.name.startswith(HIDDEN) and entry.suffix != ".pth":
                 (preinstalled / entry.name).symlink_to(entry)
         (own / "preinstalled.pth").write_text(f"{preinstalled}\n")  # behind the old ones on the path
-        (own / "sitecustomize.py").write_text(STUB)
+        (own / "google" / "colab").mkdir(parents=True)  # beside protobuf's google: neither has an __init__
+        (own / "google" / "colab" / "__init__.py").touch()
+        (own / "sitecustomize.py").write_text("import google.colab\n")  # in a session of Colab it is always loaded
         build = (sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d")
         called(*build, folder / "wheel", cwd=FOLDER.parent)
         (self.wheel,) = (folder / "wheel").iterdir()

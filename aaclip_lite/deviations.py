@@ -138,7 +138,7 @@ def table(rows: list[dict]) -> str:
         values = [f"{getattr(recipes[r], field)}" for r in ("documented", "released", "course")]
         pixel = np.mean([found[seed]["pixel_auroc"] for seed in seeds])
         spans = {f: interval([found[s][f] - base[s][f] for s in seeds]) for f in FIGURES if f != "peak_hit"}
-        changes = [f"{middle:+.3f} ± {half:.3f}" for middle, half in spans.values()]
+        changes = [f"{middle:+.3f}" + (f" ± {half:.3f}" if half == half else "") for middle, half in spans.values()]
         better = spans["pixel_auroc"][0] - spans["pixel_auroc"][1] > 0
         kept = "the other would do better" if better else "the course's"
         lines.append("| " + " | ".join([field, *values, tried, f"{pixel:.3f}", *changes, kept]) + " |")

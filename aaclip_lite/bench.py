@@ -1,8 +1,8 @@
 """Speed on this machine: the package beside the plain way of doing the same, and how fast the factory draws.
 
 Special: ratios, not seconds, are what to compare between machines. Both ways run in turn in one process on the same
-weights, their results are compared, and CPU time is counted, so that other work hardly shows; peak memory is that of a
-process of its own for each. One thread, unless asked otherwise.
+weights, results that are not equal end the run, and CPU time is counted, so that other work hardly shows; peak memory
+is that of a process of its own for each. One thread.
 
     python -m aaclip_lite bench                             # a reduced model, minutes; `make bench`
     python -m aaclip_lite bench --full                      # ViT-L/14-336 at 518 px with random weights
@@ -40,6 +40,7 @@ REDUCED = {
 }
 MODEL_CASES = ("text anchors", "stage 1 step", "stage 2 step", "inference")
 METRIC_CASES = ("metrics, exact", "metrics, binned")
+EQUAL = 1e-4  # what the package may differ from the plain way, in root mean squares; bf16's drift is told, not judged
 SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # read when numpy is imported, not later
 
 
@@ -184,7 +185,9 @@ def compare(work, case: str, ways: tuple[str, ...], rounds: int, full: bool, mem
             cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
             rows[way] |= {"cpu": min(rows[way]["cpu"], cpu), "wall": min(rows[way]["wall"], wall)}
             expected = expected or found
-            rows[way]["difference"] = difference(found, expected, typical=way == "bf16")
+            rows[way]["difference"] = gap = difference(found, expected, typical=way == "bf16")
+            if way == "package" and not gap <= EQUAL:
+                raise RuntimeError(f"{case}: the package differs from the plain way by {gap:.1e}, more than {EQUAL}")
     for way in ways if memory else ():
         rows[way]["peak_mb"] = _peak_elsewhere(full, case, way)
     return rows

@@ -137,8 +137,8 @@ def evaluate(
 
 
 def heat_of(model, stage: str = "image", domain: str = "industrial") -> Heat:
-    """What evaluate judges, under the name "": a detector's maps; an adapted model's; its stage 1's, whose picture
-    score is the class token; or those of CLIP's own words on dense patches."""
+    """What evaluate judges, under the name "": a detector's maps; an adapted model's; its stage 1's, whose
+    detection feature is the class token; or those of CLIP's own words on dense patches."""
     if stage not in STAGES:
         raise ValueError(f"stage = {stage!r} is not one of {', '.join(STAGES)}")
     if hasattr(model, "heat"):
@@ -314,7 +314,7 @@ class _Figures:
             return scoring.fuse(torch.stack([low, high], 1)[:, None], given, domain).numpy()
         if kind == "map_top_detection":
             return sum(scoring.z_scores(v, scoring.fit_constants(v)) for v in (top, given)).numpy() / 2
-        return {"map_max": high, "map_top": top}.get(kind, given).numpy()
+        return {"map_max": high, "map_top": top, "map_late": given, "detection": given, "": given}[kind].numpy()
 
     def _replicas(self, scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """(1 + rounds, 9): every figure with each picture once, then with its weights."""

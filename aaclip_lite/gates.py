@@ -160,6 +160,11 @@ def measure(clip: FrozenCLIP, train: AnomalyDataset, data: AnomalyDataset, each:
         "blindness": metrics.jsonable(blind),
         "probe": metrics.jsonable(sight),
     }
+    return figures, judged(figures)
+
+
+def judged(figures: dict) -> list[Gate]:
+    blind, sight = figures["blindness"], figures["probe"]
     values = {
         "zero_shot": figures["abilities"]["zero_shot"],
         "things_inside": max(value for name, value in figures["things"].items() if name != "faint"),
@@ -169,11 +174,11 @@ def measure(clip: FrozenCLIP, train: AnomalyDataset, data: AnomalyDataset, each:
         "probe_pixel": sight["pixel_auroc"],
         "probe_inside": sight["inside_auroc"],
     }
-    return figures, [Gate(name, values[name], *FLOORS[name]) for name in FLOORS]
+    return [Gate(name, values[name], *FLOORS[name]) for name in FLOORS]
 
 
 def side_by_side(clip: FrozenCLIP, train: AnomalyDataset, data: AnomalyDataset):
-    """Defective validation pictures: the frozen map that misses, and the probe's map that hits."""
+    """A defective picture of each validation product: the frozen words' map, and the linear probe's."""
     heat = frozen_heat(AdaptedCLIP(clip), "industrial", train)
     order = np.random.default_rng(5).permutation(len(data))
     rows = [
@@ -222,8 +227,8 @@ def write_card(folder: Path, figures: dict, gates: list[Gate], data: AnomalyData
         for k, v in kinds.items()
     )
     legs = "\n".join(
-        f"  - from step {leg['step']:,}: rate {leg['lr']}, every picture used {leg['replays']} times, hard things "
-        f"(relief, drops, hairs, grains) drawn {leg['hard_things']:g} times as often as others"
+        f"  - from about step {leg['step']:,}: rate {leg['lr']}, every picture used {leg['replays']} times, relief, "
+        f"drops,\n    hairs and grains drawn {leg['hard_things']:g} times for each other thing"
         for leg in run["legs"]
     )
     levers = "It has not been measured what each part of the making is worth."
@@ -302,7 +307,7 @@ frozen patch tokens, trained on the training products: the knowledge is in the p
 | map | pixel AUROC | inside the object | image AUROC |
 | --- | ---: | ---: | ---: |
 {frozen}
-![Frozen maps that miss, probe maps that hit](sight.png)
+![Maps of the frozen words, and of the linear probe on the same patches](sight.png)
 
 ## Abilities, on held-out pictures of all products
 

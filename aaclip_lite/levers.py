@@ -2,8 +2,9 @@
 
 Special: every run has the same minutes of one process, so a lever that makes a step dearer pays for it. A run tells
 how its lever acts early on, not where a long run would end. Results are kept line by line: a stopped command goes on.
+`gates` puts levers.jsonl, laid beside the weights, into the model's card.
 
-    python -m aaclip_lite levers --minutes 10              # two hours of one core; `gates` puts the table into the card
+    python -m aaclip_lite levers --minutes 10              # eleven times ten minutes, and the measuring of each
     python -m aaclip_lite levers --only base depth         # some of them; several processes may share the work
 """
 
@@ -19,7 +20,7 @@ from .backbone import load_clip
 from .datasets import open_dataset
 
 LEVERS: dict[str, tuple[str, dict]] = {  # name: (what it is, options of pretraining; depth is a property of the model)
-    "base": ("as the shipped model was begun", {}),
+    "base": ("eight blocks, all four losses, hard things three times as often", {}),
     "twice the time": ("twice the minutes", {"minutes": 2}),
     "no things in captions": ("captions do not name the neutral things", {"caption_things": False}),
     "no phrase loss": ("the mean patch of a thing is not compared with phrases", {"phrase_weight": 0.0}),

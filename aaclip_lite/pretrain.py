@@ -53,7 +53,7 @@ MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.2757
 
 @dataclass(frozen=True)
 class Pretraining:
-    """Options of a pretraining run; the defaults made the shipped model."""
+    """Options of a pretraining run; those that made the shipped model stand in its run.json."""
 
     out: str = "runs/pretrain"
     minutes: float = 60.0

@@ -81,14 +81,8 @@ def walk_read_too_early(x, blocks, adapters, levels, weight):
 
 
 def walk_from_zero(x, blocks, adapters, levels, weight):
-    found = []
-    for number, block in enumerate(blocks):
-        x = block(x)
-        if number in adapters:
-            x = mix(x, adapters[number](x), weight)
-        if number in levels:
-            found.append(x)
-    return found
+    later = {number + 1: adapter for number, adapter in adapters.items()}
+    return solved_walk(x, blocks, later, [level + 1 for level in levels], weight)
 
 
 def walk_without_adapters(x, blocks, adapters, levels, weight):

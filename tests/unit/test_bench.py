@@ -75,18 +75,26 @@ def test_the_metrics_ways_agree():
 
 
 def test_ways_take_turns_and_each_is_compared_with_the_first(monkeypatch):
-    turns = []
+    turns, values = [], {"plain": 1.0, "package": 1.0 + 5e-5, "bf16": 1.25}
 
     class Fake:
         def run(self, case, way):
             turns.append(way)
-            return {"x": torch.full((2,), 1.0 if way == "plain" else 1.25)}
+            return {"x": torch.full((2,), values[way])}
 
-    monkeypatch.setattr(bench, "_peak_elsewhere", lambda full, case, way: {"plain": 200, "package": 50}[way])
-    rows = bench.compare(Fake(), "inference", ("plain", "package"), 3, False)
-    assert turns == ["plain", "package"] * 3
-    assert rows["package"]["difference"] == 0.25 and rows["plain"]["difference"] == 0
-    assert rows["package"]["peak_mb"] == 50
+    peaks = {"plain": 200, "package": 50, "bf16": 40}
+    monkeypatch.setattr(bench, "_peak_elsewhere", lambda full, case, way: peaks[way])
+    rows = bench.compare(Fake(), "inference", ("plain", "package", "bf16"), 3, False)
+    assert turns == ["plain", "package", "bf16"] * 3
+    assert rows["package"]["difference"] == pytest.approx(5e-5, rel=1e-2) and rows["plain"]["difference"] == 0
+    assert rows["bf16"]["difference"] == 0.25 and rows["package"]["peak_mb"] == 50
+
+
+@pytest.mark.parametrize("value", [1.001, float("nan")])
+def test_a_package_that_differs_ends_the_run(value):
+    work = type("Fake", (), {"run": lambda self, case, way: {"x": torch.full((2,), 1.0 if way == "plain" else value)}})
+    with pytest.raises(RuntimeError, match="inference: the package differs from the plain way"):
+        bench.compare(work(), "inference", ("plain", "package"), 1, False)
 
 
 def test_everything_is_written_and_said(tmp_path, monkeypatch, capsys):

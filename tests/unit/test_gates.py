@@ -54,7 +54,7 @@ def test_the_card_holds_every_figure_and_says_which_gate_is_missed(tmp_path):
         classes = ("hinge", "tweed")
 
     text = gates.write_card(tmp_path, figures, passed, Data()).read_text()
-    for what in ("11.1 MB", "56", "160,384", "hinge, tweed", "0.3%", "step 777", "0.41", "0.920", "0.531", "0.897"):
+    for what in ("11.1 MB", "56", "160,384", "hinge, tweed", "0.3%", "step 777:", "0.41", "0.920", "0.531", "0.897"):
         assert what in text
     assert text.count("| NO |") == sum(not gate.passed for gate in passed) > 0
     assert json.loads((tmp_path / "gates.json").read_text()) == figures

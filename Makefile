@@ -6,7 +6,7 @@ UPGRADE =
 VENV = .venv
 PY = $(VENV)/bin/python
 .DEFAULT_GOAL = help
-.PHONY: help lab env test demo bench course measure colab book lock clean
+.PHONY: help lab env test test-full demo bench course measure colab book lock clean
 
 # $(call step,name,command,remedy): says what runs; if it fails, says which step that was and what to do.
 define step
@@ -53,6 +53,9 @@ test: $(VENV)/.installed ## all that a build server runs: lint, floors, spelling
 	@printf '\n== tests and notebooks (pytest)\n'; exec $(PY) -m pytest $(TESTS)
 TESTS = -n auto --dist loadscope --nbval-lax --nbval-current-env tests/unit tests/integration tests/notebooks tests/browser notebooks
 
+test-full: $(VENV)/.installed ## the real size with random weights: ViT-L/14-336 at 518 px, minutes and 12 GB
+	$(call step,tests at full size,$(PY) -m pytest -s tests/full,free 12 GB of memory and 8 GB of disk)
+
 demo: $(VENV)/.installed ## no browser: draw unseen products, mark their defects, print a table
 	$(call step,demo,$(PY) -m aaclip_lite demo,make env tells what is missing)
 
@@ -80,4 +83,4 @@ clean: ## remove what make built and drew; keeps runs/
 	rm -rf $(VENV) .uv dist data/factory .pytest_cache .ruff_cache
 
 help:
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile

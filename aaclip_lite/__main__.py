@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -42,9 +43,9 @@ class Backbone:
 
     @property
     def place(self) -> str:
-        from accelerate import PartialState
+        from .train import processes
 
-        return str(PartialState().device) if self.device == "auto" else self.device
+        return str(processes().device) if self.device == "auto" else self.device
 
     def load(self, noted: dict | None = None):
         """The CLIP that was asked for, else the one that a detector's folder notes, else the embedded one."""
@@ -85,12 +86,11 @@ class Train:
 
     def run(self) -> int:
         import torch
-        from accelerate import PartialState
 
         from . import plots
         from .detector import AnomalyDetector
         from .model import AdaptedCLIP
-        from .train import train_image, train_text
+        from .train import processes, train_image, train_text
 
         torch.manual_seed(self.seed)
         clip = self.backbone.load()
@@ -100,12 +100,12 @@ class Train:
         for stage in stages if self.stage == "both" else [self.stage]:
             views = {"views": self.views} if stage == "text" else {}
             history = stages[stage](model, data, self.out, **options, **views)
-            if history.rows and PartialState().is_main_process:
+            if history.rows and processes().is_main_process:
                 print(history.table(6))
                 plots.save(plots.curves(history, title=f"Stage {stage}"), Path(self.out) / f"{stage}.png")
             if not history.finished:
                 return 0  # stopped by the user, who was told that it can go on
-        if self.stage != "text" and PartialState().is_main_process:
+        if self.stage != "text" and processes().is_main_process:
             detector = AnomalyDetector.load(self.out, clip)
             detector.backbone = self.backbone.said or detector.backbone
             chosen = self.calibrate or ("factory/val" if self.data.startswith("factory/") else self.data)
@@ -132,11 +132,10 @@ class Eval:
     backbone: Carrier = field(default_factory=Backbone)
 
     def run(self) -> int:
-        from accelerate import PartialState
-
         from .evaluate import evaluate
+        from .train import processes
 
-        PartialState()  # joins the processes that `accelerate launch` started: each takes its share of the classes
+        share = processes()  # each takes its share of the classes
         frozen = self.detector == "frozen"
         judged = self.backbone.load() if frozen else self.backbone.detector(self.detector)
         size = (judged if frozen else judged.model.clip).image_size
@@ -147,7 +146,7 @@ class Eval:
             judged, data, stage="image" if self.stage == "detector" else self.stage, baselines=self.baselines,
             train=_open(probe, size) if self.baselines and probe else None, domain=self.domain, rounds=self.rounds,
         )  # fmt: skip
-        if not PartialState().is_main_process:
+        if not share.is_main_process:
             return 0
         print(_json.dumps(report.to_dict()) if self.json else report.table())
         if self.out:
@@ -177,29 +176,38 @@ class Predict:
     backbone: Carrier = field(default_factory=Backbone)
 
     def run(self) -> int:
+        from accelerate.utils import gather_object
+
         from .detector import list_pictures, to_tensor
+        from .train import processes
 
         paths = [str(path) for given in _some(self.pictures) for path in list_pictures(given)]
+        share = processes()  # each takes its share of the pictures
+        paths = paths[share.process_index :: share.num_processes]
         detector = self.backbone.detector(self.detector)
         if self.calibrate:
             detector.calibrate(self.calibrate, self.product)
-        found = detector.predict(paths, self.product, self.words)
+        found = detector.predict(paths, self.product, self.words) if paths else []
         if self.out:
             from . import plots
 
-            ends = min(each.map.min() for each in found), max(each.map.max() for each in found)
+            ends = gather_object([value for each in found for value in (each.map.min(), each.map.max())])
             for path, each in zip(paths, found, strict=True):
                 verdict = f"score {each.score:.2f}" + (f", threshold {each.threshold:.2f}" if each.threshold else "")
                 given = [to_tensor(path).movedim(0, -1)], [each.map], None, [verdict]
                 name = "_".join(Path(path).with_suffix("").parts[-3:])  # a/good/0.png and a/bad/0.png stay apart
-                plots.save(plots.sheet(*given, Path(path).name, scale=ends), Path(self.out, f"{name}.png"))
-        rows = [{name: value for name, value in each._asdict().items() if name != "map"} for each in found]
-        if self.json:
-            print(_json.dumps(rows))
-        for each in () if self.json else found:
-            threshold = "" if each.threshold is None else f" (threshold {each.threshold:.2f})"
-            print(f"{_VERDICTS[each.is_anomalous]:15} {each.score:8.2f}{threshold}  {each.path}")
-        return int(self.fail_on_anomaly and any(each.is_anomalous for each in found))
+                scale = min(ends), max(ends)
+                plots.save(plots.sheet(*given, Path(path).name, scale=scale), Path(self.out, f"{name}.png"))
+        mine = [{name: value for name, value in each._asdict().items() if name != "map"} for each in found]
+        shares = gather_object([mine])
+        rows = [row for turn in zip_longest(*shares) for row in turn if row]  # in the order in which they were given
+        if share.is_main_process:
+            for row in () if self.json else rows:
+                threshold = "" if row["threshold"] is None else f" (threshold {row['threshold']:.2f})"
+                print(f"{_VERDICTS[row['is_anomalous']]:15} {row['score']:8.2f}{threshold}  {row['path']}")
+            if self.json:
+                print(_json.dumps(rows))
+        return int(self.fail_on_anomaly and any(row["is_anomalous"] for row in rows))
 
 
 _VERDICTS = {True: "ANOMALOUS", False: "normal", None: "not calibrated"}

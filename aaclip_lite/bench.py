@@ -6,7 +6,8 @@ is that of a process of its own for each. One thread.
 
     python -m aaclip_lite bench                             # a reduced model, minutes; `make bench`
     python -m aaclip_lite bench --full                      # ViT-L/14-336 at 518 px with random weights
-    python -m aaclip_lite bench --grow                      # also how cost grows with size, batch, classes, sentences
+    python -m aaclip_lite bench --what growth memory        # how cost grows; peak memory beside the formula's
+    python -m aaclip_lite bench --what views                # what kept features save and cost, on the embedded world
 """
 
 import json
@@ -15,23 +16,28 @@ import platform
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from . import factory, losses, metrics, plain, plots, scoring
+from . import factory, losses, memory, metrics, plain, plots, scoring
 from .backbone import load_clip
+from .datasets import open_dataset
+from .evaluate import evaluate
 from .model import AdaptedCLIP, stack_anchors
 from .products import PRODUCTS
 from .prompts import sentences
 from .recipe import Recipe
+from .train import train_text
 
 REDUCED = {
     "embed_dim": 256,
@@ -40,6 +46,7 @@ REDUCED = {
 }
 MODEL_CASES = ("text anchors", "stage 1 step", "stage 2 step", "inference")
 METRIC_CASES = ("metrics, exact", "metrics, binned")
+SUMMED = "evaluation, 60 pictures"  # of one class: its anchors, inference, binned metrics
 EQUAL = 1e-4  # what the package may differ from the plain way, in root mean squares; bf16's drift is told, not judged
 SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # read when numpy is imported, not later
 
@@ -48,10 +55,10 @@ SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # read 
 class Bench:
     """Measure speed on this machine: the package against the plain way, and drawing."""
 
+    what: tuple[Literal["speed", "growth", "memory", "views"], ...] = ("speed",)  # growth and views know no --full
     full: bool = False  # ViT-L/14-336 at 518 px, 60 pictures for the metrics; else a reduced model, 336 px
-    grow: bool = False  # also measure how cost grows, on the reduced model
-    rounds: int = 3  # every figure is the best of so many
-    out: str = "build/bench"  # bench.json and bench.png go there
+    rounds: int = 3  # every figure of speed and growth is the best of so many
+    out: str = "build/bench"  # bench.json and pictures go there
     json: bool = False  # print JSON instead of the table
 
 
@@ -155,11 +162,12 @@ def say_peak() -> None:
 
 
 def _peak_elsewhere(full: bool, case: str, way: str) -> int:
-    return _elsewhere(f"from aaclip_lite import bench; bench.peak({full}, {case!r}, {way!r})")
+    return _elsewhere(f"bench.peak({full}, {case!r}, {way!r})")
 
 
-def _elsewhere(code: str) -> int:
-    return int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+def _elsewhere(call: str, **variables: str) -> int:
+    command = [sys.executable, "-c", f"from aaclip_lite import bench; {call}"]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | variables).stdout)
 
 
 def difference(found: dict[str, Tensor], expected: dict[str, Tensor], typical: bool = False) -> float:
@@ -214,8 +222,8 @@ def growth(rounds: int) -> dict[str, dict[str, list]]:
         said["x"].append(sum(map(len, sentences("bottle", name, name))))
         said["anchors, CPU s"].append(cpu(Work(False, recipe), "text anchors"))
     counts = [100, 300, 1000]
-    code = "from aaclip_lite import bench; bench.stream_pixels({}); bench.say_peak()"
-    found["pictures evaluated"] = {"x": counts, "binned metrics, peak MB": [_elsewhere(code.format(n)) for n in counts]}
+    peaks = [_elsewhere(f"bench.stream_pixels({n}); bench.say_peak()") for n in counts]
+    found["pictures evaluated"] = {"x": counts, "binned metrics, peak MB": peaks}
     return found
 
 
@@ -226,6 +234,55 @@ def stream_pixels(pictures: int) -> None:
         maps = rng.standard_normal((16, 224, 224), np.float32)
         histogram.update(maps, maps > 3)
     histogram.result()
+
+
+def memories(full: bool) -> dict[str, list[dict]]:
+    """What a stage 2 step adds to a loaded model, measured and by the formula; and what the formula says of a T4."""
+    if sys.platform != "linux":
+        raise RuntimeError("bench --what memory reads the peak of a step from /proc, which only Linux has")
+    work, rows = Work(full), []
+    for half, checkpointing, pictures in ((h, c, n) for h in (False, True) for c in (False, True) for n in (1, 2, 4)):
+        formula = memory.stage2(work.model, pictures, half, checkpointing).step
+        call = f"bench.step_peak({full}, {pictures}, {half}, {checkpointing})"
+        measured = _elsewhere(call, MALLOC_MMAP_THRESHOLD_="65536")  # what is freed goes back at once
+        row = {"pictures": pictures, "half": half, "checkpointing": checkpointing, "measured_mb": measured}
+        rows.append(row | {"formula_mb": formula // 2**20})
+    return {"step": rows, "t4": [memory.profile(work.model, effective) for effective in memory.EFFECTIVE]}
+
+
+def step_peak(full: bool, pictures: int, half: bool, checkpointing: bool) -> None:
+    """In a process of its own: one optimiser step of stage 2; say what it adds to the memory at its peak, in MB."""
+    torch.set_num_threads(1)
+    work = Work(full, batch=pictures)
+    work.model.clip.checkpointing = checkpointing
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here on
+    before = int(re.search(r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text())[1])
+    work.model.requires_grad_(False)
+    weights = [p.requires_grad_() for p in work.model.trainable("image").values()]
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        loss = work._ours("stage 2 step")["loss"]
+    loss.backward()
+    torch.optim.Adam(weights).step()
+    peak = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
+    print((peak - before) // 1024)
+
+
+def kept_views(epochs: int = 10, each: int = 16, seeds: tuple[int, ...] = (0, 1)) -> list[dict]:
+    """Stage 1 on one training picture in `each` of the embedded world, without kept features and with some views a
+    picture: CPU time, and what the words find on validation products."""
+    train, data = open_dataset("factory/train"), open_dataset("factory/val")
+    train, data, rows = train.view(train.records[::each]), data.view(data.records[::3]), []
+    for seed, views in ((s, v) for s in seeds for v in (None, 1, 2, 4)):
+        torch.manual_seed(seed)
+        model = AdaptedCLIP(load_clip("lite"), Recipe.course().replace(text_steps=None))
+        with tempfile.TemporaryDirectory() as out:
+            began = time.process_time()
+            train_text(model, train, out, epochs=epochs, seed=seed, views=views, progress=False)
+            cpu = time.process_time() - began
+        mean = evaluate(model, data, stage="text", rounds=1, progress=False).mean
+        found = {name: mean[name] for name in ("pixel_auroc", "inside_auroc", "peak_hit")}
+        rows.append({"views": views, "seed": seed, "pictures": len(train), "epochs": epochs, "cpu": cpu} | found)
+    return rows
 
 
 def drawing(size: int = 128, **options) -> Callable[[], int]:
@@ -253,10 +310,11 @@ def rate(work: Callable[[], int], rounds: int) -> float:
 
 
 def table(result: dict) -> str:
-    widths = {"CPU s": 9, "plain": 9, "ratio": 7, "wall": 7, "MB": 8, "plain ": 8, "share": 7, "off by": 9}
     lines = [f"{result['model']}; {result['machine']}, one thread, {result['date']}"]
-    lines.append(" " * 26 + "".join(f"{text:>{width}}" for text, width in widths.items()))
-    for case, rows in result["cases"].items():
+    if "cases" in result:
+        widths = {"CPU s": 9, "plain": 9, "ratio": 7, "wall": 7, "MB": 8, "plain ": 8, "share": 7, "off by": 9}
+        lines.append(" " * 26 + "".join(f"{text:>{width}}" for text, width in widths.items()))
+    for case, rows in result.get("cases", {}).items():
         base = rows["plain"]
         for way, row in rows.items():
             if way != "plain":
@@ -265,17 +323,35 @@ def table(result: dict) -> str:
                     f"{base['cpu'] / row['cpu']:7.2f}{base['wall'] / row['wall']:7.2f}{row['peak_mb']:8.0f}"
                     f"{base['peak_mb']:8.0f}{row['peak_mb'] / base['peak_mb']:7.2f}{row['difference']:9.1e}"
                 )
-    lines += [f"{name:26}{value:9.0f} pictures/s" for name, value in result["drawing"].items()]
+    lines += [f"{name:26}{value:9.0f} pictures/s" for name, value in result.get("drawing", {}).items()]
+    for row in result.get("memory", {}).get("step", []):
+        how = "half precision" * row["half"] + ", " * (row["half"] and row["checkpointing"])
+        how += "checkpointing" * row["checkpointing"]
+        lines.append(f"stage 2 step of {row['pictures']:2} {how or 'fp32':31}{row['measured_mb']:8.0f} MB measured"
+                     f"{row['formula_mb']:8.0f} by formula{row['formula_mb'] / row['measured_mb']:7.2f}")  # fmt: skip
+    for row in result.get("memory", {}).get("t4", []):
+        lines.append(f"14 GiB card, step of {row['effective']:2}: {row['accumulate']} x {row['image_batch']} pictures, "
+                     f"checkpointing {row['checkpointing']}: {row['bytes'] / 2**30:.1f} GiB by formula")  # fmt: skip
+    for row in result.get("views", []):
+        base = next(r["cpu"] for r in result["views"] if (r["seed"], r["views"]) == (row["seed"], None))
+        figures = "".join(f"  {name} {row[name]:.3f}" for name in ("pixel_auroc", "inside_auroc", "peak_hit"))
+        lines.append(f"stage 1, seed {row['seed']}, views {row['views'] or 'new each time'!s:13}{row['cpu']:7.0f} CPU s"
+                     f"{base / row['cpu']:7.2f}{figures}")  # fmt: skip
     return "\n".join(lines)
 
 
-def run(options: Bench) -> int:
-    if any(os.environ.get(name) != value for name, value in SINGLE_THREADED.items()):
-        flags = [f"--{name}" for name, value in asdict(options).items() if value is True]
-        command = [sys.executable, "-m", "aaclip_lite", "bench", *flags]
-        command += ["--rounds", str(options.rounds), "--out", options.out]
-        return subprocess.call(command, env=os.environ | SINGLE_THREADED)
-    torch.set_num_threads(1)
+def whole(cases: dict[str, dict]) -> dict[str, dict]:
+    """Evaluating a class of 60 pictures, summed from its parts."""
+    found = {}
+    for way, inference in cases["inference"].items():
+        anchors, pixels = cases["text anchors"][way], cases["metrics, binned"]["plain" if way == "plain" else "package"]
+        spent = {key: anchors[key] + 60 * inference[key] + pixels[key] for key in ("cpu", "wall")}
+        parts = anchors, inference, pixels
+        found[way] = spent | {key: max(part[key] for part in parts) for key in ("difference", "peak_mb")}
+    return found
+
+
+def speed(options: Bench) -> dict:
     bf16 = ("bf16",) if torch.ops.mkldnn._is_mkldnn_bf16_supported() else ()
     work, pixels, cases = Work(options.full), Pixels(options.full), {}
     for case in tqdm((*MODEL_CASES, *METRIC_CASES), desc="measuring", unit="case", disable=options.json):
@@ -287,18 +363,28 @@ def run(options: Bench) -> int:
         "draw with things, regions": drawing(things=2, regions=True),
         "draw with a hole": drawing(defect="hole"),
     }
-    result = {
-        "model": "ViT-L/14-336 at 518 px" if options.full else "12 blocks of width 384, 336 px",
-        "machine": platform.machine() + " CPU", "date": str(date.today()), "cases": cases,
-        "drawing": {name: rate(each, options.rounds) for name, each in draw.items()},
-        **({"growth": growth(options.rounds)} if options.grow else {}),
-    }  # fmt: skip
-    out = Path(options.out)
+    drawn = {name: rate(each, options.rounds) for name, each in draw.items()}
+    return {"cases": cases | {SUMMED: whole(cases)}, "drawing": drawn}
+
+
+def run(options: Bench) -> int:
+    if any(os.environ.get(name) != value for name, value in SINGLE_THREADED.items()):
+        flags = [f"--{name}" for name, value in asdict(options).items() if value is True]
+        command = [sys.executable, "-m", "aaclip_lite", "bench", "--what", *options.what, *flags]
+        command += ["--rounds", str(options.rounds), "--out", options.out]
+        return subprocess.call(command, env=os.environ | SINGLE_THREADED)
+    torch.set_num_threads(1)
+    out, model = Path(options.out), "ViT-L/14-336 at 518 px" if options.full else "12 blocks of width 384, 336 px"
+    result = {"model": model, "machine": platform.machine() + " CPU", "date": str(date.today())}
+    result |= speed(options) if "speed" in options.what else {}
+    result |= {"growth": growth(options.rounds)} if "growth" in options.what else {}
+    result |= {"memory": memories(options.full)} if "memory" in options.what else {}
+    result |= {"views": kept_views()} if "views" in options.what else {}
     out.mkdir(parents=True, exist_ok=True)
     (out / ".bench.tmp").write_text(json.dumps(result, indent=1) + "\n")
     os.replace(out / ".bench.tmp", out / "bench.json")
-    plots.save(plots.ratios(result), out / "bench.png")
-    if options.grow:
-        plots.save(plots.growth(result), out / "growth.png")
-    print(json.dumps(result) if options.json else f"{table(result)}\n{out / 'bench.json'}, {out / 'bench.png'}")
+    for part, picture, draw in (("cases", "bench.png", plots.ratios), ("growth", "growth.png", plots.growth)):
+        if part in result:
+            plots.save(draw(result), out / picture)
+    print(json.dumps(result) if options.json else f"{table(result)}\n{out / 'bench.json'} and the pictures beside it")
     return 0

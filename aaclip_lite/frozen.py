@@ -27,7 +27,8 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
     "quick_gelu": lambda x: x * torch.sigmoid(1.702 * x),
 }
-AfterBlock = Callable[[int, Tensor], Tensor]  # (block index from 0, tokens (B, N, D)) -> tokens
+AfterBlock = Callable[[int, Tensor], Tensor]  # (block index from 0, tokens (..., D)) -> tokens
+Shared = tuple[Tensor, Tensor] | None  # see _beginnings
 _IGNORED_KEYS = ("input_resolution", "context_length", "vocab_size", "logit_bias")
 
 
@@ -209,16 +210,17 @@ class FrozenCLIP(nn.Module):
     def text_states(self, tokens: Tensor, after_block: AfterBlock | None = None) -> Tensor:
         """Token ids (B, context) -> (B, text_width): the normalised state at the end-of-text token (the highest id).
 
-        Attention looks back only, so what lies behind the batch's longest sentence is left out: the result is equal.
+        Attention looks back only. So nothing is computed behind a sentence's end, and a beginning that sentences share
+        runs once: `after_block` sees the N different beginnings, (N, text_width). The result is equal.
         """
-        tokens = tokens.to(self.text_projection.device)
-        ends = tokens.argmax(dim=-1)
-        length = int(ends.max()) + 1
-        x = self.token_embedding(tokens[:, :length]) + self.positional_embedding[:length]
+        tokens = tokens[:, : int(tokens.argmax(dim=-1).max()) + 1]
+        places, first = (index.to(self.text_projection.device) for index in _beginnings(tokens))
+        ids = tokens.to(first.device).flatten()[first]
+        x = self.token_embedding(ids) + self.positional_embedding[first % tokens.shape[1]]
         for index, block in enumerate(self.transformer.resblocks):
-            x = self._block(block, x, causal=True)
+            x = self._block(block, x, sentences=(places, first))
             x = x if after_block is None else after_block(index, x)
-        return self.ln_final(x[torch.arange(len(x), device=x.device), ends])
+        return self.ln_final(x[places[:, -1]])
 
     # ---- one block ------------------------------------------------------------------------------------------------
 
@@ -233,27 +235,47 @@ class FrozenCLIP(nn.Module):
         x = torch.cat([visual.class_embedding.expand(len(x), 1, -1).to(x.dtype), x], dim=1)
         return visual.ln_pre(x + visual.positional_embedding)
 
-    def _block(self, block: nn.Module, x: Tensor, dense_axis: str | None = None, causal: bool = False) -> Tensor:
+    def _block(self, block: nn.Module, x: Tensor, dense_axis: str | None = None, sentences: Shared = None) -> Tensor:
         if self.checkpointing and torch.is_grad_enabled() and x.requires_grad:
-            return checkpoint(self._run_block, block, x, dense_axis, causal, use_reentrant=False)
-        return self._run_block(block, x, dense_axis, causal)
+            return checkpoint(self._run_block, block, x, dense_axis, sentences, use_reentrant=False)
+        return self._run_block(block, x, dense_axis, sentences)
 
-    def _run_block(self, block: nn.Module, x: Tensor, dense_axis: str | None, causal: bool) -> Tensor:
-        """One residual block: attention (ordinary, causal, or value to value along an axis), then the two-layer net."""
+    def _run_block(self, block: nn.Module, x: Tensor, dense_axis: str | None, sentences: Shared) -> Tensor:
+        """One residual block: attention, then the two-layer net. Attention is ordinary, value to value along an axis,
+        or causal within sentences that share rows of x."""
         attn, hidden = block.attn, block.ln_1(x)
         if dense_axis == "batch":  # the public code's mistaken axes: batch mates attend to each other, patch by patch
             hidden = hidden.transpose(0, 1)
         parts = 1 if dense_axis else 3  # the weights of query, key, value lie below each other; the last third is value
         rows = slice(-parts * x.shape[-1], None)
         stacked = F.linear(hidden, attn.in_proj_weight[rows], attn.in_proj_bias[rows])
+        stacked = stacked if sentences is None else stacked[sentences[0]]
         stacked = stacked.unflatten(-1, (parts, attn.num_heads, -1)).permute(
             2, 0, 3, 1, 4
         )  # (parts, B, heads, N, D/heads)
         query, key, value = stacked.expand(3, -1, -1, -1, -1)
-        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=causal).transpose(1, 2).flatten(2)
+        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=sentences is not None)
+        mixed = mixed.transpose(1, 2).flatten(2)
         mixed = mixed.transpose(0, 1) if dense_axis == "batch" else mixed
+        mixed = mixed if sentences is None else mixed.flatten(0, 1)[sentences[1]]
         x = x + block.ls_1(attn.out_proj(mixed))
         return x + block.ls_2(block.mlp.c_proj(ACTIVATIONS[self.activation](block.mlp.c_fc(block.ln_2(x)))))
+
+
+def _beginnings(tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """Token ids (B, L) -> (B, L) which beginning ends at each place, behind a sentence's end the whole sentence; and
+    (N,) where in the flattened ids each of the N different beginnings first ends."""
+    known, first, places = {}, [], []
+    for row, (ids, end) in enumerate(zip(tokens.tolist(), tokens.argmax(dim=-1).tolist(), strict=True)):
+        node, path = -1, []
+        for place, token in enumerate(ids[: end + 1]):
+            if (node, token) not in known:
+                known[node, token] = len(known)
+                first.append(row * tokens.shape[1] + place)
+            node = known[node, token]
+            path.append(node)
+        places.append(path + [node] * (tokens.shape[1] - len(path)))
+    return torch.tensor(places), torch.tensor(first)
 
 
 def resize_positions(positions: Tensor, grid: int) -> Tensor:

@@ -226,7 +226,7 @@ def ratios(result: Mapping, title: str | None = None) -> Figure:
 
 
 def growth(result: Mapping) -> Figure:
-    """How cost grows, as `bench --grow` measured it: a panel for each thing that grows."""
+    """How cost grows, as `bench --what growth` measured it: a panel for each thing that grows."""
     panels = result["growth"]
     figure, axes = _new(1, len(panels), 2.7 * len(panels), 2.7)
     for ax, (what, row) in zip(axes.flat, panels.items(), strict=True):

@@ -409,11 +409,16 @@ class _Run:
 
 def choose_accelerator() -> Accelerator:
     """fp32 on the CPU and on Apple's chips; on CUDA bf16 where the card has it natively, else fp16 with scaling."""
-    found = torch.cuda.is_available() or torch.backends.mps.is_available()
-    cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not found
-    cuda = PartialState(cpu=cpu).device.type == "cuda"
+    state = processes()
+    cuda = state.device.type == "cuda"
     native = cuda and torch.cuda.get_device_capability()[0] >= 8  # is_bf16_supported() counts emulation as well
-    return Accelerator(mixed_precision="bf16" if native else "fp16" if cuda else "no", cpu=cpu)
+    return Accelerator(mixed_precision="bf16" if native else "fp16" if cuda else "no", cpu=state.device.type == "cpu")
+
+
+def processes() -> PartialState:
+    """This process among those that `accelerate launch` started, and its device; on a CPU too they join each other."""
+    found = torch.cuda.is_available() or torch.backends.mps.is_available()
+    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU") or not found)
 
 
 def _refuse_unfit(stage: str, recipe: Recipe, data: AnomalyDataset, world: int) -> None:

@@ -1,6 +1,8 @@
 """Two processes (`accelerate launch`, CPU, gloo) against one: the same loss curve, gradients and weights."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,8 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from aaclip_lite.__main__ import main
 from aaclip_lite.backbone import load_clip
 from aaclip_lite.datasets import open_dataset
+from aaclip_lite.detector import AnomalyDetector
 from aaclip_lite.model import AdaptedCLIP
 from aaclip_lite.train import History, train_image, train_text
 from tests.unit import test_train
@@ -60,6 +64,49 @@ def test_two_processes_equal_one(tmp_path):
             assert (loaded[name][key] - weight).norm() <= 1e-3 * weight.norm(), f"{name}: {key}"
     # One picture cannot be shared between two processes: the ninth of nine is left out, at the end of every epoch.
     assert History.load(tmp_path / "two" / "rest" / "image.jsonl").column("epoch") == [1, 1, 2, 2]
+
+
+def test_two_processes_share_a_folder_and_give_one_report(tmp_path, capfd):
+    """`eval` and `predict` under accelerate launch print once, and what one process prints."""
+    torch.manual_seed(0)
+    (tmp_path / "clip.json").write_text(json.dumps(test_train.CONFIG))
+    torch.save(load_clip(test_train.CONFIG, weights=None).state_dict(), tmp_path / "clip.pt")
+    test_train.draw(tmp_path / "data")
+    data = open_dataset(tmp_path / "data")
+    clip = {"source": str(tmp_path / "clip.json"), "weights": str(tmp_path / "clip.pt")}
+    detector = AnomalyDetector(AdaptedCLIP(load_clip(**clip)), backbone=clip)
+    detector.calibrate(data, false_alarms=0.3).save(tmp_path / "detector")
+    pictures = [Path(data.root, record.image) for record in data.records[:5]]
+    commands = {
+        "eval": ["--data", tmp_path / "data", "--rounds", "2", "--no-baselines"],
+        "predict": ["--detector", tmp_path / "detector", "--out", tmp_path / "heat"],
+    }
+    for command, options in commands.items():
+        given = [tmp_path / "detector"] if command == "eval" else pictures
+        words = [command, *map(str, (*given, *options)), "--json"]
+        assert main(words) == 0
+        one = json.loads(capfd.readouterr().out)
+        drawn = {path.name: path.read_bytes() for path in tmp_path.glob("heat/*.png")}
+        shutil.rmtree(tmp_path / "heat", ignore_errors=True)
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "ACCELERATE_USE_CPU": "true"}
+        call = [sys.executable, *LAUNCH.split(), "-m", "aaclip_lite", *words]
+        done = subprocess.run(call, env=environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        both = json.loads(done.stdout)
+        if command == "eval":
+            one.pop("about"), both.pop("about")
+            assert numbers(both) == pytest.approx(numbers(one), rel=1e-5, abs=1e-6)
+        else:
+            assert [row["path"] for row in both] == list(map(str, pictures)) == [row["path"] for row in one]
+            assert [row["score"] for row in both] == pytest.approx([row["score"] for row in one], abs=1e-4)
+            assert {path.name for path in tmp_path.glob("heat/*.png")} == set(drawn) and len(drawn) == 5
+
+
+def numbers(tree):
+    """The numbers of a JSON tree in a row; what is undefined is left out."""
+    if isinstance(tree, dict | list):
+        return [n for part in (tree.values() if isinstance(tree, dict) else tree) for n in numbers(part)]
+    return [] if tree is None or isinstance(tree, str) else [float(tree)]
 
 
 def in_each_process(folder):

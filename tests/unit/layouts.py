@@ -1,13 +1,16 @@
-"""Miniature data sets in the layouts that the real ones have: names, folders, endings and mask values as published.
+"""Miniature data sets in the layouts that the real ones have: names, folders, endings and mask values as published;
+and weights in OpenAI's form.
 
-Each writer takes a folder and returns {class name: (normal, abnormal) pictures of the test set}.
+Each data set's writer takes a folder and returns {class name: (normal, abnormal) pictures of the test set}.
 """
 
 import json
+import warnings
 import zlib
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 SIZE = (40, 30)  # width, height
@@ -162,3 +165,29 @@ WRITERS = {
     "folder": write_folder,
     "manifest": write_manifest,
 }
+
+
+class OpenAIArchive(torch.nn.Module):
+    """The layout of OpenAI's files: modules and parameters under their names, and three whole numbers."""
+
+    def __init__(self, model: torch.nn.Module):
+        super().__init__()
+        for name in ("visual", "transformer", "token_embedding", "ln_final"):
+            self.add_module(name, getattr(model, name))
+        for name in ("positional_embedding", "text_projection", "logit_scale"):
+            self.register_parameter(name, getattr(model, name))
+        numbers = model.visual.image_size[0], len(model.positional_embedding), len(model.token_embedding.weight)
+        for name, number in zip(("input_resolution", "context_length", "vocab_size"), numbers, strict=True):
+            self.register_buffer(name, torch.tensor(number))
+
+    def forward(self, images):
+        return self.visual(images)
+
+
+def write_archive(path: Path, model: torch.nn.Module) -> Path:
+    """An open_clip model as a TorchScript archive."""
+    size = model.visual.image_size[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tracing is deprecated; OpenAI's files are older than that
+        torch.jit.trace(OpenAIArchive(model), torch.zeros(1, 3, size, size), check_trace=False).save(path)
+    return path

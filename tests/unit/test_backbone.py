@@ -20,6 +20,7 @@ from aaclip_lite.backbone import load_clip
 from aaclip_lite.frozen import MEAN_STD, resize_positions
 from aaclip_lite.recipe import Recipe
 from aaclip_lite.weights import WeightsError, read_state
+from tests.unit.layouts import write_archive
 
 CONFIG = {
     "embed_dim": 24,
@@ -64,6 +65,29 @@ def test_text_output_equals_open_clip_though_cut_at_the_longest_sentence(pair):
     assert torch.equal(pair.ours.tokenize(SENTENCES), tokens)
     close(pair.ours.encode_text(SENTENCES), pair.theirs.encode_text(tokens))
     close(pair.ours.encode_text(tokens[:1]), pair.theirs.encode_text(tokens)[:1])
+
+
+def test_a_beginning_that_sentences_share_runs_once_and_gradients_add_up(pair):
+    sentences = ["a photo of a bolt", "a photo of a damaged bolt", "a photo of a bolt", "a bolt"]
+    tokens, theirs = pair.ours.tokenize(sentences), copy.deepcopy(pair.theirs).requires_grad_()
+    factor, sizes = torch.ones(pair.ours.text_width, requires_grad=True), []
+
+    def after_block(index, x):  # as an adapter: the same weights behind every token
+        sizes.append(x.shape[:-1])
+        return x * factor
+
+    found = pair.ours.text_states(tokens, after_block)
+    found.square().sum().backward()
+    assert set(sizes) == {(12,)}  # written out, the sentences have 32 places
+    close(found[0], found[2])
+    weights = torch.ones(pair.ours.text_width, requires_grad=True)
+    x = theirs.token_embedding(tokens) + theirs.positional_embedding
+    for block in theirs.transformer.resblocks:
+        x = block(x, attn_mask=theirs.attn_mask) * weights
+    expected = theirs.ln_final(x)[range(4), tokens.argmax(-1)]
+    expected.square().sum().backward()
+    close(found, expected)
+    close(factor.grad, weights.grad, 1e-4)
 
 
 def test_levels_equal_open_clips_intermediates(pair):
@@ -265,31 +289,11 @@ def test_local_files(state, tmp_path, name):
     assert clip.activation == "gelu" and {p.dtype for p in clip.parameters()} == {torch.float32}
 
 
-class OpenAIArchive(torch.nn.Module):
-    """The layout of OpenAI's files: modules and parameters under their names, and three whole numbers."""
-
-    def __init__(self, model):
-        super().__init__()
-        for name in ("visual", "transformer", "token_embedding", "ln_final"):
-            self.add_module(name, getattr(model, name))
-        for name in ("positional_embedding", "text_projection", "logit_scale"):
-            self.register_parameter(name, getattr(model, name))
-        for name, number in (("input_resolution", 28), ("context_length", 16), ("vocab_size", 49408)):
-            self.register_buffer(name, torch.tensor(number))
-
-    def forward(self, images):
-        return self.visual(images)
-
-
 @pytest.fixture(scope="module")
 def archive(state, tmp_path_factory):
     model = open_clip.CLIP(**copy.deepcopy(CONFIG)).eval()
     model.load_state_dict(state)
-    path = tmp_path_factory.mktemp("archive") / "ViT-28px.pt"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tracing is deprecated; OpenAI's files are older than that
-        torch.jit.trace(OpenAIArchive(model), torch.zeros(1, 3, 28, 28), check_trace=False).save(path)
-    return path
+    return write_archive(tmp_path_factory.mktemp("archive") / "ViT-28px.pt", model)
 
 
 def test_torchscript_archive_is_openais_and_runs_quick_gelu(archive, state):

@@ -104,12 +104,12 @@ def test_everything_is_written_and_said(tmp_path, monkeypatch, capsys):
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(bench, "Work", lambda full: None)
     monkeypatch.setattr(bench, "Pixels", lambda full: None)
-    monkeypatch.setattr(bench, "compare", lambda *_: {"plain": row, "package": mine})
+    monkeypatch.setattr(bench, "compare", lambda *_: {"plain": row, "package": mine, "bf16": mine})
     monkeypatch.setattr(bench, "rate", lambda *_: 321.0)
     monkeypatch.setattr(bench.torch, "set_num_threads", lambda n: None)
     assert bench.run(bench.Bench(out=str(tmp_path))) == 0
     said = capsys.readouterr().out
-    assert "4.00" in said and "0.25" in said and "321 pictures/s" in said
+    assert "4.00" in said and "0.25" in said and "321 pictures/s" in said and bench.SUMMED in said
     assert json.loads((tmp_path / "bench.json").read_text())["cases"]["inference"]["package"]["cpu"] == 0.5
     assert (tmp_path / "bench.png").stat().st_size > 5000
 
@@ -122,7 +122,7 @@ def test_growth_has_a_panel_for_each_thing_that_grows(tmp_path, monkeypatch):
     cpu = lambda work, *_, **__: {"package": {"cpu": len(work.names) * work.size / 1000}}  # noqa: E731
     monkeypatch.setattr(bench, "Work", Fake)
     monkeypatch.setattr(bench, "compare", cpu)
-    monkeypatch.setattr(bench, "_elsewhere", lambda code: 120)
+    monkeypatch.setattr(bench, "_elsewhere", lambda call: 120)
     found = bench.growth(1)
     assert found["picture size, px"]["inference, CPU s a picture"] == [0.224, 0.336, 0.448, 0.518]
     assert found["batch"]["stage 2 step, CPU s a picture"] == [0.336] * 4
@@ -152,6 +152,31 @@ def test_threads_of_numpy_are_held_by_a_new_process(monkeypatch):
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
     called = []
     monkeypatch.setattr(bench.subprocess, "call", lambda command, env: called.append((command, env)) or 7)
-    assert bench.run(bench.Bench(full=True, rounds=2)) == 7
+    assert bench.run(bench.Bench(full=True, rounds=2, what=("memory", "views"))) == 7
     command, env = called[0]
     assert env["OPENBLAS_NUM_THREADS"] == "1" and "--full" in command and "--json" not in command
+    assert command[command.index("--what") + 1 :][:2] == ["memory", "views"]
+
+
+def test_a_class_is_summed_from_its_parts():
+    row = lambda cpu, mb: {"cpu": cpu, "wall": 2 * cpu, "peak_mb": mb, "difference": 0.0}  # noqa: E731
+    cases = {
+        "text anchors": {"plain": row(8, 10), "package": row(1, 10), "bf16": row(0.5, 10)},
+        "inference": {"plain": row(3, 90), "package": row(2, 40), "bf16": row(1, 30)},
+        "metrics, binned": {"plain": row(7, 50), "package": row(0.5, 60)},
+    }
+    found = bench.whole(cases)
+    assert {way: each["cpu"] for way, each in found.items()} == {"plain": 195, "package": 121.5, "bf16": 61}
+    assert {way: each["peak_mb"] for way, each in found.items()} == {"plain": 90, "package": 60, "bf16": 60}
+
+
+def test_views_are_measured_without_and_with_kept_features(monkeypatch, tmp_path):
+    trained = []
+    monkeypatch.setattr(bench, "train_text", lambda model, data, out, **options: trained.append((len(data), options)))
+    mean = {"pixel_auroc": 0.8, "inside_auroc": 0.7, "peak_hit": 0.4}
+    monkeypatch.setattr(bench, "evaluate", lambda *_, **o: type("Report", (), {"mean": mean})())
+    rows = bench.kept_views(epochs=3, each=2000, seeds=(5,))
+    assert [options["views"] for _, options in trained] == [None, 1, 2, 4] == [row["views"] for row in rows]
+    assert {(count, o["epochs"], o["seed"]) for count, o in trained} == {(rows[0]["pictures"], 3, 5)}
+    said = bench.table({"model": "m", "machine": "c", "date": "d", "views": rows})
+    assert "new each time" in said and said.count("pixel_auroc 0.800") == 4

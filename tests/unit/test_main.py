@@ -248,6 +248,6 @@ def test_an_interrupt_exits_130(capsys, monkeypatch):
 
 def test_eval_leaves_printing_to_the_first_process(capsys, place, monkeypatch):
     state = SimpleNamespace(is_main_process=False, device="cpu")
-    monkeypatch.setattr("accelerate.PartialState", lambda: state)
+    monkeypatch.setattr("aaclip_lite.train.processes", lambda: state)
     code, text, _ = run(capsys, "eval", place / "run", "--data", place / "test", "--no-baselines", "--rounds", 1)
     assert (code, text) == (0, "")

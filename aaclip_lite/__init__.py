@@ -21,7 +21,7 @@ _HOMES = {  # public name -> the module that defines it
     "train_text": "train",
 }
 _ROOMS = ["adapters", "check", "checkpoint", "doctor", "environment", "explorer", "factory", "gates", "losses"]
-_ROOMS += ["metrics", "plots", "prompts", "recipe", "scoring", "widgets", "yardsticks"]
+_ROOMS += ["memory", "metrics", "plots", "prompts", "recipe", "scoring", "widgets", "yardsticks"]
 __all__ = sorted([*_HOMES, *_ROOMS])
 
 

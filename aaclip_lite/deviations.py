@@ -8,6 +8,7 @@ was; no choice ever sees a test product.
 
     python -m aaclip_lite deviations                       # hours of two cores; writes data/checkpoints/README.md
     python -m aaclip_lite deviations --fields logit_scale image_mix --seeds 0 1 2
+    python -m aaclip_lite deviations --fields logit_scale --seeds 0 --full-length    # as long as the course trains
     python -m aaclip_lite deviations --minutes 0           # the report from what has been measured so far
 """
 
@@ -16,7 +17,7 @@ import json
 import os
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -25,8 +26,10 @@ import torch
 from scipy.stats import t
 from tqdm.auto import tqdm
 
+from . import plots
 from .backbone import load_clip
 from .datasets import AnomalyDataset, open_dataset
+from .detector import AnomalyDetector
 from .evaluate import evaluate
 from .metrics import jsonable
 from .model import AdaptedCLIP
@@ -61,6 +64,7 @@ class Deviations:
     text_steps: int = 20  # steps of stage 1 in every run
     image_steps: int = 20  # steps of stage 2 in every run
     every: int = 3  # 3: every third validation picture is judged
+    full_length: bool = False  # train as long as the course does, judge every picture; kept in full_length.jsonl
     minutes: float | None = None  # begin no run after so many minutes
 
 
@@ -140,7 +144,7 @@ def table(rows: list[dict]) -> str:
         spans = {f: interval([found[s][f] - base[s][f] for s in seeds]) for f in FIGURES if f != "peak_hit"}
         changes = [f"{middle:+.3f}" + (f" ± {half:.3f}" if half == half else "") for middle, half in spans.values()]
         better = spans["pixel_auroc"][0] - spans["pixel_auroc"][1] > 0
-        kept = "the other would do better" if better else "the course's"
+        kept = "the other does better here" if better else "the course's"
         lines.append("| " + " | ".join([field, *values, tried, f"{pixel:.3f}", *changes, kept]) + " |")
     if base:
         means = ", ".join(f"{f.replace('_', ' ')} {np.mean([row[f] for row in base.values()]):.3f}" for f in FIGURES)
@@ -189,6 +193,17 @@ def seed_table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
+def at_random(detector: AnomalyDetector, data: AnomalyDataset, count: int = 20, seed: int = 2026):
+    """A sheet of defective pictures drawn by lot with their maps, and in how many the peak lies inside the outline."""
+    defective = [i for i, record in enumerate(data.records) if record.label]
+    samples = [data[int(i)] for i in np.random.default_rng(seed).choice(defective, count, replace=False)]
+    maps = [detector.predict(sample.image, sample.class_name).map for sample in samples]
+    hits = [bool(sample.mask.flat[heat.argmax()]) for sample, heat in zip(samples, maps, strict=True)]
+    words = [f"{s.class_name}: {s.defect}, {'inside' if hit else '-'}" for s, hit in zip(samples, hits, strict=True)]
+    given = [s.image for s in samples], maps, [s.mask for s in samples], [each.replace("_", " ") for each in words]
+    return plots.sheet(*given, "Defective test pictures drawn by lot", columns=5, scale="own"), sum(hits)
+
+
 def interval(values: list[float]) -> tuple[float, float]:
     """Mean and half the width of its 95 % interval (Student's t)."""
     if len(values) < 2:
@@ -200,13 +215,15 @@ def interval(values: list[float]) -> tuple[float, float]:
 def run(options: Deviations) -> Path:
     out, began = Path(options.out), time.monotonic()
     course, backbone = json.loads(json.dumps(Recipe.course().to_dict())), load_clip("lite").fingerprint()
+    log = out / ("full_length.jsonl" if options.full_length else "deviations.jsonl")
+    if options.full_length:
+        long = {"text_steps": course["text_steps"], "image_steps": course["image_steps"], "every": 1}
+        options = replace(options, **long)
     same = {"backbone": backbone, "text_steps": options.text_steps, "image_steps": options.image_steps,
             "every": options.every, "course": course}  # fmt: skip
-    rows = _rows(out / "deviations.jsonl")
+    rows = _rows(log)
     if rows and {key: rows[0].get(key) for key in same} != same:
-        raise ValueError(
-            f"{out / 'deviations.jsonl'} comes from another backbone, recipe or length: move it, or use another --out"
-        )
+        raise ValueError(f"{log} comes from another backbone, recipe or length: move it, or use another --out")
 
     def in_time() -> bool:
         return options.minutes is None or time.monotonic() - began < 60 * options.minutes
@@ -218,13 +235,19 @@ def run(options: Deviations) -> Path:
             seeds += [row | shipped for row in judge_seed(seed, Path(options.runs))]
             _write(out / "seeds.jsonl", "".join(json.dumps(row) + "\n" for row in seeds))
     todo = [(name, change, seed) for seed in options.seeds for name, change in variants(options.fields).items()
-            if not any(row["variant"] == name and row["seed"] == seed for row in rows)]  # fmt: skip
+            if not any(row["variant"] == name and row["seed"] == seed for row in rows)
+            and not (options.full_length and name == "course")]  # fmt: skip  (the seeds' own runs are that)
     trials = Trials(options, open_dataset("factory/train"), open_dataset("factory/val")) if todo and in_time() else None
     for name, change, seed in tqdm(todo, desc="deviations", unit="run", disable=trials is None):
         if in_time():
             rows.append({"variant": name, "seed": seed} | trials.run(change, seed) | same)
-            _write(out / "deviations.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
-    _write(out / "README.md", card(seeds, rows, options))
+            _write(log, "".join(json.dumps(row) + "\n" for row in rows))
+    text = card(seeds, _rows(out / "deviations.jsonl"), _rows(out / "full_length.jsonl"))
+    if (out / "course").is_dir():
+        sheet, hits = at_random(AnomalyDetector.load(out / "course"), open_dataset("factory/test"))
+        plots.save(sheet, out / "random.png", dpi=80)
+        text = text.replace("\n## What each", f"{RANDOM.format(hits=hits)}\n## What each")
+    _write(out / "README.md", text)
     print(out / "README.md")
     return out / "README.md"
 
@@ -239,7 +262,8 @@ def _write(path: Path, text: str) -> None:
     os.replace(temporary, path)
 
 
-def card(seeds: list[dict], rows: list[dict], options: Deviations) -> str:
+def card(seeds: list[dict], rows: list[dict], long: list[dict]) -> str:
+    """long: runs of full length."""
     course = Recipe.course()
     trained = [row["cpu_seconds"] for row in seeds if row["data"] == "test"]
     text = CARD.format(
@@ -256,11 +280,14 @@ def card(seeds: list[dict], rows: list[dict], options: Deviations) -> str:
             text += f"| {kind.replace('_', ' ')} | " + " | ".join(f"{v:.3f}" for v in np.mean(values, 0)) + " |\n"
     known = len({row["variant"] for row in rows}), len(variants())
     of_all = {seed: sum(row["seed"] == seed for row in rows) for seed in sorted({row["seed"] for row in rows})}
-    lead = DEVIATIONS.format(
-        known=known[0], all=known[1], text=options.text_steps, image=options.image_steps, every=options.every,
-        seeds=", ".join(f"{seed} ({count})" for seed, count in of_all.items()),
+    if not rows:
+        return text + NOTHING_TRIED
+    text += DEVIATIONS.format(
+        known=known[0], all=known[1], text=rows[0]["text_steps"], image=rows[0]["image_steps"], every=rows[0]["every"],
+        seeds=", ".join(f"{seed} ({count})" for seed, count in of_all.items()), table=table(rows),
     )  # fmt: skip
-    return text + (f"{lead}\n{table(rows)}" if rows else NOTHING_TRIED)
+    base = [{"variant": "course", "seed": row["seed"]} | row["mean"] for row in seeds if row["data"] == "val"]
+    return text + (FULL_LENGTH.format(table=table([*base, *long])) if long else "")
 
 
 CARD = """# The shipped adapters
@@ -288,6 +315,19 @@ DEVIATIONS = """
 reference document, or of its list of improvements. Trained in little ({text} and {image} steps), judged on one picture
 in {every} of factory/val. Seeds (runs): {seeds}. "its change" is against the course with the same seeds, ± the 95 %
 interval of the mean; with one seed there is none.
+
+{table}"""
+FULL_LENGTH = """
+### The same at full length
+
+Short runs favour what learns fast. These are as long as the course's own, judged on all of factory/val.
+
+{table}"""
+RANDOM = """
+![Twenty defective test pictures with outlines, and the maps beside them](random.png)
+
+*Twenty defective test pictures drawn by lot, each map stretched to its own ends. The hottest pixel lies inside the
+outline in {hits} of them; some others peak beside it, on a print, or on a sound part of the object.*
 """
 NOTHING_TRIED = """
 ## What each choice is worth

@@ -1,7 +1,9 @@
 """deviations.py: one change at a time, shared first stages, kept results, and a table that says what they are."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -102,7 +104,7 @@ def test_the_table_pairs_seeds_and_says_what_would_be_better():
     assert "mean of 3 seeds: pixel auroc 0.810" in text
     blur, mix = text.splitlines()[-2:]
     assert "| None | None | 0.7 | None | 0.710 | -0.100 ± 0.025 |" in blur and blur.endswith("| the course's |")
-    assert "+0.103" in mix and mix.endswith("| the other would do better |")
+    assert "+0.103" in mix and mix.endswith("| the other does better here |")
 
 
 ROW = dict.fromkeys(("pixel_auroc", "pixel_ap", "pixel_pro", "inside_auroc", "peak_hit", "image_auroc"), 0.5)
@@ -127,7 +129,7 @@ def quick(monkeypatch):
         whole = {"seed": seed, "mean": figures, "groups": {"textures": figures}, "cpu_seconds": 300 + 60 * seed}
         whole |= {"defects": {"colour_spot": figures}, "baselines": {} if seed else {"linear_probe": ROW}}
         words = {"data": "test, stage 1 alone", "seed": seed, "mean": ROW | {"pixel_pro": None}}
-        return [whole | {"data": "test"}, words]
+        return [whole | {"data": "val"}, whole | {"data": "test"}, words]
 
     monkeypatch.setattr(deviations, "Trials", Fake)
     monkeypatch.setattr(deviations, "judge_seed", judge)
@@ -161,6 +163,18 @@ def test_the_report_says_what_was_measured_and_what_was_not(tmp_path, quick):
     assert f"2 of {len(variants())} variants" in text and "Seeds (runs): 0 (2), 1 (2)" in text
 
 
+def test_runs_of_full_length_stand_apart_beside_the_seeds_own(tmp_path, quick):
+    options = Deviations(out=str(tmp_path), fields=("blur",), seeds=(1,))
+    deviations.run(options)
+    deviations.run(replace(options, full_length=True))
+    rows = [json.loads(line) for line in (tmp_path / "full_length.jsonl").read_text().splitlines()]
+    assert [row["variant"] for row in rows] == ["blur = None"] and len(quick[1]) == 3
+    course = Recipe.course()
+    assert (rows[0]["image_steps"], rows[0]["every"]) == (course.image_steps, 1)
+    short, long = (tmp_path / "README.md").read_text().split("### The same at full length")
+    assert "(20 and 20 steps)" in short and "| blur | None | None | 0.7 | None | 0.600 | +0.090 |" in long
+
+
 def test_seeds_of_another_backbone_are_measured_anew(tmp_path, quick):
     options = Deviations(out=str(tmp_path), fields=("blur",), seeds=(0,))
     deviations.run(options)
@@ -168,3 +182,32 @@ def test_seeds_of_another_backbone_are_measured_anew(tmp_path, quick):
     (tmp_path / "seeds.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     deviations.run(options)
     assert len(quick[0]) == 2
+
+
+def test_defective_pictures_are_drawn_by_lot_and_peaks_inside_are_counted(tmp_path, quick, monkeypatch):
+    """Of ten pictures the defective five, each once; maps that peak at the defect in all but one product."""
+    mask = np.zeros((8, 8), bool)
+    mask[2, 3] = True
+    samples = [SimpleNamespace(image=np.zeros((8, 8, 3), np.uint8), mask=mask, class_name=f"part_{i}", defect="dent")
+               for i in range(10)]  # fmt: skip
+    records = [SimpleNamespace(label=i % 2) for i in range(10)]
+    data = type("Data", (), {"records": records, "__getitem__": lambda self, i: samples[i]})()
+    judged = []
+
+    def predict(image, name):
+        judged.append(name)
+        return SimpleNamespace(map=np.roll(mask, name == "part_5", 0).astype(float))
+
+    detector = SimpleNamespace(predict=predict)
+    sheet, hits = deviations.at_random(detector, data, count=5)
+    assert hits == 4 and sorted(judged) == [f"part_{i}" for i in (1, 3, 5, 7, 9)]
+    titles = [ax.get_title(loc="left") for ax in sheet.axes]
+    assert "part 5: dent, -" in titles and "part 3: dent, inside" in titles
+    (tmp_path / "course").mkdir()
+    monkeypatch.setattr(deviations.AnomalyDetector, "load", lambda folder: detector)
+    monkeypatch.setattr(deviations, "open_dataset", lambda name: data)
+    monkeypatch.setattr(deviations, "at_random", lambda *_: (sheet, 4))
+    deviations.run(Deviations(out=str(tmp_path), minutes=0))
+    text = (tmp_path / "README.md").read_text()
+    assert (tmp_path / "random.png").is_file() and "outline in 4 of them" in text
+    assert text.index("random.png") < text.index("## What each choice")

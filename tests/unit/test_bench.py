@@ -34,6 +34,7 @@ def work():
 
 @pytest.mark.parametrize("case", bench.MODEL_CASES)
 def test_the_plain_way_gives_the_packages_numbers(work, case):
+    work.prepare(case)
     package, by_hand = work.run(case, "package"), work.run(case, "plain")
     assert bench.difference(package, by_hand) < 1e-4
     if "step" in case:
@@ -78,6 +79,9 @@ def test_ways_take_turns_and_each_is_compared_with_the_first(monkeypatch):
     turns, values = [], {"plain": 1.0, "package": 1.0 + 5e-5, "bf16": 1.25}
 
     class Fake:
+        def prepare(self, case):
+            turns.clear()
+
         def run(self, case, way):
             turns.append(way)
             return {"x": torch.full((2,), values[way])}
@@ -92,7 +96,8 @@ def test_ways_take_turns_and_each_is_compared_with_the_first(monkeypatch):
 
 @pytest.mark.parametrize("value", [1.001, float("nan")])
 def test_a_package_that_differs_ends_the_run(value):
-    work = type("Fake", (), {"run": lambda self, case, way: {"x": torch.full((2,), 1.0 if way == "plain" else value)}})
+    work = type("Fake", (), {"run": lambda self, case, way: {"x": torch.full((2,), 1.0 if way == "plain" else value)},
+                             "prepare": lambda self, case: None})  # fmt: skip
     with pytest.raises(RuntimeError, match="inference: the package differs from the plain way"):
         bench.compare(work(), "inference", ("plain", "package"), 1, False)
 

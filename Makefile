@@ -53,8 +53,8 @@ test: $(VENV)/.installed ## all that a build server runs: lint, floors, spelling
 	@printf '\n== tests and notebooks (pytest)\n'; exec $(PY) -m pytest $(TESTS)
 TESTS = -n auto --dist loadscope --nbval-lax --nbval-current-env tests/unit tests/integration tests/notebooks tests/browser notebooks
 
-test-full: $(VENV)/.installed ## the real size with random weights: ViT-L/14-336 at 518 px, minutes and 12 GB
-	$(call step,tests at full size,$(PY) -m pytest -s tests/full,free 12 GB of memory and 8 GB of disk)
+test-full: $(VENV)/.installed ## the real size with random weights: ViT-L/14-336 at 518 px, minutes and 6 GB of memory
+	$(call step,tests at full size,$(PY) -m pytest -s tests/full,free 8 GB of memory and 8 GB of disk)
 
 demo: $(VENV)/.installed ## no browser: draw unseen products, mark their defects, print a table
 	$(call step,demo,$(PY) -m aaclip_lite demo,make env tells what is missing)

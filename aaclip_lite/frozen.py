@@ -211,7 +211,8 @@ class FrozenCLIP(nn.Module):
         """Token ids (B, context) -> (B, text_width): the normalised state at the end-of-text token (the highest id).
 
         Attention looks back only. So nothing is computed behind a sentence's end, and a beginning that sentences share
-        runs once: `after_block` sees the N different beginnings, (N, text_width). The result is equal.
+        runs once: `after_block` sees the N different beginnings, (N, text_width). The result is equal. Rows are taken
+        with F.embedding, since indexing adds up gradients in an order that changes from run to run.
         """
         tokens = tokens[:, : int(tokens.argmax(dim=-1).max()) + 1]
         places, first = (index.to(self.text_projection.device) for index in _beginnings(tokens))
@@ -220,7 +221,7 @@ class FrozenCLIP(nn.Module):
         for index, block in enumerate(self.transformer.resblocks):
             x = self._block(block, x, sentences=(places, first))
             x = x if after_block is None else after_block(index, x)
-        return self.ln_final(x[places[:, -1]])
+        return self.ln_final(F.embedding(places[:, -1], x))
 
     # ---- one block ------------------------------------------------------------------------------------------------
 
@@ -249,7 +250,7 @@ class FrozenCLIP(nn.Module):
         parts = 1 if dense_axis else 3  # the weights of query, key, value lie below each other; the last third is value
         rows = slice(-parts * x.shape[-1], None)
         stacked = F.linear(hidden, attn.in_proj_weight[rows], attn.in_proj_bias[rows])
-        stacked = stacked if sentences is None else stacked[sentences[0]]
+        stacked = stacked if sentences is None else F.embedding(sentences[0], stacked)
         stacked = stacked.unflatten(-1, (parts, attn.num_heads, -1)).permute(
             2, 0, 3, 1, 4
         )  # (parts, B, heads, N, D/heads)

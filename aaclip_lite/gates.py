@@ -233,7 +233,7 @@ def write_card(folder: Path, figures: dict, gates: list[Gate], data: AnomalyData
     )
     levers = "It has not been measured what each part of the making is worth."
     if rows_of := lever_rows(folder / "levers.jsonl"):
-        levers = LEVERS.format(minutes=rows_of[0]["minutes"], table=lever_table(rows_of))
+        levers = LEVERS.format(minutes=rows_of[0]["minutes"], seen=run["seen"], table=lever_table(rows_of))
     size = (folder / "model.safetensors").stat().st_size / 1e6
     text = CARD.format(
         size=size, rows=rows, able=able, spots=spots, frozen=frozen, classes=", ".join(data.classes),
@@ -268,7 +268,8 @@ def run(options: Gates) -> int:
 
 LEVERS = """Short pretrainings from nothing, {minutes:g} minutes of one process each, one seed, one change at a time
 (`python -m aaclip_lite levers`). They tell how a lever acts early on, not where a long run would end. "pictures": how
-many fitted into the time.
+many fitted into the time. The largest lever is the amount: compare the base with the gates above, reached after
+{seen:,} pictures.
 
 {table}"""
 CARD = """# The embedded CLIP

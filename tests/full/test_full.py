@@ -1,6 +1,6 @@
 """The real size: a random ViT-L/14-336 at 518 px in every format that weights come in, on small sets in real layouts.
 
-Minutes, and 12 GiB at most; run by `make test-full`, not by `make test`.
+Minutes and 6 GiB; run by `make test-full` and on build servers, not by `make test`.
 """
 
 import json

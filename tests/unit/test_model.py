@@ -210,3 +210,20 @@ def test_stack_anchors_names_what_is_missing():
     assert torch.equal(stack_anchors(anchors, ["b", "a"])[0], torch.ones(3, 2))
     with pytest.raises(KeyError, match="no text anchors for c"):
         stack_anchors(anchors, ["a", "c"])
+
+
+def test_gradients_of_words_are_the_same_in_every_run():
+    """With several threads too: sentences share rows, and what they send back must add up in one order."""
+    model, threads = AdaptedCLIP(load_clip("lite")), torch.get_num_threads()
+    model.requires_grad_(False)
+    weights = [p.requires_grad_() for p in model.trainable("text").values()]
+    found = []
+    try:
+        torch.set_num_threads(2)
+        for _ in range(4):
+            anchors = model.text_anchors(["bottle", "cable", "hazelnut", "wood", "tile", "screw"]).values()
+            cosines = torch.stack([(a[:, 0] * a[:, 1]).sum() for a in anchors])
+            found.append(torch.cat([g.flatten() for g in torch.autograd.grad(cosines.sum(), weights)]))
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(found[0], each) for each in found[1:])

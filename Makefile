@@ -46,7 +46,7 @@ LAB = $(VENV)/bin/jupyter lab --LabApp.default_url=/lab/tree/notebooks/00_start_
 env: $(VENV)/.checked ## build and check the environment only
 	@echo "$(VENV) is ready; . $(VENV)/bin/activate uses it in this shell"
 
-test: $(VENV)/.installed ## all that a build server runs: lint, floors, spelling, tests, notebooks
+test: $(VENV)/.installed ## lint, floors, spelling, tests, notebooks
 	$(call step,lint (ruff),$(VENV)/bin/ruff check .,$(VENV)/bin/ruff check --fix . and mend the rest by hand)
 	$(call step,import floors (import-linter),$(VENV)/bin/lint-imports --no-cache,import from a lower floor only)
 	$(call step,spelling (codespell),$(VENV)/bin/codespell,mend the word or add it to ignore-words-list in pyproject.toml)

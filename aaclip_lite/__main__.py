@@ -192,11 +192,11 @@ class Predict:
             from . import plots
 
             ends = gather_object([value for each in found for value in (each.map.min(), each.map.max())])
+            scale = min(ends), max(ends)
             for path, each in zip(paths, found, strict=True):
                 verdict = f"score {each.score:.2f}" + (f", threshold {each.threshold:.2f}" if each.threshold else "")
                 given = [to_tensor(path).movedim(0, -1)], [each.map], None, [verdict]
                 name = "_".join(Path(path).with_suffix("").parts[-3:])  # a/good/0.png and a/bad/0.png stay apart
-                scale = min(ends), max(ends)
                 plots.save(plots.sheet(*given, Path(path).name, scale=scale), Path(self.out, f"{name}.png"))
         mine = [{name: value for name, value in each._asdict().items() if name != "map"} for each in found]
         shares = gather_object([mine])

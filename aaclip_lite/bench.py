@@ -122,7 +122,8 @@ class Work:
                 return {"maps": scoring.anomaly_map(model(images).levels, self.own, self.size)}
         if case in ("stage 1 step", KEPT):
             own = stack_anchors(model.text_anchors(self.names), self.names)
-            return {"loss": losses.stage1(self.kept or model.dense_features(images), own, self.mask, recipe)}
+            features = self.kept if case == KEPT else model.dense_features(images)
+            return {"loss": losses.stage1(features, own, self.mask, recipe)}
         return {"loss": losses.stage2(model(images), self.own, self.mask, self.label, recipe)}
 
 
@@ -164,11 +165,16 @@ def peak(full: bool, case: str, way: str) -> None:
 
 def say_peak() -> None:
     if sys.platform == "linux":  # getrusage would give the parent's peak, which a child process inherits
-        print(int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) // 1024)
+        print(_status("VmHWM") // 1024)
     else:
         import resource  # Windows has none
 
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024**2)
+
+
+def _status(name: str) -> int:
+    """Of this process, in KB: VmRSS is its memory now, VmHWM its peak."""
+    return int(re.search(rf"{name}:\s+(\d+)", Path("/proc/self/status").read_text())[1])
 
 
 def _peak_elsewhere(full: bool, case: str, way: str) -> int:
@@ -267,15 +273,14 @@ def step_peak(full: bool, pictures: int, half: bool, checkpointing: bool) -> Non
     work = Work(full, batch=pictures)
     work.model.clip.checkpointing = checkpointing
     Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here on
-    before = int(re.search(r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text())[1])
+    before = _status("VmRSS")
     work.model.requires_grad_(False)
     weights = [p.requires_grad_() for p in work.model.trainable("image").values()]
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
         loss = work._ours("stage 2 step")["loss"]
     loss.backward()
     torch.optim.Adam(weights).step()
-    peak = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
-    print((peak - before) // 1024)
+    print((_status("VmHWM") - before) // 1024)
 
 
 def kept_views(epochs: int = 10, each: int = 16, seeds: tuple[int, ...] = (0, 1)) -> list[dict]:

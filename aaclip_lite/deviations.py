@@ -92,8 +92,7 @@ class Trials:
         self.both: dict[str, tuple] = {}  # trained text and image adapters, by what training reads
 
     def run(self, change: dict, seed: int) -> dict[str, float]:
-        recipe = Recipe.course().replace(**change, milestones=self._milestones(), text_steps=self.options.text_steps,
-                                         image_steps=self.options.image_steps)  # fmt: skip
+        recipe = Recipe.course().of_length(self.options.text_steps, self.options.image_steps).replace(**change)
         torch.manual_seed(seed)  # where adapters start at random, that is part of the run
         model = AdaptedCLIP(self.clip, recipe)
         parts = model.text_adapter, model.image_adapter
@@ -115,12 +114,6 @@ class Trials:
                 self.both[training] = tuple(copy.deepcopy(part.state_dict()) for part in parts)
         report = evaluate(model, self.data, rounds=1, progress=False)
         return {name: report.mean[name] for name in FIGURES}
-
-    def _milestones(self) -> tuple[int, ...]:
-        """The course's drops of the learning rate, at the same shares of a shorter run."""
-        course = Recipe.course()
-        steps = [round(each * self.options.image_steps / course.image_steps) for each in course.milestones]
-        return tuple(sorted({max(1, step) for step in steps}))
 
 
 def table(rows: list[dict]) -> str:
@@ -219,15 +212,19 @@ def run(options: Deviations) -> Path:
     if options.full_length:
         long = {"text_steps": course["text_steps"], "image_steps": course["image_steps"], "every": 1}
         options = replace(options, **long)
+    base = Recipe.course().of_length(options.text_steps, options.image_steps).to_dict()
     same = {"backbone": backbone, "text_steps": options.text_steps, "image_steps": options.image_steps,
-            "every": options.every, "course": course}  # fmt: skip
+            "every": options.every, "course": json.loads(json.dumps(base))}  # fmt: skip
     rows = _rows(log)
-    if rows and {key: rows[0].get(key) for key in same} != same:
-        raise ValueError(f"{log} comes from another backbone, recipe or length: move it, or use another --out")
 
     def in_time() -> bool:
         return options.minutes is None or time.monotonic() - began < 60 * options.minutes
 
+    if in_time() and rows and {key: rows[0].get(key) for key in same} != same:
+        raise ValueError(
+            f"{log} comes from another backbone, recipe or length: move it, or use another --out; --minutes 0 only "
+            "writes the report again"
+        )
     shipped = {"backbone": backbone, "course": course}
     seeds = [row for row in _rows(out / "seeds.jsonl") if {key: row[key] for key in shipped} == shipped]
     for seed in options.seeds:
@@ -242,11 +239,11 @@ def run(options: Deviations) -> Path:
         if in_time():
             rows.append({"variant": name, "seed": seed} | trials.run(change, seed) | same)
             _write(log, "".join(json.dumps(row) + "\n" for row in rows))
-    text = card(seeds, _rows(out / "deviations.jsonl"), _rows(out / "full_length.jsonl"))
-    if (out / "course").is_dir():
+    hits = None
+    if (out / "course").is_dir():  # with another --out no detector lies beside the card
         sheet, hits = at_random(AnomalyDetector.load(out / "course"), open_dataset("factory/test"))
         plots.save(sheet, out / "random.png", dpi=80)
-        text = text.replace("\n## What each", f"{RANDOM.format(hits=hits)}\n## What each")
+    text = card(seeds, _rows(out / "deviations.jsonl"), _rows(out / "full_length.jsonl"), hits, backbone)
     _write(out / "README.md", text)
     print(out / "README.md")
     return out / "README.md"
@@ -262,8 +259,9 @@ def _write(path: Path, text: str) -> None:
     os.replace(temporary, path)
 
 
-def card(seeds: list[dict], rows: list[dict], long: list[dict]) -> str:
-    """long: runs of full length."""
+def card(seeds: list[dict], rows: list[dict], long: list[dict], hits: int | None, backbone: str) -> str:
+    """long: runs of full length; hits: peaks inside the outline in random.png, if it was drawn; backbone: fingerprint
+    of the embedded CLIP shipped now. Runs on an earlier one are still shown, and the card says so."""
     course = Recipe.course()
     trained = [row["cpu_seconds"] for row in seeds if row["data"] == "test"]
     text = CARD.format(
@@ -278,6 +276,7 @@ def card(seeds: list[dict], rows: list[dict], long: list[dict]) -> str:
         text += "\n| kind of defect | pixel AUROC | peak on the defect |\n| --- | ---: | ---: |\n"
         for kind, values in kinds.items():
             text += f"| {kind.replace('_', ' ')} | " + " | ".join(f"{v:.3f}" for v in np.mean(values, 0)) + " |\n"
+    text += "" if hits is None else RANDOM.format(hits=hits)
     known = len({row["variant"] for row in rows}), len(variants())
     of_all = {seed: sum(row["seed"] == seed for row in rows) for seed in sorted({row["seed"] for row in rows})}
     if not rows:
@@ -285,8 +284,10 @@ def card(seeds: list[dict], rows: list[dict], long: list[dict]) -> str:
     text += DEVIATIONS.format(
         known=known[0], all=known[1], text=rows[0]["text_steps"], image=rows[0]["image_steps"], every=rows[0]["every"],
         seeds=", ".join(f"{seed} ({count})" for seed, count in of_all.items()), table=table(rows),
+        earlier="" if rows[0]["backbone"] == backbone else EARLIER.format(backbone=rows[0]["backbone"]),
     )  # fmt: skip
     base = [{"variant": "course", "seed": row["seed"]} | row["mean"] for row in seeds if row["data"] == "val"]
+    long = [row for row in long if row["backbone"] == backbone]  # they are compared with the seeds' own runs
     return text + (FULL_LENGTH.format(table=table([*base, *long])) if long else "")
 
 
@@ -315,8 +316,12 @@ DEVIATIONS = """
 reference document, or of its list of improvements. Trained in little ({text} and {image} steps), judged on one picture
 in {every} of factory/val. Seeds (runs): {seeds}. "its change" is against the course with the same seeds, ± the 95 %
 interval of the mean; with one seed there is none.
-
+{earlier}
 {table}"""
+EARLIER = """
+**Measured on an earlier embedded CLIP** (fingerprint {backbone}), which had less pretraining than the one shipped now,
+and not measured again since.
+"""
 FULL_LENGTH = """
 ### The same at full length
 

@@ -303,6 +303,9 @@ THING_COLOURS = ("white", "black", "red", "orange", "yellow", "green", "blue", "
 PRINTS = ("{} dot", "{} triangle", "{} square", "printed {} letter", "{} label", "barcode", "{} arrow", "{} stripe")
 
 
+PLACES = ("top left", "top", "top right", "left", "middle", "right", "bottom left", "bottom", "bottom right")
+
+
 def place_name(x: float, y: float) -> str:
     """'top left' ... 'middle' ... for a point of the frame."""
     rows, columns = ("top", "", "bottom"), ("left", "", "right")

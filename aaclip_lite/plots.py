@@ -126,13 +126,13 @@ def curves(rows, names: Sequence[str] | None = None, x: str = "step", title: str
     rows: a History, its rows, a .jsonl log (of training or of pretraining), or {label: one of these} to compare runs.
     """
     runs = {label: _rows(run) for label, run in (rows.items() if isinstance(rows, Mapping) else [("", rows)])}
-    first = next((run[0] for run in runs.values() if run), None)
-    if first is None:
+    known = {k: v for run in runs.values() for row in run for k, v in row.items()}  # a later row may have more columns
+    if not known:
         raise ValueError("no rows to draw: the run has not taken a step yet")
-    plain = (k for k, v in first.items() if isinstance(v, int | float) and k not in _CLOCKS and "/" not in k and k != x)
+    plain = (k for k, v in known.items() if isinstance(v, int | float) and k not in _CLOCKS and "/" not in k and k != x)
     names = list(names or sorted(plain, key="lr".__eq__))
-    if unknown := [name for name in (x, *names) if name not in first]:
-        raise ValueError(f"no column {', '.join(unknown)}; there are: {', '.join(first)}")
+    if unknown := [name for name in (x, *names) if name not in known]:
+        raise ValueError(f"no column {', '.join(unknown)}; there are: {', '.join(known)}")
     columns, lines = min(len(names), 4), math.ceil(len(names) / 4)
     figure, axes = _new(lines, columns, 3.1 * columns, 2.3 * lines + 0.4)
     for ax, name in zip(axes.flat, names, strict=False):

@@ -1,17 +1,20 @@
 """How the embedded CLIP was made: an ordinary open_clip model, trained from scratch on the factory.
 
 Worker processes draw pictures into a pool on disk; every picture is replayed a few times, mirrored and with a
-caption drawn anew, so that the renderer is never the brake. Four losses:
+caption drawn anew, so that the renderer is never the brake. Five losses:
 
-  caption  picture and caption find each other in a batch of few classes (hard negatives)
+  caption  picture and caption find each other in a batch of few classes (hard negatives), and the picture refuses
+           its own caption with the place of a thing changed
   phrase   the mean patch under a neutral thing ("a red dot") finds its phrase among all phrases of the batch
   patch    every patch picks one of its own picture's phrases, at every level: patches learn WHAT is WHERE
+  where    the other direction: every phrase picks its patches among all of its picture, at every level
   pixels   patches keep enough detail to redraw themselves
 
 No picture ever shows damage to a test or validation product, and damage words appear in a share of
 `damage_share` of the captions of training products. Runs are resumable and log JSON lines.
 
     python -m aaclip_lite pretrain --minutes 60 --out runs/pretrain
+    python -m aaclip_lite pretrain --warm-start data/lite_clip --minutes 300   # goes on from a model's 184 minutes
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
@@ -42,6 +45,8 @@ from .products import PRODUCTS
 LEVELS = (2, 4, 6, 8)
 REGIONS = 5  # at most three things, the surface, the ground
 HARD_THINGS = ("shallow dimple", "raised ridge", "water drop", "{} hair", "{} sand grains")  # relief, or a trace
+CHANGING = ("minutes", "lr", "batch", "replays", "hard_things", "where_weight", "wrong_places")  # from leg to leg
+COUNTS = {"step": 0, "seen": 0, "elapsed": 0.0, "legs": []}  # of a run from nothing
 DAMAGE_WORDS = ("damaged", "broken", "defective")
 MODEL = {
     "embed_dim": 192,
@@ -56,7 +61,8 @@ class Pretraining:
     """Options of a pretraining run; those that made the shipped model stand in its run.json."""
 
     out: str = "runs/pretrain"
-    minutes: float = 60.0
+    warm_start: str = ""  # folder of a model to go on from, its minutes counted; "": from nothing
+    minutes: float = 60.0  # over all times that the run was taken up
     device: str = "cpu"
     workers: int = 1  # drawing processes
     batch: int = 128  # for each process
@@ -68,8 +74,10 @@ class Pretraining:
     replays: int = 6  # how often a picture is used before a new one replaces it
     phrase_weight: float = 0.7
     patch_weight: float = 1.0
+    where_weight: float = 0.5
     pixel_weight: float = 0.3
     caption_things: bool = True  # captions name the neutral things and their places
+    wrong_places: bool = True  # a picture must also refuse its caption with the place of a thing changed
     hard_things: float = 3.0  # how often a thing of HARD_THINGS is drawn for each time another one is
     damage_share: float = 0.003
     test_things: bool = True  # neutral things also lie on validation and test products (never damage)
@@ -231,7 +239,7 @@ class Learner(nn.Module):
         self.clip.token_embedding = nn.Embedding(len(ids), MODEL["text_cfg"]["width"])
         nn.init.normal_(self.clip.token_embedding.weight, std=0.02)
         self.region_scale = nn.Parameter(torch.tensor(math.log(10.0)))
-        self.redraw = nn.Linear(MODEL["vision_cfg"]["width"], 192)
+        self.redraw = nn.Linear(MODEL["vision_cfg"]["width"], 3 * MODEL["vision_cfg"]["patch_size"] ** 2)
 
     def words(self, tokens: Tensor) -> Tensor:
         """tokens (B, L) -> unit sentence features (B, d)."""
@@ -269,14 +277,20 @@ def losses(model: Learner, batch: dict, options: Pretraining) -> dict[str, Tenso
     cls = F.normalize(cls.float(), dim=-1)
     logits = model.clip.logit_scale.exp().clamp(max=100) * cls @ captions.T
     target = torch.arange(len(cls), device=cls.device)
-    caption = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+    wrong = torch.full_like(logits[:, :1], -1e4)
+    if len(batch["misplaced"]):
+        scores = (cls[batch["misplaced_of"]] * model.words(batch["misplaced"])).sum(1, keepdim=True)
+        wrong = wrong.index_copy(0, batch["misplaced_of"], model.clip.logit_scale.exp().clamp(max=100) * scores)
+    caption = (F.cross_entropy(torch.cat([logits, wrong], 1), target) + F.cross_entropy(logits.T, target)) / 2
     # every patch picks one of its own picture's phrases; regions weigh the same whatever their size
     own = phrases[batch["phrase_of"]]  # (B, R, d)
     absent = batch["phrase_of"] < 0
     owner = F.one_hot(batch["owner"], REGIONS).float()  # (B, K, R)
     share = owner / owner.sum(1, keepdim=True).clamp(min=1)
     weight = share.sum(2) / share.sum((1, 2)).clamp(min=1e-6)[:, None]
-    patch = 0.0
+    present = (owner.sum(1) > 0) & ~absent
+    spread = torch.xlogy(share, share).sum(1)[present]  # subtracted, so that a perfect answer costs nothing
+    patch = where = 0.0
     scale = model.region_scale.exp().clamp(max=50)
     for level in levels:
         level = F.normalize(level.float(), dim=-1)
@@ -285,29 +299,43 @@ def losses(model: Learner, batch: dict, options: Pretraining) -> dict[str, Tenso
             F.cross_entropy(scores.flatten(0, 1), batch["owner"].flatten(), reduction="none").view(weight.shape)
             * weight
         ).sum(1).mean() / len(levels)
+        where = where + (spread - (share * scores.log_softmax(1)).sum(1)[present]).mean() / len(levels)
     # the mean patch of a region against every phrase of the batch
     mean = F.normalize(share.transpose(1, 2) @ F.normalize(levels[-1].float(), dim=-1), dim=-1, eps=1e-6)
-    present = (owner.sum(1) > 0) & ~absent
     phrase = F.cross_entropy(scale * mean[present] @ phrases.T, batch["phrase_of"][present])
     pixels = F.mse_loss(model.redraw(last.float()), batch["pixels"])
-    total = caption + options.phrase_weight * phrase + options.patch_weight * patch + options.pixel_weight * pixels
-    return {"loss": total, "caption": caption, "phrase": phrase, "patch": patch, "pixels": pixels}
+    total = caption + options.phrase_weight * phrase + options.patch_weight * patch
+    total = total + options.where_weight * where + options.pixel_weight * pixels
+    return {"loss": total, "caption": caption, "phrase": phrase, "patch": patch, "where": where, "pixels": pixels}
+
+
+def misplaced(facts: dict, rng) -> dict:
+    """The same facts with one of the things somewhere else."""
+    which = int(rng.integers(len(facts["things"])))
+    phrase, where = facts["things"][which]
+    other = str(rng.choice([place for place in factory.PLACES if place != where]))
+    return facts | {"things": [(phrase, other) if i == which else each for i, each in enumerate(facts["things"])]}
 
 
 def make_batch(pool: Pool, tokenizer, options: Pretraining, rng, keep: int, device: str) -> dict:
     """Pictures, kept patches, captions drawn anew and phrases; pictures are mirrored at random, with their words."""
     slots = pool.sample(options.batch, rng)
-    images, cover = pool.images[slots], pool.cover[slots].reshape(-1, REGIONS, 16, 16)
-    captions, phrases, phrase_of = [], {}, np.full((len(slots), REGIONS), -1)
+    images, cover, patch = pool.images[slots], pool.cover[slots], MODEL["vision_cfg"]["patch_size"]
+    blocks = patch // 8  # the pool counts in squares of 8 pixels
+    cover = cover.reshape(-1, REGIONS, 16 // blocks, blocks, 16 // blocks, blocks).mean((3, 5))
+    captions, wrong, phrases, phrase_of = [], [], {}, np.full((len(slots), REGIONS), -1)
     mirrored = rng.random(len(slots)) < 0.5
     images = np.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
-    cover = np.where(mirrored[:, None, None, None], cover[..., ::-1], cover).reshape(len(slots), REGIONS, 256)
+    cover = np.where(mirrored[:, None, None, None], cover[..., ::-1], cover).reshape(len(slots), REGIONS, -1)
     for b, slot in enumerate(slots):
         facts = pool.facts[slot]
         if not options.caption_things:
             facts = facts | {"things": []}
         word = str(rng.choice(DAMAGE_WORDS)) if facts["damaged"] else None
-        captions.append(factory.caption(facts, rng, bool(mirrored[b]), word))
+        wording = int(rng.integers(2**32))
+        say = lambda told: factory.caption(told, np.random.default_rng(wording), bool(mirrored[b]), word)  # noqa: B023, E731
+        captions.append(say(facts))
+        wrong.append(say(misplaced(facts, rng)) if options.wrong_places and facts["things"] else captions[-1])
         for r, phrase in enumerate(pool.phrases[slot]):
             phrase_of[b, r] = phrases.setdefault(phrase, len(phrases))
     share = cover.astype(np.float32) / 255
@@ -322,17 +350,21 @@ def make_batch(pool: Pool, tokenizer, options: Pretraining, rng, keep: int, devi
     kept = np.sort(np.argsort(-(rng.random(owner.shape) + is_thing), 1)[:, :keep], 1)
     x = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float() / 255
     kept = torch.from_numpy(kept).to(device)
-    pixels = F.unfold(x, 8, stride=8).transpose(1, 2)
+    pixels = F.unfold(x, patch, stride=patch).transpose(1, 2)
     pixels = (pixels - pixels.mean(-1, keepdim=True)) / (pixels.std(-1, keepdim=True) + 0.03)
     x = (x - torch.tensor(MEAN, device=device).view(3, 1, 1)) / torch.tensor(STD, device=device).view(3, 1, 1)
+    captions, wrong = tokenizer(captions), tokenizer(wrong)
+    other = (captions != wrong).any(1).nonzero()[:, 0]  # not those where the place is left out, or cut off at the end
     return {
         "images": x,
         "kept": kept,
-        "captions": tokenizer(captions).to(device),
+        "captions": captions.to(device),
+        "misplaced": wrong[other].to(device),
+        "misplaced_of": other.to(device),
         "phrases": tokenizer(list(phrases)).to(device),
         "phrase_of": torch.from_numpy(phrase_of).to(device),
         "owner": torch.gather(torch.from_numpy(owner).to(device), 1, kept),
-        "pixels": torch.gather(pixels, 1, kept[..., None].expand(-1, -1, 192)),
+        "pixels": torch.gather(pixels, 1, kept[..., None].expand(-1, -1, pixels.shape[-1])),
     }
 
 
@@ -371,31 +403,52 @@ class Run:
             saved = torch.load(self.out / "resume.pt", map_location=options.device, weights_only=True)
             ids = saved["model"]["ids"].tolist()
         dtype = torch.bfloat16 if native_bf16(options.device) else torch.float32
-        self.model = Learner(ids, dtype).to(options.device)
+        self.model = Learner(ids, dtype)
+        told = self._start(Path(options.warm_start)) if options.warm_start and not saved else {}
+        self.model.to(options.device)
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         wide = [p for p in self.model.parameters() if p.ndim >= 2]
         narrow = [p for p in self.model.parameters() if p.ndim < 2]
         groups = [{"params": wide, "weight_decay": options.weight_decay}, {"params": narrow, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=options.lr, betas=(0.9, 0.98))
-        self.step, self.seen, self.elapsed, self.legs = 0, 0, 0.0, []
+        self.step, self.seen, self.elapsed, self.legs = (told.get(n, v) for n, v in COUNTS.items())
+        self.first = self.step, self.elapsed  # where this schedule began
         if saved:
             self.model.load_state_dict(saved["model"])
             self.optimizer.load_state_dict(saved["optimizer"])
             self.average, self.step, self.seen = saved["average"], saved["step"], saved["seen"]
-            self.elapsed = saved["elapsed"]
-            self.legs = json.loads((self.out / "model" / "run.json").read_text()).get("legs", [])
-        changing = ("minutes", "lr", "batch", "replays", "hard_things")  # what a resumed run may sensibly have new
-        self.legs.append({"step": self.step} | {name: getattr(options, name) for name in changing})
+            self.elapsed, self.first = saved["elapsed"], saved["first"]
+            self.legs = json.loads((self.out / "model" / "run.json").read_text())["legs"]
+        self.legs = [*self.legs, {"step": self.step} | {name: getattr(options, name) for name in CHANGING}]
+
+    def _start(self, folder: Path) -> dict:
+        """Take the weights of a finished model; what its run.json tells is counted on. Its optimiser's state is gone,
+        so the schedule begins anew. Words that the model does not know yet keep their random rows."""
+        if missing := [name for name in ("model.safetensors", "run.json") if not (folder / name).is_file()]:
+            absent = " and no ".join(missing)
+            raise FileNotFoundError(f"warm_start={folder}: no {absent} there; a run leaves both in OUT/model")
+        state, told = load_file(folder / "model.safetensors"), json.loads((folder / "run.json").read_text())
+        rows, known = state.pop("token_embedding.rows"), state.pop("token_embedding.ids").tolist()
+        words, row_of = self.model.clip.token_embedding.weight.detach().clone(), self.model.row_of
+        for row, token in zip(rows, known, strict=True):
+            if row_of[token] >= 0:
+                words[row_of[token]] = row.float()
+        state["token_embedding.weight"] = words
+        self.model.clip.load_state_dict(state)  # cast to fp32 on the way
+        self.model.region_scale.data.fill_(math.log(told.get("region_scale", 20.0)))
+        if (folder / "log.jsonl").is_file():
+            shutil.copy(folder / "log.jsonl", self.out / "log.jsonl")
+        return told
 
     @property
     def progress(self) -> float:
-        return self.elapsed / (self.options.minutes * 60)
+        return (self.elapsed - self.first[1]) / (self.options.minutes * 60 - self.first[1])
 
     def learn(self, batch: dict, world: int) -> dict[str, Tensor]:
         """One optimiser step; the averaged weights follow the trained ones."""
         wave = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(self.progress, 1)))
         for group in self.optimizer.param_groups:
-            group["lr"] = self.options.lr * min(1, (self.step + 1) / self.options.warmup) * wave
+            group["lr"] = self.options.lr * min(1, (self.step - self.first[0] + 1) / self.options.warmup) * wave
         parts = losses(self.model, batch, self.options)
         self.optimizer.zero_grad(set_to_none=True)
         parts["loss"].backward()
@@ -407,7 +460,8 @@ class Run:
         if not torch.isfinite(norm):
             raise RuntimeError(f"gradient is {norm.item()} at step {self.step}; last good state: {self.out}/resume.pt")
         self.optimizer.step()
-        decay = min(0.998, (1 + self.step) / (10 + self.step))
+        taken = self.step - self.first[0]
+        decay = min(0.998, (1 + taken) / (10 + taken))
         with torch.no_grad():
             for k, v in self.model.state_dict().items():
                 self.average[k].lerp_(v, 1 - decay) if v.is_floating_point() else self.average[k].copy_(v)
@@ -418,13 +472,15 @@ class Run:
         """The resume file, and the averaged model as it would be shipped now."""
         counts = {"step": self.step, "seen": self.seen, "elapsed": self.elapsed}
         state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "average": self.average}
-        torch.save(state | counts, self.out / ".resume.tmp")
+        torch.save(state | counts | {"first": self.first}, self.out / ".resume.tmp")
         os.replace(self.out / ".resume.tmp", self.out / "resume.pt")
         shown = Learner(self.model.ids.tolist())
         shown.load_state_dict(self.average)
         export(shown, self.out / "model")
+        counts["region_scale"] = round(self.model.region_scale.exp().item(), 3)
         facts = asdict(self.options) | counts | {"legs": self.legs}  # one for each time the run was taken up
         (self.out / "model" / "run.json").write_text(json.dumps(facts, indent=1) + "\n")
+        shutil.copytree(self.out / "model", self.out / "checkpoints" / str(self.step), dirs_exist_ok=True)
 
 
 def run(options: Pretraining) -> Path:
@@ -437,12 +493,15 @@ def run(options: Pretraining) -> Path:
         dist.init_process_group("nccl" if options.device.startswith("cuda") else "gloo")
     tokenizer = blank_clip(MODEL)[1]
     state = Run(options, vocabulary(tokenizer))
+    if state.elapsed >= options.minutes * 60:
+        raise ValueError(f"minutes={options.minutes:g}: the run has had {state.elapsed / 60:.1f} already; ask for more")
     rng = np.random.default_rng([options.seed, rank, 17, state.step])
     total = options.minutes * 60
     if rank == 0:
         used = f"{state.elapsed / 60:.1f} of {options.minutes} minutes used"
         print(f"pretraining on {options.device}, {state.model.dtype}, from step {state.step}, {used}")
     pool, saved, debt = Pool(options), state.elapsed, 0.0
+    everything = (MODEL["vision_cfg"]["image_size"] // MODEL["vision_cfg"]["patch_size"]) ** 2
     bar = tqdm(total=round(total), initial=round(state.elapsed), unit="s", disable=rank != 0)
     try:
         pool.order(min(4096, options.pool))
@@ -450,7 +509,7 @@ def run(options: Pretraining) -> Path:
             pool.collect(block=True)
         while state.elapsed < total:
             began = time.perf_counter()
-            keep = 256 if state.progress > 0.95 else options.keep
+            keep = everything if state.progress > 0.95 else options.keep
             batch = make_batch(pool, tokenizer, options, rng, keep, options.device)
             parts = state.learn(batch, world)
             debt += len(batch["images"]) / options.replays

@@ -127,6 +127,12 @@ class Recipe:
         _known(changes)
         return replace(self, **changes)
 
+    def of_length(self, text_steps: int, image_steps: int) -> "Recipe":
+        """The same in so many steps of each stage, its learning rate dropping at the same shares of stage 2. For
+        recipes that count steps, not epochs."""
+        drops = {max(1, round(each * image_steps / self.image_steps)) for each in self.milestones}
+        return replace(self, text_steps=text_steps, image_steps=image_steps, milestones=tuple(sorted(drops)))
+
     def to_dict(self) -> dict:
         return asdict(self)
 

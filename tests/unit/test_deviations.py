@@ -149,6 +149,9 @@ def test_results_are_kept_and_another_backbone_is_refused(tmp_path, quick):
     (tmp_path / "deviations.jsonl").write_text(json.dumps(row) + "\n")
     with pytest.raises(ValueError, match="another backbone, recipe or length"):
         deviations.run(options)
+    assert "earlier embedded CLIP" not in (tmp_path / "README.md").read_text()
+    deviations.run(replace(options, minutes=0))  # measures nothing, so it may show what is there
+    assert "**Measured on an earlier embedded CLIP** (fingerprint another)" in (tmp_path / "README.md").read_text()
 
 
 def test_the_report_says_what_was_measured_and_what_was_not(tmp_path, quick):

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from aaclip_lite import factory, gates
 from aaclip_lite.backbone import load_clip
@@ -33,6 +34,37 @@ def test_things_are_found_far_above_chance_and_the_same_each_time(clip):
     assert 0.7 < found[f"level_{clip.vision_blocks}"] <= 1
 
 
+def test_a_thing_thinner_than_a_patch_is_judged_too(clip, monkeypatch):
+    """Only hairs are drawn; a map that knows where they are is perfect by patches, and can't be by pixels."""
+    hairs = {"{} hair": factory.THINGS["{} hair"]}
+    monkeypatch.setattr(factory, "THINGS", hairs)
+    drawn = []
+    draw = factory.draw
+
+    def keep(*args, **options):
+        drawn.append(draw(*args, **options))
+        return drawn[-1]
+
+    def knows(clip, image, phrase, level=None):
+        regions = next(p for p in drawn if p.image is image).regions
+        mask = np.any([shown for said, shown in regions if said == phrase], axis=0)
+        return torch.from_numpy(mask.reshape(16, 8, 16, 8).mean((1, 3)))
+
+    monkeypatch.setattr(factory, "draw", keep)
+    monkeypatch.setattr(gates, "patch_heat", knows)
+    found = gates.things(clip, (8,), count=4)
+    assert found["level_8"] == 1 and 0.7 < found["pixels"] < 1
+
+
+def test_a_picture_does_not_lose_to_its_own_caption():
+    """A bug: its own score, computed apart from the others, differed in the last digit and stood above itself."""
+    torch.manual_seed(0)
+    captions = torch.nn.functional.normalize(torch.randn(200, 192), dim=-1)
+    assert (gates.rank_of_own(captions @ captions.T) == 0).all()
+    swapped = (captions @ captions.T)[[1, 0, *range(2, 200)]]
+    assert (gates.rank_of_own(swapped) > 0).tolist() == [True, True] + [False] * 198
+
+
 def test_abilities_beat_chance(clip):
     found = gates.abilities(clip, each=1)
     assert found["pictures"] == len(factory.PRODUCTS)
@@ -46,15 +78,17 @@ def test_the_card_holds_every_figure_and_says_which_gate_is_missed(tmp_path):
     options["legs"] = [{"step": step, "lr": 1e-3, "replays": 3, "hard_things": 1.0} for step in (0, 777)]
     (tmp_path / "run.json").write_text(json.dumps(options))
     row = {"pixel_auroc": 0.531, "inside_auroc": 0.532, "image_auroc": 0.533}
-    figures = {"abilities": {"recall_at_1": 0.41}, "things": {"level_8": 0.92}, "cosine": 0.99,
-               "blindness": {"frozen": row}, "probe": row | {"pixel_auroc": 0.897}}  # fmt: skip
+    figures = {"measured": "2020-02-02", "abilities": {"recall_at_1": 0.41}, "things": {"level_8": 0.92},
+               "cosine": 0.99, "blindness": {"frozen": row}, "probe": row | {"pixel_auroc": 0.897}}  # fmt: skip
     passed = [Gate(name, 0.5, *FLOORS[name]) for name in FLOORS]
 
     class Data:
         classes = ("hinge", "tweed")
 
     text = gates.write_card(tmp_path, figures, passed, Data()).read_text()
-    for what in ("11.1 MB", "56", "160,384", "hinge, tweed", "0.3%", "step 777:", "0.41", "0.920", "0.531", "0.897"):
+    told = ("Measured 2020-02-02", "11.1 MB", "56", "160,384", "hinge, tweed", "0.3%", "step 777:", "0.41", "0.920",
+            "0.531", "0.897")  # fmt: skip
+    for what in told:
         assert what in text
     assert text.count("| NO |") == sum(not gate.passed for gate in passed) > 0
     assert json.loads((tmp_path / "gates.json").read_text()) == figures

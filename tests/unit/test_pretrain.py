@@ -176,10 +176,50 @@ def test_a_few_steps_lower_every_loss(pool, tokenizer, ids):
         parts["loss"].backward()
         optimizer.step()
     first, last = history[0], history[-1]
-    weights = {"caption": 1, "phrase": 0.7, "patch": 1, "pixels": 0.3}
+    weights = {"caption": 1, "phrase": 0.7, "patch": 1, "where": 0.5, "pixels": 0.3}
     assert last["loss"] == pytest.approx(sum(last[name] * weight for name, weight in weights.items()), rel=1e-5)
     assert all(last[name] < first[name] for name in first), (first, last)
     assert all(p.grad is not None for name, p in model.named_parameters() if "logit_bias" not in name)
+
+
+def test_a_phrase_that_finds_its_own_patches_costs_nothing(pool, tokenizer, ids):
+    """The where loss is 0 where each phrase lights up its own patches alone, and large where patches are shuffled."""
+    options = Pretraining(batch=8)
+    batch = pretrain.make_batch(pool, tokenizer, options, np.random.default_rng(0), 256, "cpu")
+
+    class Told(Learner):
+        def words(self, tokens):
+            return F.one_hot(torch.arange(len(tokens)), 192).float()
+
+        def patches(self, images, kept):
+            own = torch.gather(batch["phrase_of"], 1, owner).clamp(min=0)  # damaged pictures have no phrases
+            return torch.ones(len(images), 192), [F.one_hot(own, 192).float()] * 4, torch.zeros(len(images), 256, 192)
+
+    model, owner = Told(ids), batch["owner"]
+    model.region_scale.data.fill_(np.log(50))
+    assert 0 <= pretrain.losses(model, batch, options)["where"] < 1e-3
+    owner = owner[:, torch.randperm(256)]
+    assert pretrain.losses(model, batch, options)["where"] > 1
+
+
+def test_the_caption_to_refuse_differs_by_one_place(pool, tokenizer):
+    batch = pretrain.make_batch(pool, tokenizer, Pretraining(batch=32), np.random.default_rng(0), 32, "cpu")
+    pairs = zip(batch["captions"][batch["misplaced_of"]], batch["misplaced"], strict=True)
+    said = [(words_of(tokenizer, right), words_of(tokenizer, wrong)) for right, wrong in pairs]
+    places = {word for place in factory.PLACES for word in place.split()}
+    assert len(said) > 5 and all(right != wrong for right, wrong in said)
+    for right, wrong in said:  # all else is worded alike (a long caption may be cut at another word)
+        right, wrong = ([word for word in words if word not in places] for words in (right, wrong))
+        assert right[: len(wrong)] == wrong[: len(right)]
+    options = Pretraining(batch=32, wrong_places=False)
+    none = pretrain.make_batch(pool, tokenizer, options, np.random.default_rng(0), 32, "cpu")
+    assert len(none["misplaced"]) == len(none["misplaced_of"]) == 0
+    facts = {"things": [("red dot", "top"), ("hair", "left")]}
+    for seed in range(20):
+        moved = pretrain.misplaced(facts, np.random.default_rng(seed))["things"]
+        assert sum(a != b for a, b in zip(moved, facts["things"], strict=True)) == 1
+        assert [thing for thing, _ in moved] == ["red dot", "hair"]
+        assert {place for _, place in moved} <= {*factory.PLACES}
 
 
 def test_a_batch_fits_its_pictures(pool, tokenizer):
@@ -317,14 +357,20 @@ def test_export_is_read_by_load_clip_and_equals_plain_open_clip(tokenizer, ids, 
     assert F.cosine_similarity(model.words(tokens), plain.encode_text(tokens)).min() > 0.9999
 
 
-def test_a_run_goes_on_where_it_stopped(quiet, few, tmp_path, monkeypatch):
+@pytest.fixture
+def short(quiet, few, tmp_path, monkeypatch):
+    """Options of a run of a second or two, with a pool that is full already."""
     (tmp_path / "pool").mkdir()
     pool = InlinePool(Pretraining(pool=64), tmp_path / "pool").fill(6)
     monkeypatch.setattr(pool, "order", lambda pictures: None)
     monkeypatch.setattr(pool, "collect", lambda block=False: setattr(pool, "drawn", 2000))
     monkeypatch.setattr(pool, "close", lambda: None)
     monkeypatch.setattr(pretrain, "Pool", lambda *args: pool)
-    options = {"out": str(tmp_path / "run"), "batch": 4, "keep": 32, "pool": 64, "warmup": 1}
+    return {"out": str(tmp_path / "run"), "batch": 4, "keep": 32, "pool": 64, "warmup": 1}
+
+
+def test_a_run_goes_on_where_it_stopped(short, tmp_path):
+    options = short
     folder = pretrain.run(Pretraining(minutes=0.02, **options))
     first = torch.load(tmp_path / "run" / "resume.pt", weights_only=True)
     assert first["step"] >= 1 and first["seen"] == 4 * first["step"] and first["elapsed"] >= 1.2
@@ -337,3 +383,26 @@ def test_a_run_goes_on_where_it_stopped(quiet, few, tmp_path, monkeypatch):
     assert told["step"] == second["step"] and told["damage_share"] == 0.003
     assert [(leg["step"], leg["lr"]) for leg in told["legs"]] == [(0, 1.2e-3), (first["step"], 1e-4)]
     assert folder == tmp_path / "run" / "model" and load_clip(folder).image_size == 128
+    kept = {int(each.name) for each in (tmp_path / "run" / "checkpoints").iterdir()}
+    assert {first["step"], second["step"]} <= kept and load_clip(tmp_path / "run" / "checkpoints" / str(first["step"]))
+
+
+def test_a_run_may_start_from_a_finished_model(short, tmp_path):
+    done = pretrain.run(Pretraining(minutes=0.02, **short))
+    told, before = json.loads((done / "run.json").read_text()), load_clip(done)
+    again = short | {"out": str(tmp_path / "again"), "warm_start": str(done)}
+    words = [*pretrain.vocabulary(blank_clip(MODEL)[1]), 40_000]  # one word that the model does not know yet
+    state = pretrain.Run(Pretraining(minutes=1, **again), words)
+    assert (state.step, state.seen, state.elapsed) == (told["step"], told["seen"], told["elapsed"])
+    assert state.progress == 0 and [leg["step"] for leg in state.legs] == [0, told["step"]]
+    tokens = blank_clip(MODEL)[1](["a red candle with a blue dot"])
+    with torch.no_grad():  # bf16 and fp16 round differently
+        mine = state.model.words(tokens)
+        assert F.cosine_similarity(mine, before.encode_text(["a red candle with a blue dot"])).min() > 0.999
+    assert state.model.region_scale.exp().item() == pytest.approx(told["region_scale"], rel=1e-3)
+    folder = pretrain.run(Pretraining(minutes=0.04, **again))
+    assert json.loads((folder / "run.json").read_text())["step"] > told["step"]
+    with pytest.raises(ValueError, match=r"minutes=0\.02: the run has had 0\.\d already"):
+        pretrain.run(Pretraining(minutes=0.02, **again))
+    with pytest.raises(FileNotFoundError, match=r"no model.safetensors and no run.json there"):
+        pretrain.run(Pretraining(minutes=1, **again | {"out": str(tmp_path / "x"), "warm_start": str(tmp_path)}))

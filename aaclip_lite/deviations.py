@@ -148,7 +148,8 @@ def table(rows: list[dict]) -> str:
 def judge_seed(seed: int, runs: Path) -> list[dict]:
     """Train both stages as `train` does and judge them: rows for validation, test and hard products."""
     torch.manual_seed(seed)
-    model, train, rows = AdaptedCLIP(load_clip("lite")), open_dataset("factory/train"), []
+    model, rows = AdaptedCLIP(load_clip("lite")), []
+    train = open_dataset("factory/train", size=model.clip.image_size)  # as `train` does, so that it may take over
     began = time.process_time()
     for stage in (train_text, train_image):
         stage(model, train, runs / f"seed_{seed}", seed=seed, progress=False)

@@ -75,7 +75,7 @@ def try_lever(name: str, options: Levers) -> dict:
     clip, told = load_clip(model), json.loads((model / "run.json").read_text())
     _, found = gates.measure(clip, open_dataset("factory/train"), open_dataset("factory/val"), each=3, run=RUN)
     facts = {"lever": name, "what": LEVERS[name][0], "minutes": options.minutes, "seed": options.seed}
-    facts["measured"] = str(date.today())
+    facts["round"] = str(date.today())
     return facts | {"pictures": told["seen"], **{gate.figure: round(gate.value, 4) for gate in found}}
 
 

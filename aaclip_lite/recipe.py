@@ -67,9 +67,9 @@ class Recipe:
     image_lr: float = 2e-3  # learning rate of stage 2
     image_batch: int = 16  # pictures in a stage 2 batch
     image_epochs: int = 1  # passes over the data in stage 2
-    image_steps: int | None = 400  # optimiser steps of stage 2; None: image_epochs decides
+    image_steps: int | None = 150  # optimiser steps of stage 2; None: image_epochs decides
     betas: tuple[float, float] = (0.5, 0.999)  # Adam's averaging factors
-    milestones: tuple[int, ...] = (187, 280, 347)  # stage 2 steps at which the learning rate is multiplied by gamma
+    milestones: tuple[int, ...] = (70, 105, 130)  # stage 2 steps at which the learning rate is multiplied by gamma
     gamma: float = 0.4  # that factor
     accumulate: int = 1  # batches whose gradients are added up before a step
     joint: bool = False  # train text and image adapters together in stage 2

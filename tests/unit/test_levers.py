@@ -63,7 +63,7 @@ def test_runs_are_kept_and_go_on(quick, tmp_path, capsys):
     rows = gates.lever_rows(tmp_path / "levers.jsonl")
     assert [row["lever"] for row in rows] == ["base", "twice the time", "no phrase loss"]
     assert f"| base | {LEVERS['base'][0]} | 640 | 0.500 |" in capsys.readouterr().out
-    assert all(row["course_inside"] == 0.5 and row["measured"] for row in rows)
+    assert all(row["course_inside"] == 0.5 and row["round"] for row in rows)
     with pytest.raises(ValueError, match="another length or seed"):
         levers.run(Levers(out=out, minutes=4, only=("base",)))
     with pytest.raises(ValueError, match="no lever colour; there are: base,"):

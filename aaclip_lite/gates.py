@@ -318,7 +318,7 @@ def write_card(folder: Path, figures: dict, gates: list[Gate], data: AnomalyData
         tables = [f"{name}:\n\n{lever_table([row for row in rows_of if row['round'] == name])}" for name in rounds]
         levers = LEVERS.format(minutes=rows_of[0]["minutes"], seen=run["seen"], table="\n\n".join(tables))
     if (folder / "growth.png").is_file():
-        able += GROWTH
+        spots += GROWTH
     taught = TAUGHT.format(**figures["course"]) if "course" in figures else ""
     if random := figures.get("random"):
         taught += RANDOM.format(**random)
@@ -424,7 +424,8 @@ this project's factory. It exists so that the course runs offline; it knows noth
 
 ## Gates
 
-Measured {today} by `python -m aaclip_lite gates` on factory/val ({classes}), whose damage the model has never seen.
+Measured {today} by `python -m aaclip_lite gates` on factory/val ({classes}),
+whose damage the model has never seen.
 
 | figure | value | gate | passed |
 | --- | ---: | --- | --- |
@@ -434,7 +435,6 @@ Measured {today} by `python -m aaclip_lite gates` on factory/val ({classes}), wh
 Frozen maps compare patches with CLIP's own words for normal and abnormal. The linear probe is a classifier on the same
 frozen patch tokens, trained on the training products: the knowledge is in the patches, only the words miss it.
 {taught}
-
 | map | pixel AUROC | inside the object | image AUROC |
 | --- | ---: | ---: | ---: |
 {frozen}

@@ -314,9 +314,11 @@ def write_card(folder: Path, figures: dict, gates: list[Gate], data: AnomalyData
     )
     levers = "It has not been measured what each part of the making is worth."
     if rows_of := lever_rows(folder / "levers.jsonl"):
-        rounds = dict.fromkeys(row["round"] for row in rows_of)
-        tables = [f"{name}:\n\n{lever_table([row for row in rows_of if row['round'] == name])}" for name in rounds]
-        levers = LEVERS.format(minutes=rows_of[0]["minutes"], seen=run["seen"], table="\n\n".join(tables))
+        rounds: dict[str, list[dict]] = {}
+        for row in rows_of:
+            rounds.setdefault(f"**{row['round']}, {row['minutes']:g} minutes each**", []).append(row)
+        tables = "\n\n".join(f"{name}\n\n{lever_table(mine)}" for name, mine in rounds.items())
+        levers = LEVERS.format(seen=run["seen"], table=tables)
     if (folder / "growth.png").is_file():
         spots += GROWTH
     taught = TAUGHT.format(**figures["course"]) if "course" in figures else ""
@@ -375,7 +377,7 @@ def run(options: Gates) -> int:
     return int(not all(gate.passed for gate in gates))
 
 
-LEVERS = """Short pretrainings from nothing, {minutes:g} minutes of one process each, one seed, one change at a time
+LEVERS = """Short pretrainings from nothing, the same minutes of one process each, one seed, one change at a time
 (`python -m aaclip_lite levers`). They tell how a lever acts early on, not where a long run would end. "pictures": how
 many fitted into the time; fewer, for a dearer step or other work on the machine, is a handicap of its own. "course":
 pixel AUROC and inside the object after an AA-CLIP run of 30 and 60 steps. The largest lever is the amount: compare the

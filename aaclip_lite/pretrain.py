@@ -14,7 +14,7 @@ No picture ever shows damage to a test or validation product, and damage words a
 `damage_share` of the captions of training products. Runs are resumable and log JSON lines.
 
     python -m aaclip_lite pretrain --minutes 60 --out runs/pretrain
-    python -m aaclip_lite pretrain --warm-start data/lite_clip --minutes 300   # goes on from a model's 184 minutes
+    python -m aaclip_lite pretrain --warm-start data/lite_clip --minutes 300   # goes on from its 249 minutes
 """
 
 from __future__ import annotations
@@ -275,12 +275,13 @@ def losses(model: Learner, batch: dict, options: Pretraining) -> dict[str, Tenso
     cls, levels, last = model.patches(batch["images"], batch["kept"])
     captions, phrases = model.words(batch["captions"]), model.words(batch["phrases"])
     cls = F.normalize(cls.float(), dim=-1)
-    logits = model.clip.logit_scale.exp().clamp(max=100) * cls @ captions.T
+    sharpness = model.clip.logit_scale.exp().clamp(max=100)
+    logits = sharpness * cls @ captions.T
     target = torch.arange(len(cls), device=cls.device)
     wrong = torch.full_like(logits[:, :1], -1e4)
     if len(batch["misplaced"]):
         scores = (cls[batch["misplaced_of"]] * model.words(batch["misplaced"])).sum(1, keepdim=True)
-        wrong = wrong.index_copy(0, batch["misplaced_of"], model.clip.logit_scale.exp().clamp(max=100) * scores)
+        wrong = wrong.index_copy(0, batch["misplaced_of"], sharpness * scores)
     caption = (F.cross_entropy(torch.cat([logits, wrong], 1), target) + F.cross_entropy(logits.T, target)) / 2
     # every patch picks one of its own picture's phrases; regions weigh the same whatever their size
     own = phrases[batch["phrase_of"]]  # (B, R, d)
@@ -495,7 +496,10 @@ def run(options: Pretraining) -> Path:
     tokenizer = blank_clip(MODEL)[1]
     state = Run(options, vocabulary(tokenizer))
     if state.elapsed >= options.minutes * 60:
-        raise ValueError(f"minutes={options.minutes:g}: the run has had {state.elapsed / 60:.1f} already; ask for more")
+        if (state.out / "resume.pt").is_file():
+            return state.out / "model"  # finished earlier
+        had = state.elapsed / 60
+        raise ValueError(f"minutes={options.minutes:g}: the model has had {had:.1f} already; ask for more")
     rng = np.random.default_rng([options.seed, rank, 17, state.step])
     total = options.minutes * 60
     if rank == 0:

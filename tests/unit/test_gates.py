@@ -131,7 +131,8 @@ def test_the_card_holds_every_figure_and_says_which_gate_is_missed(tmp_path):
     text = gates.write_card(tmp_path, figures, passed, Data()).read_text()
     told = ("Measured 2020-02-02", "11.1 MB", "56", "160,384", "hinge, tweed", "0.3%", "step 777:", "0.41", "0.920",
             "0.531", "0.897", "in 7 and 15 steps", "peak on the defect 0.345", "reaches 0.777 and the same run 0.501",
-            "first:\n\n| lever", "| 0.610 | 0.620 | 0.630 |", "phrases pick their patches, weight 0.7")  # fmt: skip
+            "**first, 5 minutes each**\n\n| lever", "| 0.610 | 0.620 | 0.630 |",
+            "phrases pick their patches, weight 0.7")  # fmt: skip
     for what in told:
         assert what in text
     assert text.count("| NO |") == sum(not gate.passed for gate in passed) > 0

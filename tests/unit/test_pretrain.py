@@ -401,8 +401,10 @@ def test_a_run_may_start_from_a_finished_model(short, tmp_path):
         assert F.cosine_similarity(mine, before.encode_text(["a red candle with a blue dot"])).min() > 0.999
     assert state.model.region_scale.exp().item() == pytest.approx(told["region_scale"], rel=1e-3)
     folder = pretrain.run(Pretraining(minutes=0.04, **again))
-    assert json.loads((folder / "run.json").read_text())["step"] > told["step"]
-    with pytest.raises(ValueError, match=r"minutes=0\.02: the run has had 0\.\d already"):
-        pretrain.run(Pretraining(minutes=0.02, **again))
+    written = (folder / "run.json").read_text()
+    assert json.loads(written)["step"] > told["step"]
+    assert pretrain.run(Pretraining(minutes=0.04, **again)) == folder and (folder / "run.json").read_text() == written
+    with pytest.raises(ValueError, match=r"minutes=0\.01: the model has had 0\.\d already"):
+        pretrain.run(Pretraining(minutes=0.01, **again | {"out": str(tmp_path / "y")}))
     with pytest.raises(FileNotFoundError, match=r"no model.safetensors and no run.json there"):
         pretrain.run(Pretraining(minutes=1, **again | {"out": str(tmp_path / "x"), "warm_start": str(tmp_path)}))

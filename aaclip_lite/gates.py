@@ -109,9 +109,8 @@ def abilities(clip: FrozenCLIP, each: int = 7, size: int = 128) -> dict[str, flo
             colours.append(item.colours[int((options @ feature).argmax())] == p.facts["colour"])
             chance.append(1 / len(item.colours))
         thing, where = p.facts["things"][0]
-        spots = [factory.place_name(x, y) for y in (-0.8, 0, 0.8) for x in (-0.8, 0, 0.8)]
-        options = words([f"a {item.spoken} with a {thing} at the {spot}" for spot in spots])
-        places.append(spots[int((options @ feature).argmax())] == where)
+        options = words([f"a {item.spoken} with a {thing} at the {place}" for place in factory.PLACES])
+        places.append(factory.PLACES[int((options @ feature).argmax())] == where)
     figures = {
         "zero_shot": right.float().mean(),
         "zero_shot_test_products": right[unseen].float().mean(),
@@ -122,7 +121,7 @@ def abilities(clip: FrozenCLIP, each: int = 7, size: int = 128) -> dict[str, flo
         "colour": np.mean(colours),
         "colour_chance": np.mean(chance),
         "place": np.mean(places),
-        "place_chance": 1 / 9,
+        "place_chance": 1 / len(factory.PLACES),
     }
     return {k: round(float(v), 4) for k, v in figures.items()} | {"captions": len(some), "pictures": len(drawn)}
 
@@ -399,8 +398,8 @@ gate for random weights can't be reached by a probe that learns.
 GROWTH = """
 ![The gates at checkpoints](growth.png)
 
-*The gates at checkpoints of the last leg, measured on three pictures of each product; the rest on validation
-products.*
+*The gates at checkpoints of the last leg: recognition on three pictures of each product, neutral things as above, the
+rest on validation products.*
 """
 CARD = """# The embedded CLIP
 

@@ -139,6 +139,13 @@ def test_curves_of_a_history_a_log_or_several_runs(tmp_path):
     assert np.isnan(gap.axes[0].lines[0].get_ydata()[3])
 
 
+def test_a_column_that_begins_later_is_drawn_from_there():
+    """A run that goes on with a loss more than it began with."""
+    figure = plots.curves([{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0, "where": 0.5}])
+    assert [ax.get_title() for ax in figure.axes[:2]] == ["loss", "where"]
+    assert np.isnan(figure.axes[1].lines[0].get_ydata()).tolist() == [True, False]
+
+
 def test_curves_refuse():
     with pytest.raises(ValueError, match="has not taken a step"):
         plots.curves([])

@@ -33,8 +33,8 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	$(call step,environment 5/5: install this package,$(GET_SELF),mend pyproject.toml as the message says)
 	@touch $@
 
-$(VENV)/.checked: $(VENV)/.installed aaclip_lite/environment.py
-	$(call step,check the environment,$(PY) -m aaclip_lite.environment,the remedy in each line that begins with FAIL)
+$(VENV)/.checked: $(VENV)/.installed aaclip_lite/files/environment.py
+	$(call step,check the environment,$(PY) -m aaclip_lite.files.environment,the remedy in each line that begins with FAIL)
 	@touch $@
 
 lab: $(VENV)/.checked ## build what is missing, check it, open the course in JupyterLab

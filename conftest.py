@@ -1,10 +1,11 @@
 """pytest for the whole project, and above all for the notebooks that nbval runs.
 
-Special: nbval alone lets four things pass. A magic that does not exist and a shell line that fails raise nothing that
-it looks at; a cell tagged `raises-exception` may raise nothing; and after a failure it goes on with the rest of the
-notebook, whose failures then mean nothing. Here the first three fail, and the rest of that notebook is skipped.
-A session in which no test ran fails too. `tests/notebooks/test_holes.py` proves each. The browser test, where there
-is no browser, and the Colab test, where there is no package index, are listed as not run, with the remedy
+Special: nbval alone lets four things pass. A magic that does not exist and a shell line that fails
+raise nothing that it looks at; a cell tagged `raises-exception` may raise nothing; and after a
+failure it goes on with the rest of the notebook, whose failures then mean nothing. Here the first
+three fail, and the rest of that notebook is skipped. A session in which no test ran fails too.
+`tests/notebooks/test_holes.py` proves each. The browser test, where there is no browser, and the
+Colab test, where there is no package index, are listed as not run, with the remedy
 (`tests/browser/test_missing.py`).
 
 Use: nothing to do, pytest finds this file from any folder of the project.
@@ -24,7 +25,8 @@ if not hasattr(get_ipython(), "system_raise_on_error"):
 get_ipython().system_raise_on_error = True
 """
 
-# xdist already uses every core, and nothing tested may need the network. Set before torch is imported anywhere.
+# xdist already uses every core, and nothing tested may need the network. Set before torch is
+# imported anywhere.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -87,12 +89,19 @@ def pytest_runtest_makereport(item, call):
 
 def nothing_ran(reporter):
     """All skipped is as empty as no test at all; pytest itself calls only the second a failure."""
-    return not any(reporter.stats.get(outcome) for outcome in ("passed", "failed", "error", "xfailed", "xpassed"))
+    return not any(
+        reporter.stats.get(outcome)
+        for outcome in ("passed", "failed", "error", "xfailed", "xpassed")
+    )
 
 
 def pytest_sessionfinish(session, exitstatus):
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if hasattr(session.config, "workerinput") or session.config.option.collectonly or reporter is None:
+    if (
+        hasattr(session.config, "workerinput")
+        or session.config.option.collectonly
+        or reporter is None
+    ):
         return
     if exitstatus == pytest.ExitCode.OK and nothing_ran(reporter):
         session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
@@ -104,7 +113,8 @@ def seconds_of_notebooks(reporter) -> dict[str, float]:
     for report in (report for reports in reporter.stats.values() for report in reports):
         if ".ipynb::" in getattr(report, "nodeid", ""):
             name = report.nodeid.split("::")[0]
-            spent[name] = spent.get(name, 0.0) + getattr(report, "duration", 0.0)  # a warning has none
+            # a warning has none
+            spent[name] = spent.get(name, 0.0) + getattr(report, "duration", 0.0)
     return dict(sorted(spent.items()))
 
 
@@ -112,16 +122,27 @@ def pytest_terminal_summary(terminalreporter, exitstatus, config):
     if spent := seconds_of_notebooks(terminalreporter):
         for name, seconds in spent.items():
             terminalreporter.write_line(f"{seconds:7.0f} s  {name}")
-        terminalreporter.write_line(f"{sum(spent.values()):7.0f} s  all notebooks, on as many cores as tests ran on")
+        terminalreporter.write_line(
+            f"{sum(spent.values()):7.0f} s  all notebooks, on as many cores as tests ran on"
+        )
     if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         terminalreporter.write_line(
-            "FAILED: tests. Remedy: run one name below alone, `.venv/bin/python -m pytest --nbval-lax -x NAME`; "
+            "FAILED: tests. Remedy: run one name below alone, `.venv/bin/python -m pytest "
+            "--nbval-lax -x NAME`; "
             "for a notebook, name the file."
         )
     elif nothing_ran(terminalreporter) and not config.option.collectonly:
-        terminalreporter.write_line("FAILED: no test ran. Remedy: name files that hold tests, or run `make test`.")
-    skipped = (report for report in terminalreporter.stats.get("skipped", []) if not hasattr(report, "wasxfail"))
+        terminalreporter.write_line(
+            "FAILED: no test ran. Remedy: name files that hold tests, or run `make test`."
+        )
+    skipped = (
+        report
+        for report in terminalreporter.stats.get("skipped", [])
+        if not hasattr(report, "wasxfail")
+    )
     told = ("tests/browser/", "tests/notebooks/test_colab.py")
-    reasons = {r.nodeid.split("::")[0]: r.longrepr[-1] for r in skipped if r.nodeid.startswith(told)}
+    reasons = {
+        r.nodeid.split("::")[0]: r.longrepr[-1] for r in skipped if r.nodeid.startswith(told)
+    }
     for file, reason in reasons.items():
         terminalreporter.write_line(f"NOT RUN: {file}: {reason.removeprefix('Skipped: ')}")

@@ -1,49 +1,56 @@
 """AA-CLIP in small: find defects on products that a model has never seen.
 
-Special: a name is imported when it is first used, so `import aaclip_lite` itself takes milliseconds.
-Use: `import aaclip_lite as aa`, then `aa.load_clip("lite")`, `aa.losses.focal(...)`, `aa.evaluate(model, data)`.
+Special: a name is imported when it is first used, so `import aaclip_lite` itself takes
+milliseconds. The modules beside this file are the method; the folders around it are described in
+their own first lines.
+Use: `import aaclip_lite as aa`, then `aa.load_clip("lite")`, `aa.losses.focal(...)`,
+`aa.evaluate(model, data)`.
 """
 
-import sys
 from importlib import import_module
-from types import ModuleType
 
 __version__ = "0.1.0"
 
-_HOMES = {  # public name -> the module that defines it
-    "AdaptedCLIP": "model",
-    "AnomalyDetector": "detector",
-    "Recipe": "recipe",
-    "evaluate": "evaluate",
-    "load_clip": "backbone",
-    "open_dataset": "datasets",
-    "train_image": "train",
-    "train_text": "train",
+_HOMES = {  # public name -> where it is defined
+    "AdaptedCLIP": "model.AdaptedCLIP",
+    "AnomalyDetector": "detector.AnomalyDetector",
+    "Recipe": "recipe.Recipe",
+    "evaluate": "evaluation.evaluate",
+    "load_clip": "load.load_clip",
+    "open_dataset": "datasets.open_dataset",
+    "train_image": "train.train_image",
+    "train_text": "train.train_text",
 }
-_ROOMS = ["adapters", "check", "checkpoint", "doctor", "environment", "explorer", "factory", "gates", "losses"]
-_ROOMS += ["memory", "metrics", "plots", "prompts", "recipe", "scoring", "widgets", "yardsticks"]
+_ROOMS = {  # public name -> module
+    "adapters": "adapters",
+    "check": "course.check",
+    "checkpoint": "checkpoint",
+    "doctor": "doctor",
+    "environment": "files.environment",
+    "explorer": "course.explorer",
+    "factory": "world.factory",
+    "losses": "losses",
+    "memory": "service.memory",
+    "metrics": "metrics",
+    "plots": "course.plots",
+    "prompts": "prompts",
+    "recipe": "recipe",
+    "scoring": "scoring",
+    "train": "train",
+    "variants": "variants",
+    "widgets": "course.widgets",
+}
 __all__ = sorted([*_HOMES, *_ROOMS])
 
 
 def __getattr__(name):
     if name in _ROOMS:
-        return import_module(f"{__name__}.{name}")
+        return import_module(f"{__name__}.{_ROOMS[name]}")
     if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        module, _, attribute = _HOMES[name].rpartition(".")
+        return getattr(import_module(f"{__name__}.{module}"), attribute)
     raise AttributeError(f"aaclip_lite has no {name!r}; it has {', '.join(__all__)}")
 
 
 def __dir__():
     return [*globals(), *__all__]
-
-
-class _Package(ModuleType):
-    """Importing `aaclip_lite.evaluate` makes Python store that module here, over the function of the same name."""
-
-    def __setattr__(self, name, value):
-        if isinstance(value, ModuleType) and _HOMES.get(name) == name:
-            value = getattr(value, name)
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

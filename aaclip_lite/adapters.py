@@ -1,8 +1,9 @@
 """The small trainable modules of AA-CLIP and the norm-preserving mix that blends them in.
 
-Special: module and weight names are those of the public checkpoints (`layer_adapters.0.fc.0.weight` ...), and all of it
-follows from widths and a recipe, so weights can be counted without a CLIP.
-Use: `text_adapters(recipe, 768, 768, blocks=3)`, `image_adapters(recipe, 1024, 768, blocks=6, levels=4)`.
+Special: module and weight names are those of the public checkpoints (`layer_adapters.0.fc.0.weight`
+...), and all of it follows from widths and a recipe, so weights can be counted without a CLIP.
+Use: `text_adapters(recipe, 768, 768, blocks=3)`, `image_adapters(recipe, 1024, 768, blocks=6,
+levels=4)`.
 """
 
 import torch
@@ -10,7 +11,9 @@ from torch import Tensor, nn
 
 
 class Adapter(nn.Module):
-    """Token (..., D) -> token (..., D); one matrix and LeakyReLU, or a bottleneck of half the width."""
+    """Token (..., D) -> token (..., D); one matrix and LeakyReLU, or a bottleneck of half the
+    width.
+    """
 
     def __init__(self, width: int, recipe: "Recipe") -> None:
         super().__init__()
@@ -31,9 +34,13 @@ class Adapter(nn.Module):
 
 
 class Projection(nn.Module):
-    """Token (..., D) -> joint space (..., d), with LeakyReLU or without; may start as one of CLIP's own projections."""
+    """Token (..., D) -> joint space (..., d), with LeakyReLU or without; may start as one of CLIP's
+    own projections.
+    """
 
-    def __init__(self, width: int, out: int, recipe: "Recipe", relu: bool, start: Tensor | None = None) -> None:
+    def __init__(
+        self, width: int, out: int, recipe: "Recipe", relu: bool, start: Tensor | None = None
+    ) -> None:
         super().__init__()
         linear = nn.Linear(width, out, recipe.adapter_bias)
         self.fc = nn.Sequential(linear, nn.LeakyReLU(recipe.adapter_slope)) if relu else linear
@@ -48,8 +55,12 @@ class Projection(nn.Module):
         return self.fc(x)
 
 
-def text_adapters(recipe: "Recipe", width: int, out: int, blocks: int, start: Tensor | None = None) -> nn.ModuleList:
-    """One adapter a block, then the head on the end-of-text state. `start` (width, out): CLIP's own text projection."""
+def text_adapters(
+    recipe: "Recipe", width: int, out: int, blocks: int, start: Tensor | None = None
+) -> nn.ModuleList:
+    """One adapter a block, then the head on the end-of-text state. `start` (width, out): CLIP's own
+    text projection.
+    """
     head = Projection(width, out, recipe, recipe.text_head == "relu", start)
     return nn.ModuleList([*(Adapter(width, recipe) for _ in range(blocks)), head])
 
@@ -57,17 +68,23 @@ def text_adapters(recipe: "Recipe", width: int, out: int, blocks: int, start: Te
 def image_adapters(
     recipe: "Recipe", width: int, out: int, blocks: int, levels: int, start: Tensor | None = None
 ) -> nn.ModuleDict:
-    """Block adapters, one projection a level, one for detection. `start` (width, out): CLIP's own image projection."""
+    """Block adapters, one projection a level, one for detection. `start` (width, out): CLIP's own
+    image projection.
+    """
     parts = {
         "layer_adapters": nn.ModuleList(Adapter(width, recipe) for _ in range(blocks)),
-        "seg_proj": nn.ModuleList(Projection(width, out, recipe, recipe.proj_relu, start) for _ in range(levels)),
+        "seg_proj": nn.ModuleList(
+            Projection(width, out, recipe, recipe.proj_relu, start) for _ in range(levels)
+        ),
         "det_proj": Projection(width, out, recipe, recipe.proj_relu, start),
     }
     adapters = nn.ModuleDict(parts)
     if recipe.detection_pool == "attention":
-        adapters.register_parameter("det_query", nn.Parameter(torch.zeros(out)))  # zero: the plain mean
+        # zero: the plain mean
+        adapters.register_parameter("det_query", nn.Parameter(torch.zeros(out)))
     if recipe.level_weights == "learned":
-        adapters.register_parameter("level_logs", nn.Parameter(torch.zeros(levels)))  # zero: factor 1
+        # zero: factor 1
+        adapters.register_parameter("level_logs", nn.Parameter(torch.zeros(levels)))
     return adapters
 
 

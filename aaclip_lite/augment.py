@@ -1,11 +1,14 @@
-"""Augmentation: a whole batch of pictures and masks turned, shifted, mirrored and coloured at once, on its device.
+"""Augmentation: a whole batch of pictures and masks turned, shifted, mirrored and coloured at once,
+on its device.
 
-Special: what happens to a picture follows from (seed, epoch, its index) alone, so a run can stop and go on, and two
-processes draw what one would. Drawing (`draw`, numpy) and applying (`apply`, kornia) are apart: a test feeds the same
-numbers to a slow per-picture reference. Mask values are always copied, never mixed: they stay 0 or 1.
+Special: what happens to a picture follows from (seed, epoch, its index) alone, so a run can stop
+and go on, and two processes draw what one would. Drawing (`draw`, numpy) and applying (`apply`,
+kornia) are apart: a test feeds the same numbers to a slow per-picture reference. Mask values are
+always copied, never mixed: they stay 0 or 1.
 
     drawn = draw(VARIANTS["released"], [(seed, epoch, 0), (seed, epoch, 1)])
-    images, masks = apply(VARIANTS["released"], drawn, images, masks)     # (B, 3, H, W) in [0, 1], (B, C, H, W)
+    images, masks = apply(VARIANTS["released"], drawn, images, masks)     # (B, 3, H, W) in [0, 1],
+    (B, C, H, W)
 """
 
 from collections.abc import Sequence
@@ -35,19 +38,23 @@ class Variant:
     crop: bool = False  # shift as far as the zoom allows without leaving the picture
     flips: tuple[float, float] = (0.0, 0.0)  # probabilities: left-right, top-bottom
     quarter_turns: bool = False
-    colour: float = 0.0  # brightness, contrast and saturation factors lie in 1 - colour .. 1 + colour
+    # brightness, contrast and saturation factors lie in 1 - colour .. 1 + colour
+    colour: float = 0.0
     colour_p: float = 0.7
     colour_together: bool = True  # one decision for the three, or one each
     mode: str = "bilinear"  # how image values are read between pixels
     padding: str = "zeros"  # what lies outside: zeros (shown as `fill`) or reflection
     fill: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    whole_pixels: bool = False  # rotate first, then shift by whole pixels: two readings instead of one
+    # rotate first, then shift by whole pixels: two readings instead of one
+    whole_pixels: bool = False
 
 
 VARIANTS = {
-    # The reference document names a random crop without a size: read here as the usual 8/7 enlargement, cropped back.
+    # The reference document names a random crop without a size: read here as the usual 8/7
+    # enlargement, cropped back.
     "documented": Variant(rotation=5, zoom=(8 / 7, 8 / 7), crop=True, flips=(0.5, 0), colour=0.2),
-    # The public code turns pictures after normalising them: its fill of 0 is CLIP's mean colour, not black.
+    # The public code turns pictures after normalising them: its fill of 0 is CLIP's mean colour,
+    # not black.
     "released": Variant(
         rotation=30,
         rotation_p=0.5,
@@ -73,7 +80,9 @@ VARIANTS = {
 
 
 def draw(variant: Variant, keys: Sequence[tuple[int, ...]]) -> dict[str, np.ndarray]:
-    """What happens to each picture: arrays (B,), one entry a key, each following from its key alone."""
+    """What happens to each picture: arrays (B,), one entry a key, each following from its key
+    alone.
+    """
     chance = np.stack([np.random.default_rng(key).random(16) for key in keys], axis=1)
     either_way = 2 * chance - 1
 
@@ -84,7 +93,8 @@ def draw(variant: Variant, keys: Sequence[tuple[int, ...]]) -> dict[str, np.ndar
     zoom = variant.zoom[0] + chance[4] * (variant.zoom[1] - variant.zoom[0])
     reach = (zoom - 1) / 2 if variant.crop else variant.shift * (chance[5] < variant.shift_p)
     return {
-        "angle": np.where(chance[0] < variant.rotation_p, variant.rotation * either_way[1], 0.0),  # counter-clockwise
+        # counter-clockwise
+        "angle": np.where(chance[0] < variant.rotation_p, variant.rotation * either_way[1], 0.0),
         "shift_x": reach * either_way[2],
         "shift_y": reach * either_way[3],
         "zoom": zoom,
@@ -98,11 +108,17 @@ def draw(variant: Variant, keys: Sequence[tuple[int, ...]]) -> dict[str, np.ndar
 
 
 def matrices(variant: Variant, drawn: dict[str, np.ndarray], side: int) -> list[np.ndarray]:
-    """The warps, in order: each (B, 2, 3), from a pixel (x, y) to where it goes, about the middle of the picture."""
+    """The warps, in order: each (B, 2, 3), from a pixel (x, y) to where it goes, about the middle
+    of the picture.
+    """
     angle = np.deg2rad(drawn["angle"] + 90 * drawn["turns"])
-    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]).transpose(2, 0, 1)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]).transpose(
+        2, 0, 1
+    )
     turn = drawn["zoom"][:, None, None] * turn
-    shift = (side if variant.whole_pixels else side - 1) * np.stack([drawn["shift_x"], drawn["shift_y"]], 1)
+    shift = (side if variant.whole_pixels else side - 1) * np.stack(
+        [drawn["shift_x"], drawn["shift_y"]], 1
+    )
     sign = 1.0 - 2.0 * np.stack([drawn["flip_x"], drawn["flip_y"]], 1)
 
     def about_middle(linear: np.ndarray, move: np.ndarray) -> np.ndarray:
@@ -121,12 +137,22 @@ def colour(drawn: dict[str, np.ndarray], images: torch.Tensor) -> torch.Tensor:
         torch.as_tensor(drawn[name], dtype=images.dtype, device=images.device)
         for name in ("brightness", "contrast", "saturation")
     )
-    images = adjust_contrast_with_mean_subtraction(adjust_brightness_accumulative(images, brightness), contrast)
+    images = adjust_contrast_with_mean_subtraction(
+        adjust_brightness_accumulative(images, brightness), contrast
+    )
     return adjust_saturation_with_gray_subtraction(images, saturation)
 
 
-def apply(variant: Variant, drawn: dict[str, np.ndarray], images: torch.Tensor, masks: torch.Tensor, with_colour=True):
-    """Images (B, 3, S, S) and masks (B, C, S, S) moved together; colour (stage 2 only, in every recipe) first."""
+def apply(
+    variant: Variant,
+    drawn: dict[str, np.ndarray],
+    images: torch.Tensor,
+    masks: torch.Tensor,
+    with_colour=True,
+):
+    """Images (B, 3, S, S) and masks (B, C, S, S) moved together; colour (stage 2 only, in every
+    recipe) first.
+    """
     side = images.shape[-1]
     images = colour(drawn, images) if with_colour else images
     fill = torch.tensor(variant.fill, dtype=images.dtype, device=images.device).view(3, 1, 1)
@@ -135,10 +161,14 @@ def apply(variant: Variant, drawn: dict[str, np.ndarray], images: torch.Tensor, 
         moves = torch.as_tensor(matrix, dtype=images.dtype, device=images.device)
 
         def warp(values: torch.Tensor, mode: str, moves=moves) -> torch.Tensor:
-            return warp_affine(values, moves, (side, side), mode, variant.padding, align_corners=True)
+            return warp_affine(
+                values, moves, (side, side), mode, variant.padding, align_corners=True
+            )
 
         if variant.mode == "nearest":
-            images, masks = warp(torch.cat([images, masks], 1), "nearest").split([3, masks.shape[1]], 1)
+            images, masks = warp(torch.cat([images, masks], 1), "nearest").split(
+                [3, masks.shape[1]], 1
+            )
         else:
             images, masks = warp(images, variant.mode), warp(masks, "nearest")
     return (images + fill).clamp(0, 1), masks

@@ -1,17 +1,36 @@
-"""From a class name to the sentences whose mean is an anchor: states ("damaged {}"), sentence templates, real names.
+"""From a class name to the sentences whose mean is an anchor: states ("damaged {}"), sentence
+templates, real names.
 
-Special: prompts are data plus one string function, without torch; a name that no table knows is used as given.
-Use: `normal, abnormal = sentences("metal_nut", states="released", templates="released", names="real")`.
+Special: prompts are data plus one string function, without torch; a name that no table knows is
+used as given.
+Use: `normal, abnormal = sentences("metal_nut", states="released", templates="released",
+names="real")`.
 """
 
 # (phrases for a normal thing, phrases for an abnormal one)
 STATES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    # The document gives the counts, 6 and 10, and two examples of each; the others are this project's completion.
+    # The document gives the counts, 6 and 10, and two examples of each; the others are this
+    # project's completion.
     "documented": (
-        ("{}", "flawless {}", "perfect {}", "unblemished {}", "{} without flaw", "{} without defect"),
         (
-            "damaged {}", "broken {}", "cracked {}", "scratched {}", "stained {}", "defective {}",
-            "{} with flaw", "{} with defect", "{} with damage", "{} with contamination",
+            "{}",
+            "flawless {}",
+            "perfect {}",
+            "unblemished {}",
+            "{} without flaw",
+            "{} without defect",
+        ),
+        (
+            "damaged {}",
+            "broken {}",
+            "cracked {}",
+            "scratched {}",
+            "stained {}",
+            "defective {}",
+            "{} with flaw",
+            "{} with defect",
+            "{} with damage",
+            "{} with contamination",
         ),
     ),
     "released": (
@@ -20,21 +39,34 @@ STATES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "course": (
         ("{}", "a {}", "the {}", "a flawless {}", "a perfect {}", "a {} without defect"),
-        ("a damaged {}", "a broken {}", "a scratched {}", "a {} with flaw", "a {} with defect", "a {} with damage"),
+        (
+            "a damaged {}",
+            "a broken {}",
+            "a scratched {}",
+            "a {} with flaw",
+            "a {} with defect",
+            "a {} with damage",
+        ),
     ),
-}  # fmt: skip
+}
 
 TEMPLATES: dict[str, tuple[str, ...]] = {
     # The document gives the count, 7, and two examples; the others are this project's completion.
     "documented": (
-        "a photo of a {}.", "a cropped photo of the {}.", "a photo of the {}.", "a cropped photo of a {}.",
-        "a close-up photo of a {}.", "a bright photo of the {}.", "a photo of a {} for inspection.",
+        "a photo of a {}.",
+        "a cropped photo of the {}.",
+        "a photo of the {}.",
+        "a cropped photo of a {}.",
+        "a close-up photo of a {}.",
+        "a bright photo of the {}.",
+        "a photo of a {} for inspection.",
     ),
     "released": ("{}.", "a photo of {}."),
     "course": ("{}.", "a photo of {}."),
-}  # fmt: skip
+}
 
-# What the classes of the public data sets look like, in the words that the released adapters were trained with.
+# What the classes of the public data sets look like, in the words that the released adapters were
+# trained with.
 REAL_NAMES: dict[str, dict[str, str]] = {
     "MVTec": {
         "bottle": "dark bottle",
@@ -81,14 +113,18 @@ REAL_NAMES: dict[str, dict[str, str]] = {
     },
     "medical": {
         **dict.fromkeys(("Brain", "Liver", "Retina"), "scan"),
-        **dict.fromkeys(("Colon_clinicDB", "Colon_colonDB", "Kvasir", "CVC-300"), "colon endoscopy image"),
+        **dict.fromkeys(
+            ("Colon_clinicDB", "Colon_colonDB", "Kvasir", "CVC-300"), "colon endoscopy image"
+        ),
     },
 }
 _WORDS = {name: words for table in REAL_NAMES.values() for name, words in table.items()}
 
 
 def real_name(name: str) -> str:
-    """The words for a class of a public data set; any other name as given, underscores read as spaces."""
+    """The words for a class of a public data set; any other name as given, underscores read as
+    spaces.
+    """
     return _WORDS.get(name, plain_name(name))
 
 
@@ -99,7 +135,9 @@ def plain_name(name: str) -> str:
 def sentences(
     name: str, states: str = "course", templates: str = "course", names: str = "plain"
 ) -> tuple[list[str], list[str]]:
-    """(normal, abnormal) sentences of one class; names="real" looks the class up, "plain" takes the name itself."""
+    """(normal, abnormal) sentences of one class; names="real" looks the class up, "plain" takes the
+    name itself.
+    """
     if not isinstance(name, str) or not name.strip():
         raise ValueError(f"a class name must be a non-empty string, not {name!r}")
     for what, key, table in (("states", states, STATES), ("templates", templates, TEMPLATES)):
@@ -107,7 +145,11 @@ def sentences(
             raise ValueError(f"unknown {what} {key!r}; known: {', '.join(table)}")
     words = real_name(name) if names == "real" else plain_name(name)
     normal, abnormal = (
-        [template.format(state.format(words)) for state in group for template in TEMPLATES[templates]]
+        [
+            template.format(state.format(words))
+            for state in group
+            for template in TEMPLATES[templates]
+        ]
         for group in STATES[states]
     )
     return normal, abnormal

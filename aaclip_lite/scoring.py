@@ -1,8 +1,10 @@
 """From features and anchors to maps, picture scores and decisions: pure functions.
 
-Special: after the similarity every step of a map is linear, so levels are summed first, then blurred and enlarged once;
-the published picture score needs the whole test set (`fuse`), a calibrated one a single picture (`picture_scores`).
-Use: `maps = anomaly_map(features.levels, anchors, 518)`, `scores = image_scores(features.detection, anchors)`.
+Special: after the similarity every step of a map is linear, so levels are summed first, then
+blurred and enlarged once; the published picture score needs the whole test set (`fuse`), a
+calibrated one a single picture (`picture_scores`).
+Use: `maps = anomaly_map(features.levels, anchors, 518)`, `scores = image_scores(features.detection,
+anchors)`.
 """
 
 import math
@@ -20,12 +22,19 @@ BLUR = {"industrial": (7, 1.0), "medical": (9, 1.5)}  # kernel and sigma, in pat
 def similarity_logits(
     level: Float[Tensor, "B N d"], anchors: Float[Tensor, "*B d 2"], scale: float = 100.0
 ) -> Float[Tensor, "B 2 h w"]:
-    """Scaled cosines on the patch grid; always in full precision, since a factor 100 would magnify bf16's rounding."""
+    """Scaled cosines on the patch grid; always in full precision, since a factor 100 would magnify
+    bf16's rounding.
+    """
     side = math.isqrt(level.shape[1])
     if side * side != level.shape[1]:
-        raise ValueError(f"{level.shape[1]} patches do not form a square grid; was the class token left in?")
+        raise ValueError(
+            f"{level.shape[1]} patches do not form a square grid; was the class token left in?"
+        )
     if anchors.shape[-2:] != (level.shape[-1], 2):
-        raise ValueError(f"anchors have shape {tuple(anchors.shape)}, these features need (..., {level.shape[-1]}, 2)")
+        raise ValueError(
+            f"anchors have shape {tuple(anchors.shape)}, these features need (..., "
+            f"{level.shape[-1]}, 2)"
+        )
     if torch.is_autocast_enabled(level.device.type):
         with torch.autocast(level.device.type, enabled=False):
             return similarity_logits(level, anchors, scale)
@@ -42,7 +51,9 @@ def probability_map(
     align_corners: bool = True,
 ) -> Float[Tensor, "B 2 H W"]:
     """Training map: logits enlarged to the picture, then softmax over normal and abnormal."""
-    return _enlarge(similarity_logits(level, anchors, scale), image_size, align_corners).softmax(dim=1)
+    return _enlarge(similarity_logits(level, anchors, scale), image_size, align_corners).softmax(
+        dim=1
+    )
 
 
 def anomaly_map(
@@ -54,7 +65,9 @@ def anomaly_map(
     align_corners: bool = True,
     blur: float | None = None,
 ) -> Float[Tensor, "B H W"]:
-    """Test map: sum over levels of (abnormal + 1 - normal) / 2, blurred on the patch grid, enlarged to the picture."""
+    """Test map: sum over levels of (abnormal + 1 - normal) / 2, blurred on the patch grid, enlarged
+    to the picture.
+    """
     logits = similarity_logits(torch.stack(tuple(levels)).sum(0), anchors, scale)
     summed = (logits[:, 1:] + len(levels) - logits[:, :1]) / 2
     return finish(summed, image_size, domain, align_corners, blur)
@@ -69,34 +82,47 @@ def finish(
 ) -> Float[Tensor, "B H W"]:
     """A map on the patch grid, blurred there and enlarged to the picture.
 
-    blur: sigma in patches; None takes the domain's. align_corners=True is the published way: it puts the middle of a
-    corner patch on the picture's corner, so that towards the edges everything lies up to half a patch too far out."""
+    blur: sigma in patches; None takes the domain's. align_corners=True is the published way: it
+    puts the middle of a corner patch on the picture's corner, so that towards the edges everything
+    lies up to half a patch too far out.
+    """
     if domain not in BLUR:
         raise ValueError(f"domain = {domain!r} is not one of {', '.join(BLUR)}")
     kernel, sigma = BLUR[domain]
     sigma = sigma if blur is None else blur
     if min(grid.shape[-2:]) <= kernel // 2:
         raise ValueError(
-            f"a grid of {grid.shape[-1]} patches is too small for the {domain} blur of {kernel}; use a larger image"
+            f"a grid of {grid.shape[-1]} patches is too small for the {domain} blur of {kernel}; "
+            "use a larger image"
         )
     blurred = gaussian_blur2d(grid, (kernel, kernel), (sigma, sigma)) if sigma else grid
     return _enlarge(blurred, image_size, align_corners)[:, 0]
 
 
-def image_scores(detection: Float[Tensor, "B d"], anchors: Float[Tensor, "*B d 2"]) -> Float[Tensor, "B"]:
+def image_scores(
+    detection: Float[Tensor, "B d"], anchors: Float[Tensor, "*B d 2"]
+) -> Float[Tensor, "B"]:
     """Detection feature against the abnormal anchor, from [-1, 1] to [0, 1]."""
     return ((detection * anchors[..., 1]).sum(-1) + 1) / 2
 
 
-def fuse(maps: Float[Tensor, "n H W"], scores: Float[Tensor, "n"], domain: str = "industrial") -> Float[Tensor, "n"]:
-    """Published picture score of one class: min-max over ALL its test pictures, then half map peak, half detection.
+def fuse(
+    maps: Float[Tensor, "n H W"], scores: Float[Tensor, "n"], domain: str = "industrial"
+) -> Float[Tensor, "n"]:
+    """Published picture score of one class: min-max over ALL its test pictures, then half map peak,
+    half detection.
 
-    Transductive: a picture's score changes with the others in the call. Medical data use the map peak alone.
+    Transductive: a picture's score changes with the others in the call. Medical data use the map
+    peak alone.
     """
     if domain not in BLUR:
         raise ValueError(f"domain = {domain!r} is not one of {', '.join(BLUR)}")
     peaks = _min_max(torch.as_tensor(maps), "map values").flatten(1).amax(1)
-    return peaks if domain == "medical" else 0.5 * peaks + 0.5 * _min_max(torch.as_tensor(scores), "detection scores")
+    return (
+        peaks
+        if domain == "medical"
+        else 0.5 * peaks + 0.5 * _min_max(torch.as_tensor(scores), "detection scores")
+    )
 
 
 def top_fraction(maps: Float[Tensor, "B H W"], fraction: float = 0.01) -> Float[Tensor, "B"]:
@@ -114,10 +140,15 @@ def late_peaks(
     scale: float = 100.0,
     blur: float | None = None,
 ) -> Float[Tensor, "B"]:
-    """Peak of the map that the later half of the levels make, on the patch grid: early levels find edges of sound parts
-    as easily as defects, which a map forgives and a peak does not."""
+    """Peak of the map that the later half of the levels make, on the patch grid: early levels find
+    edges of sound parts as easily as defects, which a map forgives and a peak does not.
+    """
     late = tuple(levels)[len(levels) // 2 :]
-    return anomaly_map(late, anchors, math.isqrt(late[0].shape[1]), domain, scale, blur=blur).flatten(1).amax(1)
+    return (
+        anomaly_map(late, anchors, math.isqrt(late[0].shape[1]), domain, scale, blur=blur)
+        .flatten(1)
+        .amax(1)
+    )
 
 
 def picture_scores(
@@ -126,9 +157,11 @@ def picture_scores(
     kind: str = "map_top",
     constants: dict[str, tuple[float, float]] | None = None,
 ) -> Float[Tensor, "B"]:
-    """A score that needs no other picture; kind as in Recipe.image_score ("map_late": see late_peaks).
+    """A score that needs no other picture; kind as in Recipe.image_score ("map_late": see
+    late_peaks).
 
-    Where two scores are joined, constants {"map_top": (mean, std), "detection": (mean, std)} bring them to one scale.
+    Where two scores are joined, constants {"map_top": (mean, std), "detection": (mean, std)} bring
+    them to one scale.
     """
     if kind == "map_max":
         return maps.flatten(1).amax(1)
@@ -138,18 +171,27 @@ def picture_scores(
         return detection
     if kind != "map_top_detection":
         raise ValueError(
-            f"kind = {kind!r} gives no single-picture score; use map_max, map_top, detection or map_top_detection"
+            f"kind = {kind!r} gives no single-picture score; use map_max, map_top, detection or "
+            "map_top_detection"
         )
     if not constants or not {"map_top", "detection"} <= constants.keys():
-        raise ValueError("map_top_detection needs the calibrated constants of map_top and detection")
-    return (z_scores(top_fraction(maps), constants["map_top"]) + z_scores(detection, constants["detection"])) / 2
+        raise ValueError(
+            "map_top_detection needs the calibrated constants of map_top and detection"
+        )
+    return (
+        z_scores(top_fraction(maps), constants["map_top"])
+        + z_scores(detection, constants["detection"])
+    ) / 2
 
 
 def fit_constants(values: Tensor) -> tuple[float, float]:
     """(mean, standard deviation) of what normal pictures give."""
     values = torch.as_tensor(values).flatten().double()
     if len(values) < 2 or not values.isfinite().all() or values.std() == 0:
-        raise ValueError(f"cannot calibrate on {len(values)} values: at least two finite, differing ones are needed")
+        raise ValueError(
+            f"cannot calibrate on {len(values)} values: at least two finite, differing ones are "
+            "needed"
+        )
     return float(values.mean()), float(values.std())
 
 
@@ -160,22 +202,28 @@ def z_scores(values: Tensor, constants: tuple[float, float]) -> Tensor:
 
 
 def threshold_at(normal_scores: Tensor, false_alarm_rate: float) -> float:
-    """Threshold that a new normal picture exceeds with at most this probability (split-conformal order statistic)."""
+    """Threshold that a new normal picture exceeds with at most this probability (split-conformal
+    order statistic).
+    """
     scores = torch.as_tensor(normal_scores).flatten().sort().values
     if not 0 < false_alarm_rate < 1 or not len(scores) or not scores.isfinite().all():
         raise ValueError(
-            f"false_alarm_rate = {false_alarm_rate!r} on {len(scores)} scores: needs a rate in (0, 1) and finite scores"
+            f"false_alarm_rate = {false_alarm_rate!r} on {len(scores)} scores: needs a rate in (0, "
+            "1) and finite scores"
         )
     rank = math.ceil((len(scores) + 1) * (1 - false_alarm_rate) - 1e-9)
     if rank > len(scores):
         raise ValueError(
-            f"{len(scores)} normal pictures allow a false-alarm rate of {1 / (len(scores) + 1):.3g} or more, "
+            f"{len(scores)} normal pictures allow a false-alarm rate of "
+            f"{1 / (len(scores) + 1):.3g} or more, "
             f"not {false_alarm_rate}"
         )
     return float(scores[rank - 1])
 
 
-def _enlarge(x: Float[Tensor, "B C h w"], image_size: int | Sequence[int], align: bool) -> Float[Tensor, "B C H W"]:
+def _enlarge(
+    x: Float[Tensor, "B C h w"], image_size: int | Sequence[int], align: bool
+) -> Float[Tensor, "B C H W"]:
     size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
     return F.interpolate(x, size, mode="bilinear", align_corners=align)
 
@@ -185,5 +233,8 @@ def _min_max(values: Tensor, what: str) -> Tensor:
     if high == 1:  # the published code takes such values as scaled already
         return values
     if not high > low:
-        raise ValueError(f"all {what} are equal or not finite: min-max over the test set needs pictures that differ")
+        raise ValueError(
+            f"all {what} are equal or not finite: min-max over the test set needs pictures that "
+            "differ"
+        )
     return (values - low) / (high - low)

@@ -1,8 +1,10 @@
-"""A reader's browser: JupyterLab opens, chapters 00 and 09 run, and a slider moved by keys changes its picture.
+"""A reader's browser: JupyterLab opens, chapters 00 and 09 run, and a slider moved by keys changes
+its picture.
 
-Needs Chromium on the path. Where there is none nothing is run, and `conftest.py` says so at the end of the session,
-with the command that installs it; on a build server (variable CI) that is a failure. The server is this test's own: a
-free port, copies of the notebooks, empty settings. Screenshots are kept in build/browser/.
+Needs Chromium on the path. Where there is none nothing is run, and `conftest.py` says so at the end
+of the session, with the command that installs it; on a build server (variable CI) that is a
+failure. The server is this test's own: a free port, copies of the notebooks, empty settings.
+Screenshots are kept in build/browser/.
 """
 
 import json
@@ -24,10 +26,20 @@ ROOT = Path(__file__).parents[2]
 SHOTS = ROOT / "build" / "browser"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 INSTALL = "apt-get install -y chromium (Debian), or put any Chromium or Chrome on the path"
-QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
+QUIET = (
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
 SETTINGS = {
-    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
-    "notebook-extension/tracker": {"windowingMode": "none"},  # every cell is in the page, also those out of sight
+    "apputils-extension/notification": {
+        "fetchNews": "false",
+        "checkForUpdates": False,
+        "doNotDisturbMode": True,
+    },
+    # every cell is in the page, also those out of sight
+    "notebook-extension/tracker": {"windowingMode": "none"},
 }
 NOTEBOOKS = ("00_start_here", "09_explorer")
 SECONDS = 300  # for a chapter on a busy machine; each takes a fraction of that
@@ -38,7 +50,9 @@ CURRENT = "window.jupyterapp?.shell.currentWidget"
 def chromium():
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"no Chromium found. To run it: {INSTALL}")
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(
+            f"no Chromium found. To run it: {INSTALL}"
+        )
     return found
 
 
@@ -57,18 +71,36 @@ def lab(chromium, tmp_path_factory):
         probe.bind(("127.0.0.1", 0))
         port, token = probe.getsockname()[1], secrets.token_hex(16)
     folders = ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR")
-    own = {f"JUPYTER_{name}": str(home / name) for name in folders} | {"IPYTHONDIR": str(home / "ipython")}
-    own |= {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces")}
-    options = {"ServerApp.ip": "127.0.0.1", "ServerApp.port": port, "ServerApp.port_retries": 0,
-               "ServerApp.root_dir": home / "notebooks", "LabApp.expose_app_in_browser": True,
-               "LabApp.extension_manager": "readonly"}  # fmt: skip
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", *(f"--{k}={v}" for k, v in options.items())]
+    own = {f"JUPYTER_{name}": str(home / name) for name in folders} | {
+        "IPYTHONDIR": str(home / "ipython")
+    }
+    own |= {
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+    }
+    options = {
+        "ServerApp.ip": "127.0.0.1",
+        "ServerApp.port": port,
+        "ServerApp.port_retries": 0,
+        "ServerApp.root_dir": home / "notebooks",
+        "LabApp.expose_app_in_browser": True,
+        "LabApp.extension_manager": "readonly",
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        *(f"--{k}={v}" for k, v in options.items()),
+    ]
     command += ["--allow-root"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
     with open(home / "log.txt", "w") as log:
         environment = os.environ | own | {"JUPYTER_TOKEN": token}
         server = subprocess.Popen(command, cwd=home, env=environment, stdout=log, stderr=log)
     try:
-        wait_for_server(server, f"http://127.0.0.1:{port}/api/status?token={token}", home / "log.txt")
+        wait_for_server(
+            server, f"http://127.0.0.1:{port}/api/status?token={token}", home / "log.txt"
+        )
         yield f"http://127.0.0.1:{port}/lab/tree", token
     finally:
         server.terminate()
@@ -108,12 +140,16 @@ def page(chromium, lab):
 def open_notebook(page, lab, name):
     address, token = lab
     page.goto(f"{address}/{name}.ipynb?token={token}&reset")
-    page.wait_for_function(f"{CURRENT}?.context?.isReady && {CURRENT}.context.path == '{name}.ipynb'")
+    page.wait_for_function(
+        f"{CURRENT}?.context?.isReady && {CURRENT}.context.path == '{name}.ipynb'"
+    )
     page.wait_for_function(f"{CURRENT}.sessionContext.session?.kernel?.status == 'idle'")
 
 
 def run_all(page):
-    """Run every cell, wait until the last has ended or one has failed, and give the code cells as they then are."""
+    """Run every cell, wait until the last has ended or one has failed, and give the code cells as
+    they then are.
+    """
     page.evaluate("void window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
     page.evaluate("void window.jupyterapp.commands.execute('notebook:run-all-cells')")
     code = f"{CURRENT}.content.model.sharedModel.cells.filter(c => c.cell_type == 'code').map(c => c.toJSON())"
@@ -127,7 +163,12 @@ def run_all(page):
 
 
 def errors(cells):
-    return [output["evalue"] for cell in cells for output in cell["outputs"] if output["output_type"] == "error"]
+    return [
+        output["evalue"]
+        for cell in cells
+        for output in cell["outputs"]
+        if output["output_type"] == "error"
+    ]
 
 
 def keep(page, name):
@@ -148,21 +189,30 @@ def test_chapter_09_reads_without_a_kernel_and_its_sliders_answer(page, lab):
     open_notebook(page, lab, "09_explorer")
     page.locator(".jp-OutputArea img").first.scroll_into_view_if_needed()
     keep(page, "09_not_run")
-    assert page.locator(".jp-OutputArea img").count() >= 5, "every live view has a static picture beside it"
+    assert page.locator(".jp-OutputArea img").count() >= 5, (
+        "every live view has a static picture beside it"
+    )
     assert page.get_by_text("Error displaying widget").count() == 0
     cells = run_all(page)
     assert cells and not errors(cells)
 
     panel = page.locator(".widget-vbox", has=page.get_by_text("blur", exact=True)).last
-    image, handle = panel.locator("img"), panel.locator(".widget-slider", has_text="blur").locator(".noUi-handle")
+    image, handle = (
+        panel.locator("img"),
+        panel.locator(".widget-slider", has_text="blur").locator(".noUi-handle"),
+    )
     handle.scroll_into_view_if_needed()
-    page.wait_for_function("image => image.complete && image.naturalWidth > 100", arg=image.element_handle())
+    page.wait_for_function(
+        "image => image.complete && image.naturalWidth > 100", arg=image.element_handle()
+    )
     before, source = image.screenshot(), image.get_attribute("src")
     keep(page, "09_before")
     handle.focus()
     for _ in range(5):
         page.keyboard.press("ArrowLeft")
-    changed = "([image, source]) => image.src != source && image.complete && image.naturalWidth > 100"
+    changed = (
+        "([image, source]) => image.src != source && image.complete && image.naturalWidth > 100"
+    )
     page.wait_for_function(changed, arg=[image.element_handle(), source], timeout=60_000)
     page.wait_for_function(f"{CURRENT}.sessionContext.session.kernel.status == 'idle'")
     keep(page, "09_after")

@@ -1,4 +1,6 @@
-"""Where no Chromium is found the browser test is listed as not run, with the remedy; on a build server that fails."""
+"""Where no Chromium is found the browser test is listed as not run, with the remedy; on a build
+server that fails.
+"""
 
 import os
 import subprocess
@@ -13,9 +15,20 @@ INSTALL = "apt-get install -y chromium"
 
 @pytest.mark.parametrize("server", [False, True])
 def test_a_missing_chromium_is_not_silent(tmp_path, server):
-    environment = {name: value for name, value in os.environ.items() if name not in ("CI", "PYTEST_XDIST_WORKER")}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("CI", "PYTEST_XDIST_WORKER")
+    }
     environment |= {"PATH": str(tmp_path)} | ({"CI": "true"} if server else {})
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/browser/test_browser.py"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "tests/browser/test_browser.py",
+    ]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     said = f"no Chromium found. To run it: {INSTALL}"
     assert (f"NOT RUN: tests/browser/test_browser.py: {said}" in done.stdout) != server

@@ -1,4 +1,6 @@
-"""A detector exported to ONNX gives the same maps and scores under onnxruntime, calibration and words included."""
+"""A detector exported to ONNX gives the same maps and scores under onnxruntime, calibration and
+words included.
+"""
 
 import json
 
@@ -8,8 +10,8 @@ import pytest
 import torch
 
 from aaclip_lite import detector as module
-from aaclip_lite.backbone import load_clip
 from aaclip_lite.detector import AnomalyDetector
+from aaclip_lite.load import load_clip
 from aaclip_lite.model import AdaptedCLIP
 from aaclip_lite.recipe import Recipe
 
@@ -19,7 +21,9 @@ CONFIG = {
     "text_cfg": {"context_length": 24, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 2},
 }
 RECIPES = {
-    "course, joined score": Recipe.course().replace(adapter_init="xavier", image_score="map_top_detection"),
+    "course, joined score": Recipe.course().replace(
+        adapter_init="xavier", image_score="map_top_detection"
+    ),
     "released": Recipe.released(),
 }
 
@@ -31,22 +35,31 @@ def pictures():
 
 def build(recipe):
     torch.manual_seed(0)
-    return AnomalyDetector(AdaptedCLIP(load_clip(CONFIG, weights=None), recipe), words={"bolt": "rusty screw"})
+    return AnomalyDetector(
+        AdaptedCLIP(load_clip(CONFIG, weights=None), recipe), words={"bolt": "rusty screw"}
+    )
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES.keys())
 def test_equal_to_the_detector(tmp_path, pictures, recipe):
     judge = build(recipe).calibrate(torch.from_numpy(pictures), "bolt")
     path = judge.to_onnx(tmp_path / "new" / "bolt.onnx", "bolt")
-    assert [each.name for each in path.parent.iterdir()] == ["bolt.onnx"]  # weights inside, nothing left behind
+    # weights inside, nothing left behind
+    assert [each.name for each in path.parent.iterdir()] == ["bolt.onnx"]
     session = onnxruntime.InferenceSession(path)
     for picture in pictures[:3]:
         heat, score = session.run(["map", "score"], {"image": picture[None]})
         expected = judge.predict(torch.from_numpy(picture), "bolt")
         np.testing.assert_allclose(heat[0], expected.map, atol=1e-3)
         np.testing.assert_allclose(score, [expected.score], atol=1e-3)
-    facts = {key: json.loads(value) for key, value in session.get_modelmeta().custom_metadata_map.items()}
-    assert facts == {"class_name": "bolt", "image_size": 48, "threshold": judge.calibration["bolt"]["threshold"]}
+    facts = {
+        key: json.loads(value) for key, value in session.get_modelmeta().custom_metadata_map.items()
+    }
+    assert facts == {
+        "class_name": "bolt",
+        "image_size": 48,
+        "threshold": judge.calibration["bolt"]["threshold"],
+    }
 
 
 def test_uncalibrated_it_gives_raw_scores(tmp_path, pictures):
@@ -60,7 +73,11 @@ def test_uncalibrated_it_gives_raw_scores(tmp_path, pictures):
 
 
 def test_without_the_extra_the_remedy_is_said(tmp_path, monkeypatch):
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None if name == "onnxscript" else name)
-    with pytest.raises(ModuleNotFoundError, match=r"to_onnx needs onnxscript: pip install 'aaclip-lite\[export\]'"):
+    monkeypatch.setattr(
+        module.importlib.util, "find_spec", lambda name: None if name == "onnxscript" else name
+    )
+    with pytest.raises(
+        ModuleNotFoundError, match=r"to_onnx needs onnxscript: pip install 'aaclip-lite\[export\]'"
+    ):
         build(RECIPES["released"]).to_onnx(tmp_path / "bolt.onnx", "bolt")
     assert list(tmp_path.iterdir()) == []

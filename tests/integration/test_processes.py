@@ -1,4 +1,6 @@
-"""Two processes (`accelerate launch`, CPU, gloo) against one: the same loss curve, gradients and weights."""
+"""Two processes (`accelerate launch`, CPU, gloo) against one: the same loss curve, gradients and
+weights.
+"""
 
 import json
 import os
@@ -11,9 +13,9 @@ import pytest
 import torch
 
 from aaclip_lite.__main__ import main
-from aaclip_lite.backbone import load_clip
 from aaclip_lite.datasets import open_dataset
 from aaclip_lite.detector import AnomalyDetector
+from aaclip_lite.load import load_clip
 from aaclip_lite.model import AdaptedCLIP
 from aaclip_lite.train import History, train_image, train_text
 from tests.unit import test_train
@@ -26,7 +28,9 @@ RUNS = {"stages": RECIPE.replace(accumulate=2), "joint": RECIPE.replace(joint=Tr
 
 
 def run(folder, data):
-    """Both stages, then both at once; of the 11 pictures three make the last batch, for two processes 2 and 1."""
+    """Both stages, then both at once; of the 11 pictures three make the last batch, for two
+    processes 2 and 1.
+    """
     models = {}
     for name, recipe in RUNS.items():
         torch.manual_seed(0)
@@ -42,27 +46,36 @@ def test_two_processes_equal_one(tmp_path):
     data = open_dataset(tmp_path / "data")
     environment = os.environ | {"PYTHONPATH": str(ROOT), "ACCELERATE_USE_CPU": "true"}
     command = [sys.executable, *LAUNCH.split(), __file__, str(tmp_path)]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     try:
         models = run(tmp_path / "one", data.view(data.records[:11]))
         said, _ = process.communicate(timeout=300)
     finally:
         process.kill()
     assert process.returncode == 0, said
-    assert said.count("stage: cpu x 2, fp32") == 4 and said.count("9 pictures") == 1  # only the main process speaks
+    # only the main process speaks
+    assert said.count("stage: cpu x 2, fp32") == 4 and said.count("9 pictures") == 1
     for file in ("stages/text", "stages/image", "joint/image"):
         one, two = (History.load(tmp_path / folder / f"{file}.jsonl") for folder in ("one", "two"))
         assert len(two.rows) == 6 and len(set(one.column("loss"))) == 6
-        compared = [name for name in one.rows[0] if name not in ("pictures_per_second", "memory_mb")]
+        compared = [
+            name for name in one.rows[0] if name not in ("pictures_per_second", "memory_mb")
+        ]
         assert {"loss", "segmentation", "gradient", "cosine"} <= set(compared)
         for name in compared:
-            assert two.column(name) == pytest.approx(one.column(name), rel=1e-4, abs=1e-6), f"{file}: {name}"
+            assert two.column(name) == pytest.approx(one.column(name), rel=1e-4, abs=1e-6), (
+                f"{file}: {name}"
+            )
     loaded = torch.load(tmp_path / "two" / "weights.pt", weights_only=True)
     for name, model in models.items():
         for key, weight in model.state_dict().items():
-            # Adam takes steps of full length for gradients near zero, so a single weight may differ by more
+            # Adam takes steps of full length for gradients near zero, so a single weight may differ
+            # by more
             assert (loaded[name][key] - weight).norm() <= 1e-3 * weight.norm(), f"{name}: {key}"
-    # One picture cannot be shared between two processes: the ninth of nine is left out, at the end of every epoch.
+    # One picture cannot be shared between two processes: the ninth of nine is left out, at the end
+    # of every epoch.
     assert History.load(tmp_path / "two" / "rest" / "image.jsonl").column("epoch") == [1, 1, 2, 2]
 
 
@@ -97,15 +110,25 @@ def test_two_processes_share_a_folder_and_give_one_report(tmp_path, capfd):
             one.pop("about"), both.pop("about")
             assert numbers(both) == pytest.approx(numbers(one), rel=1e-5, abs=1e-6)
         else:
-            assert [row["path"] for row in both] == list(map(str, pictures)) == [row["path"] for row in one]
-            assert [row["score"] for row in both] == pytest.approx([row["score"] for row in one], abs=1e-4)
-            assert {path.name for path in tmp_path.glob("heat/*.png")} == set(drawn) and len(drawn) == 5
+            assert (
+                [row["path"] for row in both]
+                == list(map(str, pictures))
+                == [row["path"] for row in one]
+            )
+            assert [row["score"] for row in both] == pytest.approx(
+                [row["score"] for row in one], abs=1e-4
+            )
+            assert {path.name for path in tmp_path.glob("heat/*.png")} == set(drawn) and len(
+                drawn
+            ) == 5
 
 
 def numbers(tree):
     """The numbers of a JSON tree in a row; what is undefined is left out."""
     if isinstance(tree, dict | list):
-        return [n for part in (tree.values() if isinstance(tree, dict) else tree) for n in numbers(part)]
+        return [
+            n for part in (tree.values() if isinstance(tree, dict) else tree) for n in numbers(part)
+        ]
     return [] if tree is None or isinstance(tree, str) else [float(tree)]
 
 
@@ -113,7 +136,10 @@ def in_each_process(folder):
     data = open_dataset(folder / "data")
     models = run(folder / "two", data.view(data.records[:11]))
     if os.environ["RANK"] == "0":
-        torch.save({name: model.state_dict() for name, model in models.items()}, folder / "two" / "weights.pt")
+        torch.save(
+            {name: model.state_dict() for name, model in models.items()},
+            folder / "two" / "weights.pt",
+        )
     model = models["stages"]
     try:
         model.recipe = model.recipe.replace(dense_axis="batch", accumulate=1)
@@ -121,7 +147,9 @@ def in_each_process(folder):
         raise AssertionError("features that see batch mates need the whole batch in one process")
     except ValueError as error:
         assert "Recipe.dense_axis" in str(error)
-    train_image(model, data.view(data.records[:9]), folder / "two" / "rest", epochs=2, progress=False)
+    train_image(
+        model, data.view(data.records[:9]), folder / "two" / "rest", epochs=2, progress=False
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Recipe.released() against numbers that the public code gave on the same formula-made weights (tests/reference)."""
+"""Recipe.released() against numbers that the public code gave on the same formula-made weights
+(tests/reference).
+"""
 
 import json
 import runpy
@@ -9,7 +11,7 @@ import pytest
 import torch
 
 from aaclip_lite import losses, prompts, scoring
-from aaclip_lite.backbone import load_clip
+from aaclip_lite.load import load_clip
 from aaclip_lite.model import AdaptedCLIP, stack_anchors
 from aaclip_lite.recipe import Recipe
 
@@ -17,23 +19,46 @@ REFERENCE = Path(__file__).parents[1] / "reference"
 formula = SimpleNamespace(**runpy.run_path(str(REFERENCE / "formula.py")))
 EXPECTED = json.loads((REFERENCE / "released.json").read_text())
 PREFIXES = (
-    "anchors/", "frozen_anchors/", "dense_batch/", "dense_patch/", "dense_batch_of_one/", "orthogonal", "adapted/",
-    "training_map/", "focal/", "dice_normal/", "dice_abnormal/", "test/", "stage1/loss", "stage1/gradient/",
-    "stage1/weights/", "stage1/change/", "stage2/loss", "stage2/gradient/", "stage2/weights/", "stage2/change/",
-)  # fmt: skip
+    "anchors/",
+    "frozen_anchors/",
+    "dense_batch/",
+    "dense_patch/",
+    "dense_batch_of_one/",
+    "orthogonal",
+    "adapted/",
+    "training_map/",
+    "focal/",
+    "dice_normal/",
+    "dice_abnormal/",
+    "test/",
+    "stage1/loss",
+    "stage1/gradient/",
+    "stage1/weights/",
+    "stage1/change/",
+    "stage2/loss",
+    "stage2/gradient/",
+    "stage2/weights/",
+    "stage2/change/",
+)
 
 
 def compare(prefix: str, values: dict, tolerance: float = 1e-4) -> None:
     """Every stored number of this prefix, within `tolerance` of its root mean square."""
     assert prefix in PREFIXES
-    expected = {name.removeprefix(prefix): stored for name, stored in EXPECTED.items() if name.startswith(prefix)}
+    expected = {
+        name.removeprefix(prefix): stored
+        for name, stored in EXPECTED.items()
+        if name.startswith(prefix)
+    }
     assert {str(name) for name in values} == set(expected)
     for name, value in values.items():
         stored = expected[str(name)]
         if isinstance(value, torch.Tensor):
             value = formula.summary(value) if len(stored) == 7 else [value.item()]
         error = max(abs(a - b) for a, b in zip(value, stored, strict=True))
-        assert error <= tolerance * abs(stored[0]), f"{prefix}{name}: off by {error / abs(stored[0]):.2e} of its rms"
+        assert error <= tolerance * abs(stored[0]), (
+            f"{prefix}{name}: off by {error / abs(stored[0]):.2e} of its rms"
+        )
 
 
 def build_model() -> AdaptedCLIP:
@@ -41,7 +66,9 @@ def build_model() -> AdaptedCLIP:
     original = load_clip(formula.CONFIG, weights=None).state_dict()
     clip.load_state_dict(formula.clip_state({name: v.shape for name, v in original.items()}))
     model = AdaptedCLIP(clip, Recipe.released().replace(**formula.DEPTHS))
-    model.load_released(*(formula.adapter_state(part, name) for name, part in adapter_parts(model).items()))
+    model.load_released(
+        *(formula.adapter_state(part, name) for name, part in adapter_parts(model).items())
+    )
     return model
 
 
@@ -104,7 +131,10 @@ def test_stage_1_loss_and_gradients(model):
 def test_stage_2_features_maps_losses_and_gradients(model, anchors):
     images, masks, labels = formula.batch()
     features, numbers = model(images), model.recipe.levels
-    compare("adapted/", {"detection": features.detection, **dict(zip(numbers, features.levels, strict=True))})
+    compare(
+        "adapted/",
+        {"detection": features.detection, **dict(zip(numbers, features.levels, strict=True))},
+    )
     maps = {
         n: scoring.probability_map(v, anchors, formula.IMAGE_SIZE)
         for n, v in zip(numbers, features.levels, strict=True)
@@ -124,7 +154,10 @@ def test_test_maps_and_fused_scores(model, anchors):
     scores, found = scoring.image_scores(features.detection, anchors[0]), {}
     for domain in ("Industrial", "Medical"):
         maps = scoring.anomaly_map(features.levels, anchors[0], formula.IMAGE_SIZE, domain.lower())
-        found |= {f"map/{domain}": maps, f"fused/{domain}": scoring.fuse(maps, scores, domain.lower())}
+        found |= {
+            f"map/{domain}": maps,
+            f"fused/{domain}": scoring.fuse(maps, scores, domain.lower()),
+        }
     compare("test/", {"detection_score": scores, **found})
 
 
@@ -148,5 +181,10 @@ def test_four_optimiser_steps(number, stage, anchors):
         measured.append(loss.item())
     assert measured == pytest.approx(EXPECTED[f"stage{number}/losses"], rel=1e-4)
     compare(f"stage{number}/weights/", {name.split(".", 1)[1]: p for name, p in parameters.items()})
-    # Adam's first steps divide gradients by their own size, which magnifies rounding where they are tiny.
-    compare(f"stage{number}/change/", {n.split(".", 1)[1]: p - before[n] for n, p in parameters.items()}, 1e-2)
+    # Adam's first steps divide gradients by their own size, which magnifies rounding where they are
+    # tiny.
+    compare(
+        f"stage{number}/change/",
+        {n.split(".", 1)[1]: p - before[n] for n, p in parameters.items()},
+        1e-2,
+    )

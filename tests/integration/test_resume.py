@@ -1,4 +1,6 @@
-"""A run that is really killed (SIGKILL) in the middle of a stage, and started again: bit-equal to one left alone."""
+"""A run that is really killed (SIGKILL) in the middle of a stage, and started again: bit-equal to
+one left alone.
+"""
 
 import os
 import re
@@ -10,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from aaclip_lite.backbone import load_clip
 from aaclip_lite.datasets import open_dataset
+from aaclip_lite.load import load_clip
 from aaclip_lite.model import AdaptedCLIP
 from aaclip_lite.train import train_image, train_text
 from tests.unit import test_train
@@ -49,10 +51,15 @@ def test_killed_and_started_again(tmp_path, capsys):
     cuts, processes = {"text": 7, "image": 5}, {}
     for stage in cuts:  # both at once: most of their time goes into imports
         command = [sys.executable, __file__, str(tmp_path / stage), str(tmp_path / "data")]
-        processes[stage] = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        processes[stage] = subprocess.Popen(
+            command, env=environment, stderr=subprocess.PIPE, text=True
+        )
     try:
         for stage, step in cuts.items():
-            assert killed_after(step, tmp_path / stage / f"{stage}.jsonl", processes[stage]) == -signal.SIGKILL
+            assert (
+                killed_after(step, tmp_path / stage / f"{stage}.jsonl", processes[stage])
+                == -signal.SIGKILL
+            )
     finally:
         for process in processes.values():
             process.kill()
@@ -63,10 +70,16 @@ def test_killed_and_started_again(tmp_path, capsys):
         assert (tmp_path / stage / "image.jsonl").exists() == (stage == "image")
         capsys.readouterr()
         resumed = run(tmp_path / stage, data).state_dict()
-        assert 0 < int(re.search(rf"{stage} stage: .* steps (\d+) to 16 ", capsys.readouterr().out)[1]) < 16
+        assert (
+            0
+            < int(re.search(rf"{stage} stage: .* steps (\d+) to 16 ", capsys.readouterr().out)[1])
+            < 16
+        )
         assert all(torch.equal(resumed[name], whole[name]) for name in whole)
         for name in ("text.jsonl", "image.jsonl"):
-            rows = [(tmp_path / folder / name).read_text().count("\n") for folder in (stage, "whole")]
+            rows = [
+                (tmp_path / folder / name).read_text().count("\n") for folder in (stage, "whole")
+            ]
             assert rows == [16, 16]
 
 

@@ -15,7 +15,9 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """Folder into which the wheel was unpacked: for a wheel of plain Python that is what installing does."""
+    """Folder into which the wheel was unpacked: for a wheel of plain Python that is what installing
+    does.
+    """
     built, target = tmp_path_factory.mktemp("built"), tmp_path_factory.mktemp("installed")
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(built)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -28,13 +30,21 @@ def installed(tmp_path_factory):
 
 @pytest.fixture
 def run(installed, tmp_path):
-    """Run code beside nothing but the installed wheel; its first printed line must be where the package lies."""
-    environment = {**os.environ, "PYTHONPATH": str(installed), "AACLIP_LITE_CACHE": str(tmp_path / "cache")}
+    """Run code beside nothing but the installed wheel; its first printed line must be where the
+    package lies.
+    """
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(installed),
+        "AACLIP_LITE_CACHE": str(tmp_path / "cache"),
+    }
 
     def python(code):
         code = f"import aaclip_lite as aa; print(aa.__file__)\n{code}"
         command = [sys.executable, "-c", code]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stderr
         place, *lines = done.stdout.splitlines()
         assert place == str(installed / "aaclip_lite" / "__init__.py")
@@ -50,17 +60,29 @@ def test_the_package_comes_from_the_wheel(run, tmp_path):
 
 def test_the_wheel_holds_code_shipped_data_and_nothing_else(installed):
     files = [path.relative_to(installed) for path in installed.rglob("*") if path.is_file()]
-    assert {path.parts[0] for path in files} == {"aaclip_lite", f"aaclip_lite-{aaclip_lite.__version__}.dist-info"}
-    data = {path.relative_to("aaclip_lite/_data") for path in files if path.is_relative_to("aaclip_lite/_data")}
+    assert {path.parts[0] for path in files} == {
+        "aaclip_lite",
+        f"aaclip_lite-{aaclip_lite.__version__}.dist-info",
+    }
+    data = {
+        path.relative_to("aaclip_lite/_data")
+        for path in files
+        if path.is_relative_to("aaclip_lite/_data")
+    }
     assert {path.parts[0] for path in data} <= {"lite_clip", "checkpoints"}
-    kept = [path for name in ("lite_clip", "checkpoints") for path in (ROOT / "data" / name).rglob("*")]
+    kept = [
+        path for name in ("lite_clip", "checkpoints") for path in (ROOT / "data" / name).rglob("*")
+    ]
     assert data == {path.relative_to(ROOT / "data") for path in kept if path.is_file()}
     modules = {path.name for path in (ROOT / "aaclip_lite").glob("*.py")}
     assert {path.name for path in files if path.suffix == ".py"} == modules
 
 
 def test_the_embedded_model_works_from_the_wheel(run):
-    lines = run("import torch; clip = aa.load_clip('lite'); print(tuple(clip.encode_text(['a bottle']).shape))")
+    lines = run(
+        "import torch; clip = aa.load_clip('lite'); print(tuple(clip.encode_text(['a "
+        "bottle']).shape))"
+    )
     assert lines[-1].startswith("(1, ")
 
 

@@ -1,4 +1,6 @@
-"""Chapter 01: a solution of every exercise, and mistakes that learners make, each with a word of the hint it gets."""
+"""Chapter 01: a solution of every exercise, and mistakes that learners make, each with a word of
+the hint it gets.
+"""
 
 import math
 
@@ -86,7 +88,12 @@ ANSWERS = {
     ),
     "zero_shot": (
         zero_shot,
-        [(lengths_count, "lengths"), (wrong_axis, "row should"), (no_scale, "scale"), (cosines, "no probabilities")],
+        [
+            (lengths_count, "lengths"),
+            (wrong_axis, "row should"),
+            (no_scale, "scale"),
+            (cosines, "no probabilities"),
+        ],
     ),
     "oblong_positions": (
         oblong_positions,

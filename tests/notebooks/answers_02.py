@@ -1,4 +1,6 @@
-"""Chapter 02: a solution of every exercise, and mistakes that learners make, each with a word of the hint it gets."""
+"""Chapter 02: a solution of every exercise, and mistakes that learners make, each with a word of
+the hint it gets.
+"""
 
 import torch
 import torch.nn.functional as F

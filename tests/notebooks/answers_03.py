@@ -37,7 +37,9 @@ def mix_in_place(x, adapted, weight):
 
 def solved_count(width, joint, blocks, levels, bottleneck, bias):
     inner = width // 2
-    adapter = 2 * width * inner + bias * (inner + width) if bottleneck else width * width + bias * width
+    adapter = (
+        2 * width * inner + bias * (inner + width) if bottleneck else width * width + bias * width
+    )
     return blocks * adapter + (levels + 1) * (width * joint + bias * joint)
 
 

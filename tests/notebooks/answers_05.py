@@ -1,4 +1,6 @@
-"""Chapter 05: a solution of every exercise, and mistakes that learners make, each with a word of the hint it gets."""
+"""Chapter 05: a solution of every exercise, and mistakes that learners make, each with a word of
+the hint it gets.
+"""
 
 from pathlib import Path
 
@@ -30,7 +32,9 @@ def kind_as_class(path):
 
 
 def masks_inside_test(path):
-    return line(path) | {"mask_path": line(path)["mask_path"].replace("/ground_truth", "/test/ground_truth")}
+    return line(path) | {
+        "mask_path": line(path)["mask_path"].replace("/ground_truth", "/test/ground_truth")
+    }
 
 
 def good_anywhere(path):
@@ -74,7 +78,11 @@ def unchecked(labels, k, seed):
 def with_repeats(labels, k, seed):
     shots(labels, k, seed)
     generator, labels = np.random.default_rng(seed), np.asarray(labels)
-    return sorted(int(i) for label in (0, 1) for i in generator.choice(np.flatnonzero(labels == label), k // 2))
+    return sorted(
+        int(i)
+        for label in (0, 1)
+        for i in generator.choice(np.flatnonzero(labels == label), k // 2)
+    )
 
 
 def not_sorted(labels, k, seed):
@@ -86,13 +94,20 @@ def move(image, mask, right, down, fill, mask_fill=0.0):
         height, width = x.shape[1:]
         new = outside.view(-1, 1, 1).expand_as(x).clone()
         rows, columns = (torch.arange(n) - by for n, by in ((height, down), (width, right)))
-        into = ((rows >= 0) & (rows < height)).nonzero()[:, 0], ((columns >= 0) & (columns < width)).nonzero()[:, 0]
+        into = (
+            ((rows >= 0) & (rows < height)).nonzero()[:, 0],
+            ((columns >= 0) & (columns < width)).nonzero()[:, 0],
+        )
         if len(into[0]) and len(into[1]):
             new[:, into[0][:, None], into[1]] = x[:, rows[into[0]][:, None], columns[into[1]]]
         return new
 
     moved, area = shift(mask, torch.zeros(1)), float(mask.sum())
-    return shift(image, fill), shift(mask, torch.tensor([mask_fill])), 1 - float(moved.sum()) / area if area else 0.0
+    return (
+        shift(image, fill),
+        shift(mask, torch.tensor([mask_fill])),
+        1 - float(moved.sum()) / area if area else 0.0,
+    )
 
 
 def mask_left_behind(image, mask, right, down, fill):

@@ -1,4 +1,6 @@
-"""Learners of chapter 06: for each exercise its solution, and mistakes with a word that the hint must hold."""
+"""Learners of chapter 06: for each exercise its solution, and mistakes with a word that the hint
+must hold.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -53,15 +55,27 @@ ANSWERS = {
     "stage1_feature": (
         stage1_feature,
         [
-            (lambda patches, picture: F.normalize(patches, dim=-1) + picture.unsqueeze(1), "picture's feature should"),
+            (
+                lambda patches, picture: F.normalize(patches, dim=-1) + picture.unsqueeze(1),
+                "picture's feature should",
+            ),
             (lambda *both: F.normalize(stage1_feature(*both), dim=-1), "not to be brought"),
             (lambda patches, picture: F.normalize(patches, dim=-1), "is not in it"),
-            (lambda patches, picture: F.normalize(patches, dim=-1) + F.normalize(picture, dim=-1), "stopped with"),
+            (
+                lambda patches, picture: (
+                    F.normalize(patches, dim=-1) + F.normalize(picture, dim=-1)
+                ),
+                "stopped with",
+            ),
         ],
     ),
     "blind_dice": (
         blind_dice,
-        [(without_smoothing, "above and below"), (over_the_batch, "at once"), (only_abnormal, "only the abnormal")],
+        [
+            (without_smoothing, "above and below"),
+            (over_the_batch, "at once"),
+            (only_abnormal, "only the abnormal"),
+        ],
     ),
     "choose_step": (
         choose_step,

@@ -1,4 +1,6 @@
-"""Learners of chapter 07: for each exercise its solution, and mistakes with a word that the hint must hold."""
+"""Learners of chapter 07: for each exercise its solution, and mistakes with a word that the hint
+must hold.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +22,10 @@ ANSWERS = {
             (lambda tokens: F.normalize(tokens, dim=-1).mean(1), "class token is in the mean"),
             (lambda tokens: tokens[:, 1:].mean(1), "unit length first"),
             (lambda tokens: F.normalize(tokens[:, 1:].mean(1), dim=-1), "before the mean"),
-            (lambda tokens: F.normalize(F.normalize(tokens[:, 1:], dim=-1).mean(1), dim=-1), "says something"),
+            (
+                lambda tokens: F.normalize(F.normalize(tokens[:, 1:], dim=-1).mean(1), dim=-1),
+                "says something",
+            ),
         ],
     ),
     "patch_middles": (
@@ -34,8 +39,14 @@ ANSWERS = {
     "patch_scores": (
         patch_scores,
         [
-            (lambda levels, anchors, scale: patch_scores(levels, anchors.flip(-1), scale), "which column"),
-            (lambda levels, anchors, scale: patch_scores(levels, anchors, scale) / len(levels), "mean of the levels"),
+            (
+                lambda levels, anchors, scale: patch_scores(levels, anchors.flip(-1), scale),
+                "which column",
+            ),
+            (
+                lambda levels, anchors, scale: patch_scores(levels, anchors, scale) / len(levels),
+                "mean of the levels",
+            ),
             (lambda levels, anchors, scale: patch_scores(levels, anchors, 1.0), "no effect"),
             (softmaxed, "the scores"),
         ],

@@ -1,4 +1,6 @@
-"""Learners of chapter 08: for each exercise its solution, and mistakes with a word that the hint must hold."""
+"""Learners of chapter 08: for each exercise its solution, and mistakes with a word that the hint
+must hold.
+"""
 
 import numpy as np
 
@@ -42,9 +44,17 @@ ANSWERS = {
     "best_f1": (
         best_f1,
         [
-            (lambda scores, labels: max(f1(scores > threshold, labels) for threshold in scores), "at least"),
+            (
+                lambda scores, labels: max(f1(scores > threshold, labels) for threshold in scores),
+                "at least",
+            ),
             (lambda scores, labels: f1(scores >= 0.5, labels), "0.5"),
-            (lambda scores, labels: np.mean([f1(scores >= t, labels) for t in np.unique(scores)]), "mean over"),
+            (
+                lambda scores, labels: np.mean(
+                    [f1(scores >= t, labels) for t in np.unique(scores)]
+                ),
+                "mean over",
+            ),
         ],
     ),
     "fused_scores": (
@@ -52,8 +62,14 @@ ANSWERS = {
         [
             (each_map_by_itself, "all maps together"),
             (lambda maps, scores: 0.5 * scaled(maps).flatten(1).amax(1) + 0.5 * scores, "as well"),
-            (lambda maps, scores: 0.5 * scaled(maps).flatten(1).mean(1) + 0.5 * scaled(scores), "its peak"),
-            (lambda maps, scores: 0.5 * scaled(maps.flatten(1).amax(1)) + 0.5 * scaled(scores), "not of their peaks"),
+            (
+                lambda maps, scores: 0.5 * scaled(maps).flatten(1).mean(1) + 0.5 * scaled(scores),
+                "its peak",
+            ),
+            (
+                lambda maps, scores: 0.5 * scaled(maps.flatten(1).amax(1)) + 0.5 * scaled(scores),
+                "not of their peaks",
+            ),
         ],
     ),
 }

@@ -1,4 +1,6 @@
-"""Chapter 09's exercises: a solution and plausible mistakes, each with a word that its hint must hold."""
+"""Chapter 09's exercises: a solution and plausible mistakes, each with a word that its hint must
+hold.
+"""
 
 import numpy as np
 
@@ -59,13 +61,22 @@ def cut_index(scores, labels, recall):
 ANSWERS = {
     "level_map": (
         fused,
-        [(summed, "divided"), (turned, "sign"), (plain, "weights"), (defective_only, "good one"), (listed, "shape")],
+        [
+            (summed, "divided"),
+            (turned, "sign"),
+            (plain, "weights"),
+            (defective_only, "good one"),
+            (listed, "shape"),
+        ],
     ),
     "cut_for_recall": (
         cut,
         [
-            (cut_rounded_down, "too few"), (cut_lowest, "can be higher"), (cut_between, "own score"),
-            (cut_of_all, "own score"), (cut_index, "expected one number"),
+            (cut_rounded_down, "too few"),
+            (cut_lowest, "can be higher"),
+            (cut_between, "own score"),
+            (cut_of_all, "own score"),
+            (cut_index, "expected one number"),
         ],
     ),
-}  # fmt: skip
+}

@@ -1,4 +1,6 @@
-"""Chapter 10: a solution of every exercise, and mistakes that learners make, each with a word of the hint it gets."""
+"""Chapter 10: a solution of every exercise, and mistakes that learners make, each with a word of
+the hint it gets.
+"""
 
 import math
 
@@ -80,7 +82,9 @@ def more_than_least(heat, threshold, least):
 
 
 def left_first(heat, threshold, least):
-    return sorted((left, top, right, bottom) for top, left, bottom, right in boxes(heat, threshold, least))
+    return sorted(
+        (left, top, right, bottom) for top, left, bottom, right in boxes(heat, threshold, least)
+    )
 
 
 def last_pixel(heat, threshold, least):

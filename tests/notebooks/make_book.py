@@ -1,8 +1,11 @@
-"""The course as a book of web pages with search: the chapters as they stand, outputs and all, to read on a phone.
+"""The course as a book of web pages with search: the chapters as they stand, outputs and all, to
+read on a phone.
 
-    python -m tests.notebooks.make_book                     # or `make book`; writes build/book/index.html
+    python -m tests.notebooks.make_book                     # or `make book`; writes
+    build/book/index.html
 
-Nothing runs and nothing is fetched: Sphinx and the theme come from the package index, the pages need no network.
+Nothing runs and nothing is fetched: Sphinx and the theme come from the package index, the pages
+need no network.
 """
 
 import os
@@ -31,15 +34,23 @@ PICTURE = "data/sheets/unseen.png"
 
 
 def index() -> str:
-    """The first page: what the README says first, and the chapters with their questions, from the README's table."""
+    """The first page: what the README says first, and the chapters with their questions, from the
+    README's table.
+    """
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     words = readme.split("\n\n!", 1)[0].removeprefix("# aaclip-lite").strip()
-    questions = dict(re.findall(r"^\| \[`(\w+)`\]\(notebooks/\w+\.ipynb\) \| (.+?) \|", readme, re.M))
-    rows = "\n".join(f"- [{name.replace('_', ' ')}]({name}.ipynb): {questions[name]}" for name in questions)
+    questions = dict(
+        re.findall(r"^\| \[`(\w+)`\]\(notebooks/\w+\.ipynb\) \| (.+?) \|", readme, re.M)
+    )
+    rows = "\n".join(
+        f"- [{name.replace('_', ' ')}]({name}.ipynb): {questions[name]}" for name in questions
+    )
     pages = "\n".join(questions)
     return (
-        f"# Anomaly detection with CLIP\n\n{words}\n\n![Products that training never sees]({Path(PICTURE).name})\n\n"
-        f"## Chapters\n\n{rows}\n\nTo run them: [{address().removeprefix('https://')}]({address()}).\n\n"
+        f"# Anomaly detection with CLIP\n\n{words}\n\n![Products that training never "
+        f"sees]({Path(PICTURE).name})\n\n"
+        f"## Chapters\n\n{rows}\n\nTo run them: "
+        f"[{address().removeprefix('https://')}]({address()}).\n\n"
         f"```{{toctree}}\n:hidden:\n\n{pages}\n```\n"
     )
 
@@ -47,7 +58,9 @@ def index() -> str:
 def page(path: Path) -> nbformat.NotebookNode:
     """A chapter for reading: the install cell goes, solutions and set-up fold."""
     notebook = nbformat.read(path, 4)
-    notebook.cells = [cell for cell in notebook.cells if "colab" not in cell.metadata.get("tags", ())]
+    notebook.cells = [
+        cell for cell in notebook.cells if "colab" not in cell.metadata.get("tags", ())
+    ]
     for cell in notebook.cells:
         tags = cell.metadata.setdefault("tags", [])
         if "solution" in tags or "setup" in tags:
@@ -67,8 +80,21 @@ def write_sources(folder: Path) -> None:
 def main(out: Path = ROOT / "build" / "book") -> int:
     sources = out.with_name(f".{out.name}-sources")
     write_sources(sources)
-    settings = [argument for name, value in SETTINGS.items() for argument in ("-D", f"{name}={value}")]
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-C", *settings, str(sources), str(out)]
+    settings = [
+        argument for name, value in SETTINGS.items() for argument in ("-D", f"{name}={value}")
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-q",
+        "-W",
+        "--keep-going",
+        "-C",
+        *settings,
+        str(sources),
+        str(out),
+    ]
     # -W: a link to a chapter that is not there fails here, not under a reader's thumb
     code = subprocess.call(command, env=os.environ | {"PYTHONWARNINGS": "ignore"})
     if not code:

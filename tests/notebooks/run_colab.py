@@ -1,11 +1,13 @@
-"""The chapters as a Colab session meets them: an empty folder, the wheel only, Colab's old widgets, no repository.
+"""The chapters as a Colab session meets them: an empty folder, the wheel only, Colab's old widgets,
+no repository.
 
     python -m tests.notebooks.run_colab                     # 00 to 09, as `make colab` does
     python -m tests.notebooks.run_colab 00_start_here       # one
 
-What Colab has preinstalled is played by this environment's packages, less the course itself, with Colab's versions of
-IPython, ipykernel and ipywidgets over them (`OLD`, from the package index, once). The install cell gets a wheel built
-from the checkout. Whatever it changes among the preinstalled packages is an error.
+What Colab has preinstalled is played by this environment's packages, less the course itself, with
+Colab's versions of IPython, ipykernel and ipywidgets over them (`OLD`, from the package index,
+once). The install cell gets a wheel built from the checkout. Whatever it changes among the
+preinstalled packages is an error.
 """
 
 import importlib.util
@@ -29,7 +31,8 @@ OLD = ("ipython==7.34.0", "ipykernel==6.17.1", "ipywidgets==7.7.1")
 HIDDEN = ("aaclip_lite", "__editable__", "_aaclip")
 VERSIONS = (
     "import json; from importlib.metadata import distributions;"
-    "print(json.dumps({d.metadata['Name'].lower(): d.version for d in distributions() if d.metadata['Name']}))"
+    "print(json.dumps({d.metadata['Name'].lower(): d.version for d in distributions() if "
+    "d.metadata['Name']}))"
 )
 
 
@@ -56,17 +59,30 @@ class Colab:
             uv = shutil.which("uv") or FOLDER.parent / ".uv" / "bin" / "uv"
             called(uv, "venv", "--quiet", "--seed", "--python", sys.executable, folder / "venv")
         self.python = folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
-        own = Path(called(self.python, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])").strip())
+        own = Path(
+            called(
+                self.python, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"
+            ).strip()
+        )
         called(self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *OLD)
-        called(self.python, "-m", "pip", "uninstall", "--quiet", "--yes", "setuptools")  # venv's own hides a newer one
-        taken = {entry.name.split("-")[0] for entry in own.iterdir()}  # a package has one version, the old one
+        # venv's own hides a newer one
+        called(self.python, "-m", "pip", "uninstall", "--quiet", "--yes", "setuptools")
+        # a package has one version, the old one
+        taken = {entry.name.split("-")[0] for entry in own.iterdir()}
         for entry in Path(sysconfig.get_paths()["purelib"]).iterdir():
-            if entry.name.split("-")[0] not in taken and not entry.name.startswith(HIDDEN) and entry.suffix != ".pth":
+            if (
+                entry.name.split("-")[0] not in taken
+                and not entry.name.startswith(HIDDEN)
+                and entry.suffix != ".pth"
+            ):
                 (preinstalled / entry.name).symlink_to(entry)
-        (own / "preinstalled.pth").write_text(f"{preinstalled}\n")  # behind the old ones on the path
-        (own / "google" / "colab").mkdir(parents=True)  # beside protobuf's google: neither has an __init__
+        # behind the old ones on the path
+        (own / "preinstalled.pth").write_text(f"{preinstalled}\n")
+        # beside protobuf's google: neither has an __init__
+        (own / "google" / "colab").mkdir(parents=True)
         (own / "google" / "colab" / "__init__.py").touch()
-        (own / "sitecustomize.py").write_text("import google.colab\n")  # in a session of Colab it is always loaded
+        # in a session of Colab it is always loaded
+        (own / "sitecustomize.py").write_text("import google.colab\n")
         build = (sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d")
         called(*build, folder / "wheel", cwd=FOLDER.parent)
         (self.wheel,) = (folder / "wheel").iterdir()
@@ -80,21 +96,32 @@ class Colab:
         command = [str(self.python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         manager._kernel_spec = KernelSpec(argv=command, language="python", display_name="Colab")
         with tempfile.TemporaryDirectory(dir=self.folder) as empty:
-            environment = os.environ | {"AACLIP_LITE_SOURCE": f"{self.wheel}[export]", "PIP_NO_INDEX": "1",
-                                        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-                                        "AACLIP_LITE_CACHE": str(self.folder / "cache")}  # fmt: skip
-            client = NotebookClient(notebook, km=manager, timeout=600, resources={"metadata": {"path": empty}})
+            environment = os.environ | {
+                "AACLIP_LITE_SOURCE": f"{self.wheel}[export]",
+                "PIP_NO_INDEX": "1",
+                "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+                "AACLIP_LITE_CACHE": str(self.folder / "cache"),
+            }
+            client = NotebookClient(
+                notebook, km=manager, timeout=600, resources={"metadata": {"path": empty}}
+            )
             with client.setup_kernel(env=environment, cwd=empty):
                 for index, cell in enumerate(notebook.cells):
                     client.execute_cell(cell, index)
-                    if "colab" in cell.metadata.get("tags", ()) and "ERROR" in (said := str(cell.outputs)):
+                    if "colab" in cell.metadata.get("tags", ()) and "ERROR" in (
+                        said := str(cell.outputs)
+                    ):
                         raise RuntimeError(f"the install cell failed: {said}")
         return notebook
 
 
 def changed(before: dict[str, str], after: dict[str, str]) -> list[str]:
     """Preinstalled packages that are not what they were."""
-    return [f"{name} {version} -> {after.get(name)}" for name, version in before.items() if after.get(name) != version]
+    return [
+        f"{name} {version} -> {after.get(name)}"
+        for name, version in before.items()
+        if after.get(name) != version
+    ]
 
 
 def main(names: list[str]) -> int:
@@ -109,7 +136,11 @@ def main(names: list[str]) -> int:
         moved = changed(before, colab.versions())
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print(f"changed by the install cell: {', '.join(moved)}" if moved else "Colab's packages are as they were")
+    print(
+        f"changed by the install cell: {', '.join(moved)}"
+        if moved
+        else "Colab's packages are as they were"
+    )
     return int(bool(moved))
 
 

@@ -1,11 +1,14 @@
-"""Run the notebooks, keep their outputs, measure each, and write what stands at the head of every chapter.
+"""Run the notebooks, keep their outputs, measure each, and write what stands at the head of every
+chapter.
 
-    python -m tests.notebooks.run_course                    # all, one after the other: `make course`
-    python -m tests.notebooks.run_course 03_adapters        # one
-    python -m tests.notebooks.run_course --heads            # only the heads: after a new chapter, a fork or a rename
+    python -m tests.notebooks.run_course                    # all, one after the other: `make
+    course` python -m tests.notebooks.run_course 03_adapters        # one python -m
+    tests.notebooks.run_course --heads            # only the heads: after a new chapter, a fork or a
+    rename
 
-The head is two cells: badge, neighbours, minutes and memory (from notebooks/measured.json), and the cell that installs
-the package in Colab. Its address is the repository's in pyproject.toml, so a fork changes one line and runs `--heads`.
+The head is two cells: badge, neighbours, minutes and memory (from notebooks/measured.json), and the
+cell that installs the package in Colab. Its address is the repository's in pyproject.toml, so a
+fork changes one line and runs `--heads`.
 """
 
 import json
@@ -33,7 +36,9 @@ from importlib.metadata import distributions
 if "google.colab" in sys.modules and not importlib.util.find_spec("aaclip_lite"):
     with open("installed.txt", "w") as pins:  # what is there, PyTorch above all, stays as it is
         pins.writelines(sorted({{f"{{d.metadata['Name']}}=={{d.version}}\\n" for d in distributions()}}))
-    source = os.environ.get("AACLIP_LITE_SOURCE", "aaclip-lite[export] @ git+{address}")
+    source = os.environ.get(
+        "AACLIP_LITE_SOURCE", "aaclip-lite[export] @ git+{address}"
+    )
     %pip install --quiet --constraint installed.txt {{source!r}}"""
 
 
@@ -42,7 +47,9 @@ def chapters() -> list[Path]:
 
 
 def address() -> str:
-    project = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
     return project["urls"]["Repository"].removesuffix(".git")
 
 
@@ -52,10 +59,14 @@ def head(path: Path) -> tuple[str, str]:
     repository, all_of_them = address(), chapters()
     place = all_of_them.index(path)
     link = f"https://colab.research.google.com/github/{repository.split('github.com/')[-1]}/blob/main/notebooks/{path.name}"
-    parts = [f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({link})"]
+    parts = [
+        f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({link})"
+    ]
     if row := found.get(path.stem):
         spent = f"{row['seconds']} s" if row["seconds"] < 100 else f"{row['seconds'] / 60:.0f} min"
-        parts.append(f"measured: {spent}, {row['peak_mb'] / 1000:.1f} GB ({row['machine']}, {row['date']})")
+        parts.append(
+            f"measured: {spent}, {row['peak_mb'] / 1000:.1f} GB ({row['machine']}, {row['date']})"
+        )
     for word, other in (("previous", place - 1), ("next", place + 1)):
         if 0 <= other < len(all_of_them):
             name = all_of_them[other].name
@@ -65,10 +76,17 @@ def head(path: Path) -> tuple[str, str]:
 
 def write_head(path: Path) -> None:
     notebook = nbformat.read(path, 4)
-    body = [cell for cell in notebook.cells if not {"head", "colab"} & set(cell.metadata.get("tags", ()))]
+    body = [
+        cell
+        for cell in notebook.cells
+        if not {"head", "colab"} & set(cell.metadata.get("tags", ()))
+    ]
     words, code = head(path)
     old = {cell.id: cell for cell in notebook.cells}
-    cells = [nbformat.v4.new_markdown_cell(words, id="head"), nbformat.v4.new_code_cell(code, id="colab")]
+    cells = [
+        nbformat.v4.new_markdown_cell(words, id="head"),
+        nbformat.v4.new_code_cell(code, id="colab"),
+    ]
     for cell, tag in zip(cells, ("head", "colab"), strict=True):
         cell.metadata["tags"] = [tag]
     cells[1].metadata["jupyter"] = {"source_hidden": True}
@@ -91,34 +109,52 @@ def write(notebook, path: Path) -> None:
 
 
 async def peak_of(kernel) -> dict:
-    return await kernel.execute("", silent=True, user_expressions={"peak": PEAK}, reply=True, timeout=60)
+    return await kernel.execute(
+        "", silent=True, user_expressions={"peak": PEAK}, reply=True, timeout=60
+    )
 
 
 def run(path: Path) -> dict:
-    """Run a chapter, keep its outputs; seconds from an empty kernel to the end, and the kernel's greatest memory."""
+    """Run a chapter, keep its outputs; seconds from an empty kernel to the end, and the kernel's
+    greatest memory.
+    """
     notebook, began = nbformat.read(path, 4), time.perf_counter()
     client = NotebookClient(
-        notebook, timeout=600, resources={"metadata": {"path": str(FOLDER)}}, store_widget_state=False,
-        record_timing=False, coalesce_streams=True,
-    )  # fmt: skip
+        notebook,
+        timeout=600,
+        resources={"metadata": {"path": str(FOLDER)}},
+        store_widget_state=False,
+        record_timing=False,
+        coalesce_streams=True,
+    )
     with client.setup_kernel():
         for index, cell in enumerate(notebook.cells):
             client.execute_cell(cell, index)
         seconds = time.perf_counter() - began
         reply = run_sync(peak_of)(client.kc)
-    for cell in notebook.cells:  # live views without a kernel show an error; their text stands in for them
+    for (
+        cell
+    ) in notebook.cells:  # live views without a kernel show an error; their text stands in for them
         for output in cell.get("outputs", ()):
             output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     write(notebook, path)
     peak = int(reply["content"]["user_expressions"]["peak"]["data"]["text/plain"])
     machine = f"{os.cpu_count()} CPU cores"
-    return {"seconds": round(seconds), "peak_mb": round(peak / 1000), "machine": machine, "date": str(date.today())}
+    return {
+        "seconds": round(seconds),
+        "peak_mb": round(peak / 1000),
+        "machine": machine,
+        "date": str(date.today()),
+    }
 
 
 def main(arguments: list[str]) -> int:
     names = [name for name in arguments if name != "--heads"]
     if unknown := set(names) - {path.stem for path in chapters()}:
-        print(f"no chapter {', '.join(sorted(unknown))}; there are {', '.join(p.stem for p in chapters())}")
+        print(
+            f"no chapter {', '.join(sorted(unknown))}; there are "
+            f"{', '.join(p.stem for p in chapters())}"
+        )
         return 2
     for path in chapters() if "--heads" not in arguments else ():
         if names and path.stem not in names:
@@ -127,7 +163,9 @@ def main(arguments: list[str]) -> int:
         row = run(path)
         table = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.exists() else {}
         table[path.stem] = row
-        MEASURED.write_text(json.dumps(dict(sorted(table.items())), indent=1) + "\n", encoding="utf-8")
+        MEASURED.write_text(
+            json.dumps(dict(sorted(table.items())), indent=1) + "\n", encoding="utf-8"
+        )
         print(f"{path.stem:24} {row['seconds']:4} s {row['peak_mb']:6} MB", flush=True)
     for path in chapters():
         write_head(path)

@@ -1,4 +1,6 @@
-"""The book: every chapter is a page, search knows its words, solutions fold, and a broken link is an error."""
+"""The book: every chapter is a page, search knows its words, solutions fold, and a broken link is
+an error.
+"""
 
 import json
 import re
@@ -21,7 +23,8 @@ def test_every_chapter_is_a_page_that_the_first_one_lists(book):
     for path in chapters():
         assert f'href="{path.stem}.html"' in first
         page = (book / f"{path.stem}.html").read_text(encoding="utf-8")
-        assert "<img" in page and "installed.txt" not in page  # pictures, but not Colab's install cell
+        # pictures, but not Colab's install cell
+        assert "<img" in page and "installed.txt" not in page
 
 
 def test_search_works_without_a_network(book):

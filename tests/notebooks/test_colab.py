@@ -1,7 +1,8 @@
-"""Chapters 00 and 09 in a Colab-like session (all of 00 to 09: `make colab`), and what that session is.
+"""Chapters 00 and 09 in a Colab-like session (all of 00 to 09: `make colab`), and what that session
+is.
 
-Colab's old widgets come from the package index. Where it can't be reached nothing is run, and `conftest.py` says so at
-the end of the session; on a build server (variable CI) that is a failure.
+Colab's old widgets come from the package index. Where it can't be reached nothing is run, and
+`conftest.py` says so at the end of the session; on a build server (variable CI) that is a failure.
 """
 
 import os
@@ -23,9 +24,13 @@ def colab(tmp_path_factory):
 
 
 def test_the_session_has_colabs_versions_and_no_course(colab):
-    assert {f"{name}=={colab.versions()[name]}" for name in ("ipython", "ipykernel", "ipywidgets")} == set(OLD)
+    assert {
+        f"{name}=={colab.versions()[name]}" for name in ("ipython", "ipykernel", "ipywidgets")
+    } == set(OLD)
     code = "import torch, sys; assert 'google.colab' in sys.modules; import aaclip_lite"
-    done = subprocess.run([colab.python, "-c", code], cwd=colab.folder, capture_output=True, text=True)
+    done = subprocess.run(
+        [colab.python, "-c", code], cwd=colab.folder, capture_output=True, text=True
+    )
     assert done.stderr.strip().endswith("No module named 'aaclip_lite'")
 
 
@@ -40,5 +45,6 @@ def test_a_chapter_and_the_widgets_run_and_nothing_preinstalled_changes(colab):
 
 def test_a_changed_package_is_told():
     assert changed({"torch": "2.4", "numpy": "2.0"}, {"torch": "2.5", "aaclip-lite": "0.1"}) == [
-        "torch 2.4 -> 2.5", "numpy 2.0 -> None"
-    ]  # fmt: skip
+        "torch 2.4 -> 2.5",
+        "numpy 2.0 -> None",
+    ]

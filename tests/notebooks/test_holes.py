@@ -1,4 +1,6 @@
-"""What nbval would let pass must fail here: each case is a two-cell notebook whose second cell must not be run."""
+"""What nbval would let pass must fail here: each case is a two-cell notebook whose second cell must
+not be run.
+"""
 
 import subprocess
 import sys
@@ -21,14 +23,25 @@ BROKEN = {
 
 
 def write(folder, name, *cells):
-    notebook = new_notebook(cells=list(cells), metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
+    notebook = new_notebook(
+        cells=list(cells), metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    )
     nbformat.write(notebook, folder / f"{name}.ipynb")
 
 
 def run(folder, *options):
     (folder / "conftest.py").write_text((ROOT / "conftest.py").read_text())
     (folder / "pytest.ini").write_text("[pytest]\n")
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--nbval-lax", "--nbval-current-env", *options]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "--nbval-lax",
+        "--nbval-current-env",
+        *options,
+    ]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240)
 
 
@@ -46,7 +59,9 @@ def outcomes(tmp_path_factory):
     found = {}
     for case in ElementTree.parse(folder / "report.xml").iter("testcase"):
         outcome = {child.tag for child in case} & {"failure", "error", "skipped"}
-        found.setdefault(case.get("classname").removesuffix(".ipynb"), []).append("".join(outcome) or "passed")
+        found.setdefault(case.get("classname").removesuffix(".ipynb"), []).append(
+            "".join(outcome) or "passed"
+        )
     assert not (folder / "reached").exists()
     return found, done
 
@@ -66,20 +81,25 @@ def test_the_reason_is_told_and_the_summary_comes_last(outcomes):
     lines = outcomes[1].stdout.strip().splitlines()
     assert any("no_such_magic" in line and "not found" in line for line in lines)
     assert any(line.startswith("FAILED: tests. Remedy:") for line in lines)
-    assert any(line.endswith(" s  sound.ipynb") for line in lines), "each notebook's time is printed"
+    assert any(line.endswith(" s  sound.ipynb") for line in lines), (
+        "each notebook's time is printed"
+    )
     assert "failed" in lines[-1] and "passed" in lines[-1] and lines[-1].endswith("=")
 
 
 def test_a_cell_has_ten_minutes(tmp_path):
     write(tmp_path, "quick", new_code_cell("1"))
     (tmp_path / "probe.py").write_text(
-        "def pytest_collection_finish(session):\n    print('cell seconds', session.config.option.nbval_cell_timeout)\n"
+        "def pytest_collection_finish(session):\n    print('cell seconds', "
+        "session.config.option.nbval_cell_timeout)\n"
     )
     done = run(tmp_path, "-p", "probe", "--collect-only", "-s")
     assert "cell seconds 600" in done.stdout, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("content", ["", "import pytest\n@pytest.mark.skip\ndef test_nothing(): pass\n"])
+@pytest.mark.parametrize(
+    "content", ["", "import pytest\n@pytest.mark.skip\ndef test_nothing(): pass\n"]
+)
 def test_a_session_without_a_test_fails(tmp_path, content):
     (tmp_path / "test_empty.py").write_text(content)
     done = run(tmp_path)

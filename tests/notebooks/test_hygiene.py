@@ -1,4 +1,6 @@
-"""Every notebook as it lies in the repository: run top to bottom, free of this machine's traces, readable by all."""
+"""Every notebook as it lies in the repository: run top to bottom, free of this machine's traces,
+readable by all.
+"""
 
 import copy
 import json
@@ -13,7 +15,16 @@ from tests.notebooks.run_course import head
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 SIZE_LIMIT = 1_500_000
-TAGS = {"head", "colab", "setup", "scale", "exercise", "solution", "raises-exception", "nbval-check-output"}
+TAGS = {
+    "head",
+    "colab",
+    "setup",
+    "scale",
+    "exercise",
+    "solution",
+    "raises-exception",
+    "nbval-check-output",
+}
 ABSOLUTE_PATH = re.compile(r"(?<![\w.:/<~\])}])/(?:[\w.+-]+/)+[\w.+-]+|\b[A-Za-z]:\\+\w|file://")
 IMAGE = re.compile(r"!\[(?P<alt>[^\]]*)\]\(|<img\b(?P<attributes>[^>]*)>")
 HTML_ALT = re.compile(r"""\balt\s*=\s*["']\s*[^"'\s]""")
@@ -44,7 +55,10 @@ def problems(notebook, folder=FOLDER):
         source, tags = joined(cell["source"]), set(cell["metadata"].get("tags", []))
         outputs = cell.get("outputs", [])
         said = "".join(map(shown_text, outputs))
-        if any(output["output_type"] == "error" for output in outputs) and "raises-exception" not in tags:
+        if (
+            any(output["output_type"] == "error" for output in outputs)
+            and "raises-exception" not in tags
+        ):
             found.append(f"cell {number} holds an error")
         if path := ABSOLUTE_PATH.search(f"{source}\n{said}"):
             found.append(f"cell {number} names an absolute path: {path[0]}")
@@ -78,7 +92,14 @@ def anatomy_problems(path, notebook):
     number = path.stem[:2]
     if not words.startswith(f"# {number} · "):
         yield f"the title does not begin with '# {number} · '"
-    for part in ("**The promise:**", "**You need:**", "## Goals", "Self-test", "## Summary", "**References.**"):
+    for part in (
+        "**The promise:**",
+        "**You need:**",
+        "## Goals",
+        "Self-test",
+        "## Summary",
+        "**References.**",
+    ):
         if part not in words:
             yield f"there is no {part}"
     if tags.count("setup") != 1:
@@ -111,7 +132,12 @@ def test_missing_parts_of_a_chapter_are_found():
     del notebook["cells"][1]
     notebook["cells"][0]["source"] = "# Something"
     found = "; ".join(anatomy_problems(path, notebook))
-    assert "the title" in found and "**The promise:**" in found and "stale" in found and "## Summary" not in found
+    assert (
+        "the title" in found
+        and "**The promise:**" in found
+        and "stale" in found
+        and "## Summary" not in found
+    )
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
@@ -143,7 +169,9 @@ SPOILERS = {
     "execution counts": lambda n: n["cells"][1].update(execution_count=2),
     "holds an error": lambda n: n["cells"][1]["outputs"].append({"output_type": "error"}),
     "absolute path: /home/me": lambda n: n["cells"][1].update(source="open('/home/me/x.png')"),
-    "absolute path: /home/you": lambda n: n["cells"][1]["outputs"][0].update(text=["saved ", "/home/you/x.png"]),
+    "absolute path: /home/you": lambda n: n["cells"][1]["outputs"][0].update(
+        text=["saved ", "/home/you/x.png"]
+    ),
     "absolute path: C:": lambda n: n["cells"][1].update(source="open('C:\\\\Users\\\\x.png')"),
     "sys.path": lambda n: n["cells"][1].update(source="import sys; sys.path.append('..')"),
     "unknown tags: nbval-skip": lambda n: n["cells"][1]["metadata"].update(tags=["nbval-skip"]),

@@ -1,6 +1,7 @@
 """Every exercise against a learner: the solution, the untouched stub, and three plausible mistakes.
 
-Each chapter's file `answers_NN.py` here holds ANSWERS = {exercise: (solution, [(mistake, word in the hint), ...])}.
+Each chapter's file `answers_NN.py` here holds ANSWERS = {exercise: (solution, [(mistake, word in
+the hint), ...])}.
 """
 
 import importlib
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aaclip_lite import check
+from aaclip_lite.course import check
 
 FOLDER = Path(__file__).parent
 CHAPTERS = sorted(FOLDER.glob("answers_*.py"))
@@ -27,13 +28,21 @@ def test_every_exercise_has_answers_and_stands_in_its_chapter():
     assert set(ANSWERS) == set(check.EXERCISES)
     assert all(len(mistakes) >= 3 for _, mistakes in ANSWERS.values())
     for name, (chapter, _) in check.EXERCISES.items():
-        cells = json.loads((FOLDER.parents[1] / "notebooks" / f"{chapter}.ipynb").read_text(encoding="utf-8"))["cells"]
+        cells = json.loads(
+            (FOLDER.parents[1] / "notebooks" / f"{chapter}.ipynb").read_text(encoding="utf-8")
+        )["cells"]
         sources = {
-            tag: "".join("".join(c["source"]) for c in cells if tag in c["metadata"].get("tags", ()))
+            tag: "".join(
+                "".join(c["source"]) for c in cells if tag in c["metadata"].get("tags", ())
+            )
             for tag in ("exercise", "solution")
         }
-        assert f"aa.check.{name}(" in sources["exercise"], f"{chapter} does not set the exercise {name}"
-        assert f"assert aa.check.{name}(" in sources["solution"], f"{chapter} does not solve the exercise {name}"
+        assert f"aa.check.{name}(" in sources["exercise"], (
+            f"{chapter} does not set the exercise {name}"
+        )
+        assert f"assert aa.check.{name}(" in sources["solution"], (
+            f"{chapter} does not solve the exercise {name}"
+        )
 
 
 @pytest.mark.parametrize("name", ANSWERS)

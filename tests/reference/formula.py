@@ -1,7 +1,10 @@
-"""Weights, pictures and masks by formula, so that anyone can make the same reduced CLIP and the same numbers.
+"""Weights, pictures and masks by formula, so that anyone can make the same reduced CLIP and the
+same numbers.
 
-Special: integers only until the last division, so every machine fills a tensor with the same values.
-Use: `fill("visual.proj", (64, 48))`, `clip_state(shapes)`, `batch()`; `summary(tensor)` is what is stored and compared.
+Special: integers only until the last division, so every machine fills a tensor with the same
+values.
+Use: `fill("visual.proj", (64, 48))`, `clip_state(shapes)`, `batch()`; `summary(tensor)` is what is
+stored and compared.
 """
 
 import zlib
@@ -22,7 +25,10 @@ STEPS = 4
 
 def noise(name: str, count: int) -> np.ndarray:
     """`count` numbers in [-1, 1) that depend on the name alone: a multiplicative hash of the index."""
-    x = (np.arange(count, dtype=np.uint64) * np.uint64(2654435761) + np.uint64(zlib.crc32(name.encode()))) & _MASK
+    x = (
+        np.arange(count, dtype=np.uint64) * np.uint64(2654435761)
+        + np.uint64(zlib.crc32(name.encode()))
+    ) & _MASK
     for _ in range(2):
         x = ((x ^ (x >> np.uint64(16))) * np.uint64(0x45D9F3B)) & _MASK
     x = x ^ (x >> np.uint64(16))
@@ -33,7 +39,9 @@ _MASK = np.uint64(2**32 - 1)
 
 
 def fill(name: str, shape: tuple[int, ...]) -> torch.Tensor:
-    """Values of a size that keeps a transformer alive: unit gain for matrices, near 1 for norms, small for biases."""
+    """Values of a size that keeps a transformer alive: unit gain for matrices, near 1 for norms,
+    small for biases.
+    """
     shape = tuple(shape)
     u = torch.from_numpy(noise(name, int(np.prod(shape)) or 1)).reshape(shape)
     if name.endswith("bias"):
@@ -58,14 +66,22 @@ def adapter_state(module: torch.nn.Module, part: str) -> dict[str, torch.Tensor]
 
 
 def batch(step: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """(pictures (4, 3, S, S) as if normalised, masks (4, 1, S, S), labels (4,)); pictures 0 and 3 are normal."""
+    """(pictures (4, 3, S, S) as if normalised, masks (4, 1, S, S), labels (4,)); pictures 0 and 3
+    are normal.
+    """
     size = IMAGE_SIZE
     rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
     pictures, masks = [], []
     for index in range(4):
-        grain = torch.from_numpy(noise(f"picture {step} {index}", 3 * size * size)).reshape(3, size, size)
-        waves = torch.stack([torch.sin(rows / (5 + index + c) + columns / (9 + step + c)) for c in range(3)])
-        mask = ((rows - 40 - 9 * index) ** 2 + (columns - 70 + 11 * step) ** 2 < (10 + 4 * index) ** 2).float()
+        grain = torch.from_numpy(noise(f"picture {step} {index}", 3 * size * size)).reshape(
+            3, size, size
+        )
+        waves = torch.stack(
+            [torch.sin(rows / (5 + index + c) + columns / (9 + step + c)) for c in range(3)]
+        )
+        mask = (
+            (rows - 40 - 9 * index) ** 2 + (columns - 70 + 11 * step) ** 2 < (10 + 4 * index) ** 2
+        ).float()
         mask = mask * (index in (1, 2))
         pictures.append((waves + 0.5 * grain).float() + 1.5 * mask)
         masks.append(mask[None])
@@ -73,8 +89,13 @@ def batch(step: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 def summary(tensor: torch.Tensor, projections: int = 6) -> list[float]:
-    """Root mean square, then projections on fixed directions, scaled so that an error of r changes them by about r."""
+    """Root mean square, then projections on fixed directions, scaled so that an error of r changes
+    them by about r.
+    """
     values = tensor.detach().double().flatten()
-    directions = torch.from_numpy(noise("directions", projections * len(values))).reshape(projections, -1) * 3**0.5
+    directions = (
+        torch.from_numpy(noise("directions", projections * len(values))).reshape(projections, -1)
+        * 3**0.5
+    )
     projected = directions @ values / len(values) ** 0.5
     return [float(f"{x:.9g}") for x in [values.square().mean().sqrt().item(), *projected.tolist()]]

@@ -1,6 +1,8 @@
-"""What some factory pictures look like, small enough to store: the proof that a seed gives the same picture everywhere.
+"""What some factory pictures look like, small enough to store: the proof that a seed gives the same
+picture everywhere.
 
-    python -m tests.reference.make_factory_digest        # after raising factory.WORLD, from the project's folder
+python -m tests.reference.make_factory_digest        # after raising factory.WORLD, from the
+project's folder
 """
 
 import json
@@ -8,30 +10,48 @@ from pathlib import Path
 
 import numpy as np
 
-from aaclip_lite import factory
-from aaclip_lite.products import PRODUCTS
+from aaclip_lite.world import factory
+from aaclip_lite.world.products import PRODUCTS
 
 FILE = Path(__file__).with_name("factory_digest.json")
-LARGEST = 2  # grey levels that one of the 16 x 16 cells of a thumbnail may differ: floating point differs by machine
+# grey levels that one of the 16 x 16 cells of a thumbnail may differ: floating point differs by
+# machine
+LARGEST = 2
 MASK_SHARE = 0.002  # of the picture that a mask's area may differ
 DEFECTIVE = [  # product, split, seed, defect, severity
-    ("candle", "train", 60, "scratch", 0), ("pcb2", "train", 61, "crack", 1), ("brick", "train", 62, "hole", 2),
-    ("cookie", "train", 63, "stain", 1), ("hinge", "val", 64, "dent", 2), ("tweed", "val", 65, "cut", 1),
-    ("bottle", "test", 66, "colour_spot", 1), ("wood", "test", 67, "contamination", 0),
-    ("zipper", "test", 68, "thread", 2), ("transistor", "test_hard", 69, "missing_part", 1),
-    ("cable", "test_hard", 70, "misplaced_part", 1), ("screw", "test_hard", 71, "bent", 1),
+    ("candle", "train", 60, "scratch", 0),
+    ("pcb2", "train", 61, "crack", 1),
+    ("brick", "train", 62, "hole", 2),
+    ("cookie", "train", 63, "stain", 1),
+    ("hinge", "val", 64, "dent", 2),
+    ("tweed", "val", 65, "cut", 1),
+    ("bottle", "test", 66, "colour_spot", 1),
+    ("wood", "test", 67, "contamination", 0),
+    ("zipper", "test", 68, "thread", 2),
+    ("transistor", "test_hard", 69, "missing_part", 1),
+    ("cable", "test_hard", 70, "misplaced_part", 1),
+    ("screw", "test_hard", 71, "bent", 1),
     ("capsule", "test_hard", 72, "broken_edge", 1),
-]  # fmt: skip
+]
 
 
 def thumbnail(image: np.ndarray) -> str:
     """image uint8 (S, S, 3) -> 16 x 16 grey levels, row by row, two hexadecimal digits each."""
     cell = image.shape[0] // 16
-    return image.reshape(16, cell, 16, cell, 3).mean((1, 3, 4)).round().astype(np.uint8).tobytes().hex()
+    return (
+        image.reshape(16, cell, 16, cell, 3)
+        .mean((1, 3, 4))
+        .round()
+        .astype(np.uint8)
+        .tobytes()
+        .hex()
+    )
 
 
 def digest() -> dict:
-    """Thumbnails of every product, of one picture a kind of defect, of two other sizes; one caption and its phrases."""
+    """Thumbnails of every product, of one picture a kind of defect, of two other sizes; one caption
+    and its phrases.
+    """
     found = {"world": factory.WORLD, "pictures": {}, "masks": {}, "words": {}}
     for name in PRODUCTS:
         found["pictures"][name] = thumbnail(factory.draw(name, 5, split="digest").image)
@@ -53,8 +73,11 @@ def differences(found: dict, stored: dict) -> list[str]:
     """What differs by more than the tolerance; empty where both are the same world."""
     if found["world"] != stored["world"]:
         return [f"WORLD is {found['world']}, stored is {stored['world']}: make the digest anew"]
-    wrong = [f"{kind}: {sorted(found[kind].keys() ^ stored[kind].keys())} only on one side"
-             for kind in ("pictures", "masks", "words") if found[kind].keys() != stored[kind].keys()]  # fmt: skip
+    wrong = [
+        f"{kind}: {sorted(found[kind].keys() ^ stored[kind].keys())} only on one side"
+        for kind in ("pictures", "masks", "words")
+        if found[kind].keys() != stored[kind].keys()
+    ]
     for name in found["pictures"].keys() & stored["pictures"].keys():
         now, then = (np.array([*bytes.fromhex(side["pictures"][name])]) for side in (found, stored))
         apart = np.abs(now - then).max()
@@ -62,8 +85,11 @@ def differences(found: dict, stored: dict) -> list[str]:
     for name in found["masks"].keys() & stored["masks"].keys():
         apart = abs(found["masks"][name] - stored["masks"][name])
         wrong += [f"mask {name}: area differs by {apart:.4f}"] if apart > MASK_SHARE else []
-    wrong += [f"words {name}: {words} were {stored['words'].get(name)}"
-              for name, words in found["words"].items() if words != stored["words"].get(name)]  # fmt: skip
+    wrong += [
+        f"words {name}: {words} were {stored['words'].get(name)}"
+        for name, words in found["words"].items()
+        if words != stored["words"].get(name)
+    ]
     return sorted(wrong)
 
 

@@ -1,7 +1,10 @@
-"""Runs the public AA-CLIP code on the formula's weights and stores what comes out, in numbers, as `released.json`.
+"""Runs the public AA-CLIP code on the formula's weights and stores what comes out, in numbers, as
+`released.json`.
 
-Special: nothing of that code is kept here; it is imported from a checkout, its fixed sizes replaced from outside.
-Use: `python tests/reference/make_released.py CHECKOUT_OF_Mwxinnn_AA-CLIP_AT_53db195` (CPU, seconds).
+Special: nothing of that code is kept here; it is imported from a checkout, its fixed sizes replaced
+from outside.
+Use: `python tests/reference/make_released.py CHECKOUT_OF_Mwxinnn_AA-CLIP_AT_53db195` (CPU,
+seconds).
 """
 
 import builtins
@@ -18,7 +21,13 @@ import torch
 
 HERE = Path(__file__).parent
 sys.path[:0] = [sys.argv[1], str(HERE)]
-for missing in ("ipdb", "cv2", "pandas", "pkg_resources"):  # imported there, but not used by what runs here
+# imported there, but not used by what runs here
+for missing in (
+    "ipdb",
+    "cv2",
+    "pandas",
+    "pkg_resources",
+):
     sys.modules.setdefault(missing, types.ModuleType(missing)).__spec__ = ModuleSpec(missing, None)
 sys.modules["pkg_resources"].packaging = packaging
 
@@ -48,7 +57,9 @@ def build_clip() -> CLIP:
 
 
 def build_model():
-    model = public_adapter.AdaptedCLIP(build_clip(), text_adapt_until=2, image_adapt_until=2, levels=LEVELS, relu=False)
+    model = public_adapter.AdaptedCLIP(
+        build_clip(), text_adapt_until=2, image_adapt_until=2, levels=LEVELS, relu=False
+    )
     for part in ("text_adapter", "image_adapter"):
         getattr(model, part).load_state_dict(formula.adapter_state(getattr(model, part), part))
     return model.eval()
@@ -61,21 +72,28 @@ def surgery(axis: str) -> CLIP:
         for block in clip.visual.transformer.resblocks[-formula.DEPTHS["dense_blocks"] :]:
             inner = block.attn.forward
             block.attn.forward = lambda q, k, v, attn_mask=None, inner=inner: [
-                inner(q.transpose(0, 1), None, None)[0].transpose(0, 1), None
-            ]  # fmt: skip
+                inner(q.transpose(0, 1), None, None)[0].transpose(0, 1),
+                None,
+            ]
     return clip
 
 
 @torch.no_grad()
 def dense(clip, frozen, images):
-    tokens = [clip.visual.ln_post(t[:, 1:]) @ clip.visual.proj for t in clip.encode_image(images, LEVELS)[1]]
+    tokens = [
+        clip.visual.ln_post(t[:, 1:]) @ clip.visual.proj
+        for t in clip.encode_image(images, LEVELS)[1]
+    ]
     class_token = frozen.encode_image(images, [])[0]
     unit = [t / t.norm(dim=-1, keepdim=True) for t in tokens]
     return [t + (class_token / class_token.norm(dim=-1, keepdim=True)).unsqueeze(1) for t in unit]
 
 
 def anchors_of(model, names):
-    made = {n: forward_utils.get_adapted_single_class_text_embedding(model, "MVTec", n, "cpu") for n in set(names)}
+    made = {
+        n: forward_utils.get_adapted_single_class_text_embedding(model, "MVTec", n, "cpu")
+        for n in set(names)
+    }
     return torch.stack([made[n] for n in names])
 
 
@@ -121,11 +139,19 @@ def main() -> None:
     with torch.no_grad():
         for data, names in CLASS_NAMES.items():
             for name in names:
-                keep(f"anchors/{name}", forward_utils.get_adapted_single_class_text_embedding(model, data, name, "cpu"))
-        keep("anchors/object", forward_utils.get_adapted_single_class_text_embedding(model, "MVTec", "object", "cpu"))
+                keep(
+                    f"anchors/{name}",
+                    forward_utils.get_adapted_single_class_text_embedding(model, data, name, "cpu"),
+                )
+        keep(
+            "anchors/object",
+            forward_utils.get_adapted_single_class_text_embedding(model, "MVTec", "object", "cpu"),
+        )
         keep("frozen_anchors/pill", anchors_of(model.clipmodel, ["pill"])[0])
         for axis in ("batch", "patch"):
-            for level, value in zip(LEVELS, dense(surgery(axis), model.clipmodel, images), strict=True):
+            for level, value in zip(
+                LEVELS, dense(surgery(axis), model.clipmodel, images), strict=True
+            ):
                 keep(f"dense_{axis}/{level}", value)
         keep("dense_batch_of_one/8", dense(surgery("batch"), model.clipmodel, images[:1])[-1])
 
@@ -157,23 +183,40 @@ def main() -> None:
     keep("test/detection_score", scores)
     for domain in ("Industrial", "Medical"):
         maps = [
-            forward_utils.calculate_similarity_map(v, one, formula.IMAGE_SIZE, test=True, domain=domain) for v in levels
+            forward_utils.calculate_similarity_map(
+                v, one, formula.IMAGE_SIZE, test=True, domain=domain
+            )
+            for v in levels
         ]
         maps = torch.cat(maps, dim=1).sum(1)
         keep(f"test/map/{domain}", maps)
         seen = []
         forward_utils.average_precision_score = lambda *_: 0.5
-        forward_utils.roc_auc_score = lambda truth, predicted, seen=seen: seen.append(predicted) or 0.5
+        forward_utils.roc_auc_score = lambda truth, predicted, seen=seen: (
+            seen.append(predicted) or 0.5
+        )
         forward_utils.metrics_eval(
-            masks.numpy().astype(int), labels.numpy(), maps.detach().numpy(), scores.numpy(), "bottle", domain
+            masks.numpy().astype(int),
+            labels.numpy(),
+            maps.detach().numpy(),
+            scores.numpy(),
+            "bottle",
+            domain,
         )
         keep(f"test/fused/{domain}", torch.from_numpy(np.asarray(seen[-1])))
 
     trained = build_model()
     words, pictures = trained.text_adapter, trained.image_adapter
-    numbers["stage1/losses"] = four_steps(words.parameters(), 1e-5, lambda step: stage1_loss(trained, clip, step))
-    numbers["stage2/losses"] = four_steps(pictures.parameters(), 5e-4, lambda step: stage2_loss(trained, anchors, step))
-    for stage, after, before in ((1, words, model.text_adapter), (2, pictures, model.image_adapter)):
+    numbers["stage1/losses"] = four_steps(
+        words.parameters(), 1e-5, lambda step: stage1_loss(trained, clip, step)
+    )
+    numbers["stage2/losses"] = four_steps(
+        pictures.parameters(), 5e-4, lambda step: stage2_loss(trained, anchors, step)
+    )
+    for stage, after, before in (
+        (1, words, model.text_adapter),
+        (2, pictures, model.image_adapter),
+    ):
         for (name, p), start in zip(after.named_parameters(), before.parameters(), strict=True):
             keep(f"stage{stage}/weights/{name}", p)
             keep(f"stage{stage}/change/{name}", p - start)

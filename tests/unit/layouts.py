@@ -1,7 +1,8 @@
-"""Miniature data sets in the layouts that the real ones have: names, folders, endings and mask values as published;
-and weights in OpenAI's form.
+"""Miniature data sets in the layouts that the real ones have: names, folders, endings and mask
+values as published; and weights in OpenAI's form.
 
-Each data set's writer takes a folder and returns {class name: (normal, abnormal) pictures of the test set}.
+Each data set's writer takes a folder and returns {class name: (normal, abnormal) pictures of the
+test set}.
 """
 
 import json
@@ -73,7 +74,10 @@ def write_visa_raw(root: Path) -> dict:
             picture(root / file)
             rows.append(f"{name},{'train' if number < 3 else 'test'},normal,{file},")
         for number in range(2):
-            file, shape = f"{data}/Images/Anomaly/{number:03}.JPG", f"{data}/Masks/Anomaly/{number:03}.png"
+            file, shape = (
+                f"{data}/Images/Anomaly/{number:03}.JPG",
+                f"{data}/Masks/Anomaly/{number:03}.png",
+            )
             picture(root / file)
             mask(root / shape, value=number + 1)
             rows.append(f"{name},test,anomaly,{file},{shape}")
@@ -93,7 +97,9 @@ def write_mvtec2(root: Path) -> dict:
             for light in ("regular", "overexposed"):
                 picture(place / "test_public" / "good" / f"{number:03}_{light}.png", mode="L")
                 picture(place / "test_public" / "bad" / f"{number:03}_{light}.png", mode="L")
-                mask(place / "test_public" / "ground_truth" / "bad" / f"{number:03}_{light}_mask.png")
+                mask(
+                    place / "test_public" / "ground_truth" / "bad" / f"{number:03}_{light}_mask.png"
+                )
     return dict.fromkeys(("can", "vial"), (4, 4))
 
 
@@ -115,7 +121,9 @@ def write_medical(root: Path) -> dict:
             picture(root / folder / "train" / "good" / f"{number}_10.png")
             for split, offset in (("valid", 20), ("test", 30)):
                 picture(root / folder / split / "good" / "img" / f"{number}_{offset}.png", mode="L")
-                picture(root / folder / split / "Ungood" / "img" / f"{number}_{offset}.png", mode="L")
+                picture(
+                    root / folder / split / "Ungood" / "img" / f"{number}_{offset}.png", mode="L"
+                )
                 mask(root / folder / split / "Ungood" / "label" / f"{number}_{offset}.png")
                 mask(root / folder / split / "good" / "label" / f"{number}_{offset}.png", value=0)
     for folder in ("CVC-ClinicDB", "CVC-300", "Kvasir"):
@@ -127,7 +135,9 @@ def write_medical(root: Path) -> dict:
 
 
 def write_folder(root: Path, masks: bool = True) -> dict:
-    """One's own parts: a folder of good ones, a folder for every kind of defect, masks/ beside them."""
+    """One's own parts: a folder of good ones, a folder for every kind of defect, masks/ beside
+    them.
+    """
     for number in range(3):
         picture(root / "good" / f"part{number}.jpg")
     for kind in ("dent", "scratch"):
@@ -139,18 +149,26 @@ def write_folder(root: Path, masks: bool = True) -> dict:
 
 
 def write_manifest(root: Path, file: str = "manifest.jsonl") -> dict:
-    """AA-CLIP's jsonl: float labels, no mask_path on normal lines; two lines carry this project's further keys."""
+    """AA-CLIP's jsonl: float labels, no mask_path on normal lines; two lines carry this project's
+    further keys.
+    """
     lines = []
     for name in ("grid", "screw"):
         for number in range(3):
-            normal, abnormal = f"{name}/test/good/{number:03}.png", f"{name}/test/glue/{number:03}.png"
+            normal, abnormal = (
+                f"{name}/test/good/{number:03}.png",
+                f"{name}/test/glue/{number:03}.png",
+            )
             shape = f"{name}/ground_truth/glue/{number:03}_mask.png"
             picture(root / normal), picture(root / abnormal), mask(root / shape)
-            lines.append({"image_path": abnormal, "label": 1.0, "class_name": name, "mask_path": shape})
+            lines.append(
+                {"image_path": abnormal, "label": 1.0, "class_name": name, "mask_path": shape}
+            )
             lines.append({"image_path": normal, "label": 0.0, "class_name": name})
     mask(root / "grid" / "inside" / "000.png")
     lines[0] |= {"defect": "glue strip", "severity": 2, "inside_path": "grid/inside/000.png"}
-    (root / file).write_text("\n".join(map(json.dumps, lines)))  # as published: no line end after the last
+    # as published: no line end after the last
+    (root / file).write_text("\n".join(map(json.dumps, lines)))
     return dict.fromkeys(("grid", "screw"), (3, 3))
 
 
@@ -168,7 +186,9 @@ WRITERS = {
 
 
 class OpenAIArchive(torch.nn.Module):
-    """The layout of OpenAI's files: modules and parameters under their names, and three whole numbers."""
+    """The layout of OpenAI's files: modules and parameters under their names, and three whole
+    numbers.
+    """
 
     def __init__(self, model: torch.nn.Module):
         super().__init__()
@@ -176,8 +196,14 @@ class OpenAIArchive(torch.nn.Module):
             self.add_module(name, getattr(model, name))
         for name in ("positional_embedding", "text_projection", "logit_scale"):
             self.register_parameter(name, getattr(model, name))
-        numbers = model.visual.image_size[0], len(model.positional_embedding), len(model.token_embedding.weight)
-        for name, number in zip(("input_resolution", "context_length", "vocab_size"), numbers, strict=True):
+        numbers = (
+            model.visual.image_size[0],
+            len(model.positional_embedding),
+            len(model.token_embedding.weight),
+        )
+        for name, number in zip(
+            ("input_resolution", "context_length", "vocab_size"), numbers, strict=True
+        ):
             self.register_buffer(name, torch.tensor(number))
 
     def forward(self, images):
@@ -189,5 +215,7 @@ def write_archive(path: Path, model: torch.nn.Module) -> Path:
     size = model.visual.image_size[0]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing is deprecated; OpenAI's files are older than that
-        torch.jit.trace(OpenAIArchive(model), torch.zeros(1, 3, size, size), check_trace=False).save(path)
+        torch.jit.trace(
+            OpenAIArchive(model), torch.zeros(1, 3, size, size), check_trace=False
+        ).save(path)
     return path

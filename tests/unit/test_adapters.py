@@ -22,32 +22,46 @@ def count(module):
 
 def test_released_counts_and_names():
     text, image = vit_l(RELEASED)
-    assert (count(text), count(image), count(text) + count(image)) == (2_359_296, 10_223_616, 12_582_912)
+    assert (count(text), count(image), count(text) + count(image)) == (
+        2_359_296,
+        10_223_616,
+        12_582_912,
+    )
     assert {k: tuple(v.shape) for k, v in text.state_dict().items()} == {
         f"{i}.fc.0.weight": (768, 768) for i in range(4)
     }
     expected = {f"layer_adapters.{i}.fc.0.weight": (1024, 1024) for i in range(6)}
-    expected |= {f"seg_proj.{i}.fc.weight": (768, 1024) for i in range(4)} | {"det_proj.fc.weight": (768, 1024)}
+    expected |= {f"seg_proj.{i}.fc.weight": (768, 1024) for i in range(4)} | {
+        "det_proj.fc.weight": (768, 1024)
+    }
     assert {k: tuple(v.shape) for k, v in image.state_dict().items()} == expected
 
 
 def test_released_relu_flag_changes_the_key():
     _, image = vit_l(RELEASED.replace(proj_relu=True))
-    assert "seg_proj.3.fc.0.weight" in image.state_dict() and "det_proj.fc.0.weight" in image.state_dict()
+    assert (
+        "seg_proj.3.fc.0.weight" in image.state_dict()
+        and "det_proj.fc.0.weight" in image.state_dict()
+    )
 
 
 def test_documented_shapes_and_counts():
     text, image = vit_l(DOCUMENTED)
-    assert (
-        len(text) == 4 and len(image["layer_adapters"]) == 6 and len(image["seg_proj"]) == 4
-    )  # 15 modules with det_proj
+    # 15 modules with det_proj
+    assert len(text) == 4 and len(image["layer_adapters"]) == 6 and len(image["seg_proj"]) == 4
     for adapter, wide, narrow in ((text[0], 768, 384), (image["layer_adapters"][0], 1024, 512)):
         down, act, up = adapter.fc
-        assert (down.in_features, down.out_features, up.in_features, up.out_features) == (wide, narrow, narrow, wide)
+        assert (down.in_features, down.out_features, up.in_features, up.out_features) == (
+            wide,
+            narrow,
+            narrow,
+            wide,
+        )
         assert act.negative_slope == 0.2
     linear, act = image["det_proj"].fc
     assert (linear.in_features, linear.out_features, act.negative_slope) == (1024, 768, 0.2)
-    # The document says "~2M", "~8M" and "~10M". Its own shapes give these, which is the reading taken.
+    # The document says "~2M", "~8M" and "~10M". Its own shapes give these, which is the reading
+    # taken.
     assert (count(text), count(image)) == (2_363_520, 10_236_672)
 
 
@@ -63,7 +77,10 @@ def test_xavier_start(recipe):
 
 @pytest.mark.parametrize("kind", ["linear", "bottleneck"])
 def test_identity_start_changes_nothing_and_still_learns(kind):
-    adapter, x = Adapter(8, COURSE.replace(adapter=kind, adapter_init="identity")), torch.randn(2, 5, 8)
+    adapter, x = (
+        Adapter(8, COURSE.replace(adapter=kind, adapter_init="identity")),
+        torch.randn(2, 5, 8),
+    )
     torch.testing.assert_close(mix(x, adapter(x), 0.3), x)
     optimizer = torch.optim.Adam(adapter.parameters(), lr=0.05)
     target = x.roll(1, dims=-1)
@@ -89,13 +106,18 @@ def test_optional_weights():
     both = image_adapters(
         RELEASED.replace(detection_pool="attention", level_weights="learned"), 8, 6, 2, 4
     ).state_dict()
-    assert {k: tuple(v.shape) for k, v in both.items() if k not in plain} == {"det_query": (6,), "level_logs": (4,)}
+    assert {k: tuple(v.shape) for k, v in both.items() if k not in plain} == {
+        "det_query": (6,),
+        "level_logs": (4,),
+    }
 
 
 def test_mix_by_hand():
     x, a = torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, 0.5]])
     torch.testing.assert_close(mix(x, a, 0.1), torch.tensor([[2.7, 0.1 * 5 + 3.6]]))
-    torch.testing.assert_close(mix(x, a, 0.1, norm_preserving=False), torch.tensor([[2.7, 0.05 + 3.6]]))
+    torch.testing.assert_close(
+        mix(x, a, 0.1, norm_preserving=False), torch.tensor([[2.7, 0.05 + 3.6]])
+    )
     assert torch.equal(mix(x, a, 0.0), x)
 
 

@@ -1,4 +1,6 @@
-"""backbone.py, frozen.py, weights.py: equal to open_clip, every source, every refusal, nothing run, no network."""
+"""backbone.py, frozen.py, weights.py: equal to open_clip, every source, every refusal, nothing run,
+no network.
+"""
 
 import copy
 import json
@@ -15,11 +17,11 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-from aaclip_lite import backbone
-from aaclip_lite.backbone import load_clip
-from aaclip_lite.frozen import MEAN_STD, resize_positions
+from aaclip_lite import load as backbone
+from aaclip_lite.clip import MEAN_STD, resize_positions
+from aaclip_lite.files.weights import WeightsError, read_state
+from aaclip_lite.load import load_clip
 from aaclip_lite.recipe import Recipe
-from aaclip_lite.weights import WeightsError, read_state
 from tests.unit.layouts import write_archive
 
 CONFIG = {
@@ -52,7 +54,7 @@ def close(a, b, tolerance=1e-5):
     assert (a - b).abs().max() <= tolerance * b.square().mean().sqrt()
 
 
-# ---- the walk ----------------------------------------------------------------------------------------------------
+# ---- the walk ------------------------------------------------------------------------------------
 
 
 def test_image_output_equals_open_clip(pair):
@@ -122,7 +124,9 @@ def value_value(block, x, activation, heads):
     mixed = (v @ v.transpose(-2, -1) / math.sqrt(width // heads)).softmax(-1) @ v
     x = x + block.attn.out_proj(mixed.transpose(1, 2).reshape(batch, length, width))
     hidden = block.mlp.c_fc(block.ln_2(x))
-    hidden = hidden * torch.sigmoid(1.702 * hidden) if activation == "quick_gelu" else F.gelu(hidden)
+    hidden = (
+        hidden * torch.sigmoid(1.702 * hidden) if activation == "quick_gelu" else F.gelu(hidden)
+    )
     return x + block.mlp.c_proj(hidden)
 
 
@@ -154,9 +158,15 @@ def test_dense_across_the_batch_depends_on_batch_mates_and_across_patches_does_n
 
 def test_dense_pass_runs_shared_blocks_once(pair, monkeypatch):
     count, run = [], pair.ours._run_block
-    monkeypatch.setattr(pair.ours, "_run_block", lambda *a: count.append(a[2]) or run(*a), raising=False)
+    monkeypatch.setattr(
+        pair.ours, "_run_block", lambda *a: count.append(a[2]) or run(*a), raising=False
+    )
     pair.ours.dense_tokens(pair.images, (1, 2, 3), 2, "patch")
-    assert (count.count(None), count.count("patch")) == (4, 1)  # 2 shared + 2 ordinary; dense only up to the last level
+    # 2 shared + 2 ordinary; dense only up to the last level
+    assert (count.count(None), count.count("patch")) == (
+        4,
+        1,
+    )
     count.clear()
     tokens, last = pair.ours.dense_tokens(pair.images, (2, 4), 3, None)
     assert count == [None] * 4 and torch.equal(tokens[-1], last)
@@ -184,13 +194,15 @@ def test_checkpointing_changes_memory_not_numbers(pair):
     gradients = []
     for setting in (False, True):
         pair.ours.checkpointing = setting
-        loss = pair.ours.image_tokens(pair.images, (4,), lambda index, x: x * scale)[0].square().mean()
+        loss = (
+            pair.ours.image_tokens(pair.images, (4,), lambda index, x: x * scale)[0].square().mean()
+        )
         gradients.append(torch.autograd.grad(loss, scale)[0])
     pair.ours.checkpointing = False
     assert torch.equal(*gradients) and gradients[0].abs().sum() > 0
 
 
-# ---- pictures and sentences --------------------------------------------------------------------------------------
+# ---- pictures and sentences ----------------------------------------------------------------------
 
 
 def test_preprocess_takes_bytes_or_fractions(pair):
@@ -205,7 +217,11 @@ def test_preprocess_takes_bytes_or_fractions(pair):
 
 @pytest.mark.parametrize(
     "images, reason",
-    [(torch.rand(3, 28, 28), "shape"), (torch.rand(1, 1, 28, 28), "shape"), (torch.rand(1, 3, 28, 28) * 255, "0, 1")],
+    [
+        (torch.rand(3, 28, 28), "shape"),
+        (torch.rand(1, 1, 28, 28), "shape"),
+        (torch.rand(1, 3, 28, 28) * 255, "0, 1"),
+    ],
 )
 def test_preprocess_refuses(pair, images, reason):
     with pytest.raises(ValueError, match=reason):
@@ -224,7 +240,9 @@ def test_a_sentence_that_is_cut_is_said(pair):
     assert tokens.shape == (2, 16) and tokens[1, -1] == 49407
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        pair.ours.tokenize(["one two three four five six seven eight nine ten eleven twelve thirteen fourteen"])
+        pair.ours.tokenize(
+            ["one two three four five six seven eight nine ten eleven twelve thirteen fourteen"]
+        )
 
 
 def test_one_string_is_not_a_list_of_letters(pair):
@@ -232,7 +250,7 @@ def test_one_string_is_not_a_list_of_letters(pair):
         pair.ours.encode_text("a bolt")
 
 
-# ---- position grid -----------------------------------------------------------------------------------------------
+# ---- position grid -------------------------------------------------------------------------------
 
 
 def test_position_grid_equals_open_clips_definition(state):
@@ -264,7 +282,7 @@ def test_fingerprint_knows_weights_not_image_size(state):
     assert small.fingerprint() != large.fingerprint()
 
 
-# ---- sources -----------------------------------------------------------------------------------------------------
+# ---- sources -------------------------------------------------------------------------------------
 
 
 def equal_weights(clip, state):
@@ -272,7 +290,9 @@ def equal_weights(clip, state):
     assert all(torch.equal(v, state[k]) for k, v in clip.state_dict().items())
 
 
-@pytest.mark.parametrize("name", ["clip.safetensors", "clip.pt", "clip.bin", "wrapped.pth", "half.pt", "legacy.pt"])
+@pytest.mark.parametrize(
+    "name", ["clip.safetensors", "clip.pt", "clip.bin", "wrapped.pth", "half.pt", "legacy.pt"]
+)
 def test_local_files(state, tmp_path, name):
     path, expected = tmp_path / name, state
     if name.endswith("safetensors"):
@@ -303,7 +323,9 @@ def test_torchscript_archive_is_openais_and_runs_quick_gelu(archive, state):
 
 
 def test_another_activation_is_reported_with_its_cost(archive):
-    with pytest.warns(UserWarning, match=r"trained with quick_gelu, run with gelu.*\d\.\d%.*\d\.\d%"):
+    with pytest.warns(
+        UserWarning, match=r"trained with quick_gelu, run with gelu.*\d\.\d%.*\d\.\d%"
+    ):
         clip = load_clip(CONFIG, weights=archive, activation="gelu")
     assert clip.activation == "gelu"
     cost = clip.activation_cost("quick_gelu")
@@ -315,17 +337,27 @@ def test_another_activation_is_reported_with_its_cost(archive):
 def test_with_activation_shares_weights_and_leaves_the_first_alone(pair):
     other = {"gelu": "quick_gelu", "quick_gelu": "gelu"}[pair.ours.activation]
     twin = pair.ours.with_activation(other)
-    assert twin.visual.proj is pair.ours.visual.proj and pair.ours.activation != other == twin.activation
+    assert (
+        twin.visual.proj is pair.ours.visual.proj
+        and pair.ours.activation != other == twin.activation
+    )
     assert pair.ours.with_activation(None) is pair.ours
-    assert not torch.allclose(twin.encode_image(pair.images), pair.ours.encode_image(pair.images), rtol=1e-4)
+    assert not torch.allclose(
+        twin.encode_image(pair.images), pair.ours.encode_image(pair.images), rtol=1e-4
+    )
 
 
 @pytest.fixture
 def lite(state, tmp_path, monkeypatch):
     """An embedded folder as it ships: open_clip's config, fp16, only some token rows."""
-    ids = torch.unique(torch.cat([open_clip.tokenize(SENTENCES, 16).flatten(), torch.tensor([0, 1])])).int()
+    ids = torch.unique(
+        torch.cat([open_clip.tokenize(SENTENCES, 16).flatten(), torch.tensor([0, 1])])
+    ).int()
     small = {k: v.half() for k, v in state.items() if k != "token_embedding.weight"}
-    small |= {"token_embedding.rows": state["token_embedding.weight"][ids].half(), "token_embedding.ids": ids}
+    small |= {
+        "token_embedding.rows": state["token_embedding.weight"][ids].half(),
+        "token_embedding.ids": ids,
+    }
     folder = tmp_path / "lite_clip"
     folder.mkdir()
     save_file(small, folder / "model.safetensors")
@@ -362,7 +394,10 @@ def test_lite_token_rows_that_are_not_stored_are_the_mean_row(lite, state):
 
 def test_damaged_token_rows_are_refused(lite):
     for ids in (torch.arange(3).int(), torch.full((99,), -1).int()):
-        save_file({"token_embedding.rows": torch.zeros(99, 16), "token_embedding.ids": ids}, lite / "model.safetensors")
+        save_file(
+            {"token_embedding.rows": torch.zeros(99, 16), "token_embedding.ids": ids},
+            lite / "model.safetensors",
+        )
         with pytest.raises(WeightsError, match="do not belong together"):
             load_clip("lite")
 
@@ -404,7 +439,9 @@ def test_hub_name_from_cache_needs_no_network(monkeypatch, tmp_path, state):
     path = tmp_path / "models--timm--some_clip.openai.safetensors"
     save_file(state, path)
     asked = []
-    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *a: asked.append(a) or str(path))
+    monkeypatch.setattr(
+        huggingface_hub, "try_to_load_from_cache", lambda *a: asked.append(a) or str(path)
+    )
     monkeypatch.setattr(open_clip, "get_model_config", lambda name: copy.deepcopy(CONFIG))
     monkeypatch.setattr(socket, "create_connection", None)
     clip = load_clip("ViT-L-14-336", weights="openai")
@@ -413,7 +450,7 @@ def test_hub_name_from_cache_needs_no_network(monkeypatch, tmp_path, state):
     equal_weights(clip, state)
 
 
-# ---- refusals ----------------------------------------------------------------------------------------------------
+# ---- refusals ------------------------------------------------------------------------------------
 
 
 class Bomb:
@@ -428,7 +465,9 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path, kind):
     if kind == "pickle":
         path.write_bytes(pickle.dumps(bomb))
     else:
-        torch.save({"state_dict": {"a": torch.ones(1), "b": bomb}} if kind == "nested" else bomb, path)
+        torch.save(
+            {"state_dict": {"a": torch.ones(1), "b": bomb}} if kind == "nested" else bomb, path
+        )
     with pytest.raises(WeightsError, match=r"refused: it holds .*; nothing was run"):
         load_clip(CONFIG, weights=path)
     assert not bomb.target.exists()
@@ -443,7 +482,9 @@ def test_an_archive_is_read_as_data(archive, tmp_path):
     path = tmp_path / "evil.pt"
     with zipfile.ZipFile(archive) as source, zipfile.ZipFile(path, "w") as target:
         for name in source.namelist():
-            target.writestr(name, pickle.dumps(bomb) if name.endswith("/data.pkl") else source.read(name))
+            target.writestr(
+                name, pickle.dumps(bomb) if name.endswith("/data.pkl") else source.read(name)
+            )
     with pytest.raises(WeightsError, match=r"open.*nothing in it was run"):
         load_clip(CONFIG, weights=path)
     assert not bomb.target.exists()
@@ -465,7 +506,9 @@ def test_truncated_files_are_refused(state, tmp_path, archive, kind, share):
         load_clip(CONFIG, weights=path)
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"\x89PNG\r\n\x1a\n" + b"0" * 64, b"PK\x03\x04 not a zip"])
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", b"\x89PNG\r\n\x1a\n" + b"0" * 64, b"PK\x03\x04 not a zip"]
+)
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
 def test_other_files_are_refused(tmp_path, content, suffix):
     path = tmp_path / f"thing{suffix}"
@@ -487,7 +530,8 @@ def test_weights_of_another_model_are_refused_with_names_and_shapes(state, tmp_p
     wrong["extra"] = torch.zeros(1)
     save_file(wrong, tmp_path / "w.safetensors")
     with pytest.raises(
-        WeightsError, match=r"w\.safetensors.*1 missing: ln_final\.bias.*1 unknown: extra.*visual\.proj \(32, 99\)"
+        WeightsError,
+        match=r"w\.safetensors.*1 missing: ln_final\.bias.*1 unknown: extra.*visual\.proj \(32, 99\)",
     ):
         load_clip(CONFIG, weights=tmp_path / "w.safetensors")
     clip = load_clip(CONFIG, weights=None)
@@ -498,7 +542,15 @@ def test_weights_of_another_model_are_refused_with_names_and_shapes(state, tmp_p
 
 
 @pytest.mark.parametrize(
-    "name", ["RN50", "ViT-B-16-SigLIP", "ViT-H-14-CLIPA", "coca_ViT-B-32", "EVA02-B-16", "roberta-ViT-B-32"]
+    "name",
+    [
+        "RN50",
+        "ViT-B-16-SigLIP",
+        "ViT-H-14-CLIPA",
+        "coca_ViT-B-32",
+        "EVA02-B-16",
+        "roberta-ViT-B-32",
+    ],
 )
 def test_other_families_are_refused_with_the_reason(name):
     with pytest.raises(WeightsError, match=rf"{name}.*only plain CLIP.*in the way: \w+"):

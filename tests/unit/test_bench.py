@@ -1,4 +1,6 @@
-"""bench.py and plain.py: both ways give the same numbers, take turns, and all that is measured is told."""
+"""bench.py and plain.py: both ways give the same numbers, take turns, and all that is measured is
+told.
+"""
 
 import json
 
@@ -7,7 +9,7 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from aaclip_lite import bench, plain
+from aaclip_lite.lab import bench, plain
 from aaclip_lite.recipe import Recipe
 
 TINY = {
@@ -19,11 +21,15 @@ TINY = {
 
 @pytest.fixture(scope="module")
 def work():
-    """Released, but with adapters behind every block, and attention across patches, not across one picture."""
+    """Released, but with adapters behind every block, and attention across patches, not across one
+    picture.
+    """
     real = bench.load_clip
     bench.load_clip = lambda name, weights, image_size: real(TINY, weights=None, image_size=48)
     try:
-        recipe = Recipe.released().replace(dense_axis="patch", image_blocks="all", text_blocks="all")
+        recipe = Recipe.released().replace(
+            dense_axis="patch", image_blocks="all", text_blocks="all"
+        )
         work = bench.Work(False, recipe)
     finally:
         bench.load_clip = real
@@ -43,8 +49,13 @@ def test_the_plain_way_gives_the_packages_numbers(work, case):
 
 def test_plain_keeps_gradients_of_frozen_weights_and_the_package_does_not(work, monkeypatch):
     graded = {}
-    monkeypatch.setattr(work.model, "zero_grad", lambda set_to_none: graded.update({way: [
-        name for name, p in work.model.clip.named_parameters() if p.grad is not None]}))  # fmt: skip
+    monkeypatch.setattr(
+        work.model,
+        "zero_grad",
+        lambda set_to_none: graded.update(
+            {way: [name for name, p in work.model.clip.named_parameters() if p.grad is not None]}
+        ),
+    )
     for way in ("plain", "package"):
         for p in work.model.parameters():
             p.grad = None
@@ -62,10 +73,16 @@ def test_a_difference_is_found_and_missing_results_are_told():
 
 def test_plain_metrics_equal_scikit_learns():
     rng = np.random.default_rng(0)
-    labels, scores = rng.random(5000) < 0.1, rng.integers(0, 60, 5000).astype(np.float32)  # with ties
+    # with ties
+    labels, scores = (
+        rng.random(5000) < 0.1,
+        rng.integers(0, 60, 5000).astype(np.float32),
+    )
     scores[labels] += 9
     assert plain.auroc(scores, labels) == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
-    assert plain.average_precision(scores, labels) == pytest.approx(average_precision_score(labels, scores), abs=1e-12)
+    assert plain.average_precision(scores, labels) == pytest.approx(
+        average_precision_score(labels, scores), abs=1e-12
+    )
 
 
 def test_the_metrics_ways_agree():
@@ -90,14 +107,25 @@ def test_ways_take_turns_and_each_is_compared_with_the_first(monkeypatch):
     monkeypatch.setattr(bench, "_peak_elsewhere", lambda full, case, way: peaks[way])
     rows = bench.compare(Fake(), "inference", ("plain", "package", "bf16"), 3, False)
     assert turns == ["plain", "package", "bf16"] * 3
-    assert rows["package"]["difference"] == pytest.approx(5e-5, rel=1e-2) and rows["plain"]["difference"] == 0
+    assert (
+        rows["package"]["difference"] == pytest.approx(5e-5, rel=1e-2)
+        and rows["plain"]["difference"] == 0
+    )
     assert rows["bf16"]["difference"] == 0.25 and rows["package"]["peak_mb"] == 50
 
 
 @pytest.mark.parametrize("value", [1.001, float("nan")])
 def test_a_package_that_differs_ends_the_run(value):
-    work = type("Fake", (), {"run": lambda self, case, way: {"x": torch.full((2,), 1.0 if way == "plain" else value)},
-                             "prepare": lambda self, case: None})  # fmt: skip
+    work = type(
+        "Fake",
+        (),
+        {
+            "run": lambda self, case, way: {
+                "x": torch.full((2,), 1.0 if way == "plain" else value)
+            },
+            "prepare": lambda self, case: None,
+        },
+    )
     with pytest.raises(RuntimeError, match="inference: the package differs from the plain way"):
         bench.compare(work(), "inference", ("plain", "package"), 1, False)
 
@@ -115,7 +143,10 @@ def test_everything_is_written_and_said(tmp_path, monkeypatch, capsys):
     assert bench.run(bench.Bench(out=str(tmp_path))) == 0
     said = capsys.readouterr().out
     assert "4.00" in said and "0.25" in said and "321 pictures/s" in said and bench.SUMMED in said
-    assert json.loads((tmp_path / "bench.json").read_text())["cases"]["inference"]["package"]["cpu"] == 0.5
+    assert (
+        json.loads((tmp_path / "bench.json").read_text())["cases"]["inference"]["package"]["cpu"]
+        == 0.5
+    )
     assert (tmp_path / "bench.png").stat().st_size > 5000
 
 
@@ -153,10 +184,14 @@ def test_memory_of_the_metrics_does_not_grow(capsys):
 
 
 def test_threads_of_numpy_are_held_by_a_new_process(monkeypatch):
-    """numpy reads the variables when it is imported; without them two spinning threads would count twice."""
+    """numpy reads the variables when it is imported; without them two spinning threads would count
+    twice.
+    """
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
     called = []
-    monkeypatch.setattr(bench.subprocess, "call", lambda command, env: called.append((command, env)) or 7)
+    monkeypatch.setattr(
+        bench.subprocess, "call", lambda command, env: called.append((command, env)) or 7
+    )
     assert bench.run(bench.Bench(full=True, rounds=2, what=("memory", "views"))) == 7
     command, env = called[0]
     assert env["OPENBLAS_NUM_THREADS"] == "1" and "--full" in command and "--json" not in command
@@ -171,17 +206,35 @@ def test_a_class_is_summed_from_its_parts():
         "metrics, binned": {"plain": row(7, 50), "package": row(0.5, 60)},
     }
     found = bench.whole(cases)
-    assert {way: each["cpu"] for way, each in found.items()} == {"plain": 195, "package": 121.5, "bf16": 61}
-    assert {way: each["peak_mb"] for way, each in found.items()} == {"plain": 90, "package": 60, "bf16": 60}
+    assert {way: each["cpu"] for way, each in found.items()} == {
+        "plain": 195,
+        "package": 121.5,
+        "bf16": 61,
+    }
+    assert {way: each["peak_mb"] for way, each in found.items()} == {
+        "plain": 90,
+        "package": 60,
+        "bf16": 60,
+    }
 
 
 def test_views_are_measured_without_and_with_kept_features(monkeypatch, tmp_path):
     trained = []
-    monkeypatch.setattr(bench, "train_text", lambda model, data, out, **options: trained.append((len(data), options)))
+    monkeypatch.setattr(
+        bench,
+        "train_text",
+        lambda model, data, out, **options: trained.append((len(data), options)),
+    )
     mean = {"pixel_auroc": 0.8, "inside_auroc": 0.7, "peak_hit": 0.4}
     monkeypatch.setattr(bench, "evaluate", lambda *_, **o: type("Report", (), {"mean": mean})())
     rows = bench.kept_views(epochs=3, each=2000, seeds=(5,))
-    assert [options["views"] for _, options in trained] == [None, 1, 2, 4] == [row["views"] for row in rows]
-    assert {(count, o["epochs"], o["seed"]) for count, o in trained} == {(rows[0]["pictures"], 3, 5)}
+    assert (
+        [options["views"] for _, options in trained]
+        == [None, 1, 2, 4]
+        == [row["views"] for row in rows]
+    )
+    assert {(count, o["epochs"], o["seed"]) for count, o in trained} == {
+        (rows[0]["pictures"], 3, 5)
+    }
     said = bench.table({"model": "m", "machine": "c", "date": "d", "views": rows})
     assert "new each time" in said and said.count("pixel_auroc 0.800") == 4

@@ -1,10 +1,12 @@
-"""canvas.py: shapes as signed distances, placing, layers, light; each against its definition or another formula."""
+"""canvas.py: shapes as signed distances, placing, layers, light; each against its definition or
+another formula.
+"""
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from aaclip_lite.canvas import (
+from aaclip_lite.world.canvas import (
     GROUND_COLOURS,
     GROUNDS,
     PALETTE,
@@ -35,14 +37,54 @@ def scene(seed=1, size=128, **attributes):
 
 SHAPES = {  # shape, points inside, points on the outline, points outside
     "circle": (lambda c: c.circle(0.1, 0, 0.4), [(0.1, 0)], [(0.5, 0), (0.1, -0.4)], [(0.6, 0.3)]),
-    "ellipse": (lambda c: c.ellipse(0, 0, 0.8, 0.3), [(0.6, 0)], [(0.8, 0), (0, 0.3)], [(0, 0.4), (0.7, 0.3)]),
-    "box": (lambda c: c.box(0, 0, 0.6, 0.2), [(0.5, 0.1)], [(0.6, 0), (0.2, 0.2)], [(0.7, 0), (0, 0.3)]),
-    "rounded box": (lambda c: c.box(0, 0, 0.6, 0.4, 0.3), [(0, 0)], [(0.6, 0), (0, 0.4)], [(0.58, 0.38)]),
-    "line": (lambda c: c.line(-0.5, 0, 0.5, 0, 0.1), [(0.55, 0)], [(0.6, 0), (0, 0.1)], [(0, 0.2), (0.7, 0)]),
-    "taper": (lambda c: c.line(-0.5, 0, 0.5, 0, 0.1, 0.3), [(0.5, 0.25)], [(-0.5, 0.1), (0.5, 0.3)], [(-0.5, 0.2)]),
-    "path": (lambda c: c.path([(-0.5, 0), (0, 0), (0, 0.5)], 0.1), [(0, 0.4)], [(0.1, 0.5)], [(0.3, 0.2)]),
-    "ring": (lambda c: c.ring(0, 0, 0.5, 0.1), [(0.5, 0)], [(0.4, 0), (0, 0.6)], [(0, 0), (0.8, 0)]),
-    "arc": (lambda c: c.arc(0, 0, 0.5, 0, 90, 0.1), [(0.35, 0.35)], [(0.6, 0)], [(-0.5, 0), (0, -0.5)]),
+    "ellipse": (
+        lambda c: c.ellipse(0, 0, 0.8, 0.3),
+        [(0.6, 0)],
+        [(0.8, 0), (0, 0.3)],
+        [(0, 0.4), (0.7, 0.3)],
+    ),
+    "box": (
+        lambda c: c.box(0, 0, 0.6, 0.2),
+        [(0.5, 0.1)],
+        [(0.6, 0), (0.2, 0.2)],
+        [(0.7, 0), (0, 0.3)],
+    ),
+    "rounded box": (
+        lambda c: c.box(0, 0, 0.6, 0.4, 0.3),
+        [(0, 0)],
+        [(0.6, 0), (0, 0.4)],
+        [(0.58, 0.38)],
+    ),
+    "line": (
+        lambda c: c.line(-0.5, 0, 0.5, 0, 0.1),
+        [(0.55, 0)],
+        [(0.6, 0), (0, 0.1)],
+        [(0, 0.2), (0.7, 0)],
+    ),
+    "taper": (
+        lambda c: c.line(-0.5, 0, 0.5, 0, 0.1, 0.3),
+        [(0.5, 0.25)],
+        [(-0.5, 0.1), (0.5, 0.3)],
+        [(-0.5, 0.2)],
+    ),
+    "path": (
+        lambda c: c.path([(-0.5, 0), (0, 0), (0, 0.5)], 0.1),
+        [(0, 0.4)],
+        [(0.1, 0.5)],
+        [(0.3, 0.2)],
+    ),
+    "ring": (
+        lambda c: c.ring(0, 0, 0.5, 0.1),
+        [(0.5, 0)],
+        [(0.4, 0), (0, 0.6)],
+        [(0, 0), (0.8, 0)],
+    ),
+    "arc": (
+        lambda c: c.arc(0, 0, 0.5, 0, 90, 0.1),
+        [(0.35, 0.35)],
+        [(0.6, 0)],
+        [(-0.5, 0), (0, -0.5)],
+    ),
     "polygon": (lambda c: c.polygon(4, 0.5, 0), [(0.4, 0.4)], [(0.5, 0), (0, -0.5)], [(0.6, 0)]),
     "stripes": (lambda c: c.stripes(0.5, 0.4), [(0.5, 0.9), (0, 0)], [(0.1, 0)], [(0.25, 0)]),
 }
@@ -74,7 +116,8 @@ def test_blob_is_round_within_its_wobble(c):
 
 def test_place_turns_scales_and_moves_the_drawing(c):
     c.place(angle=90, scale=0.5, dx=0.2, dy=-0.1)
-    shape = c.circle(0.8, 0, 0.1)  # to the right of the centre: a quarter turn on screen leads below it
+    # to the right of the centre: a quarter turn on screen leads below it
+    shape = c.circle(0.8, 0, 0.1)
     row, column = np.unravel_index(shape.argmin(), shape.shape)
     assert (c.x[row, column], c.y[row, column]) == pytest.approx((0.2, 0.3), abs=0.01)
     assert (shape < 0).mean() == pytest.approx(np.pi * 0.05**2 / 4, rel=0.15)
@@ -110,7 +153,8 @@ def test_part_covers_rises_and_reflects(c):
     assert c.cover[middle] == 1 and c.cover[corner] == 0
     assert c.height[middle] == pytest.approx(0.2) and c.height[corner] == 0
     assert c.albedo[middle] == pytest.approx((1, 0, 0)) and c.gloss[middle] == pytest.approx(0.7)
-    assert c.cover.mean() == pytest.approx(np.pi * 0.25 / 4, rel=0.01)  # smooth outline: the area is exact
+    # smooth outline: the area is exact
+    assert c.cover.mean() == pytest.approx(np.pi * 0.25 / 4, rel=0.01)
     rim = c.height[64, 64 + 29]
     assert 0 < rim < 0.2
     c.hole(c.circle(0, 0, 0.2))
@@ -171,7 +215,8 @@ def test_a_missing_piece_leaves_everything_else_as_it_was():
     whole, wrong = two_pieces(), two_pieces((1, "missing", 0, 0, 0))
     differs = (whole.albedo != wrong.albedo).any(-1) | (whole.cover != wrong.cover)
     assert differs[:, 40:].any() and not differs[:, :32].any()
-    assert wrong.pieces == 2 and whole.rng.random() == wrong.rng.random()  # random numbers are used up all the same
+    # random numbers are used up all the same
+    assert wrong.pieces == 2 and whole.rng.random() == wrong.rng.random()
 
 
 def test_a_misplaced_piece_moves():
@@ -185,12 +230,17 @@ def test_a_misplaced_piece_moves():
 
 
 def test_a_bend_pushes_one_side_and_keeps_the_other():
-    straight, bent = (Canvas(64, np.random.default_rng(0), bend=b) for b in (None, (1, 0, 0.3, 0.0, 0.5)))
+    straight, bent = (
+        Canvas(64, np.random.default_rng(0), bend=b) for b in (None, (1, 0, 0.3, 0.0, 0.5))
+    )
     for each in (straight, bent):
         each.place()
         each.part(each.box(0, 0, 0.9, 0.2), GREY)
     np.testing.assert_array_equal(straight.cover[:, :32], bent.cover[:, :32])
-    shift = [(each.cover[:, 60] * each.y[:, 60]).sum() / each.cover[:, 60].sum() for each in (straight, bent)]
+    shift = [
+        (each.cover[:, 60] * each.y[:, 60]).sum() / each.cover[:, 60].sum()
+        for each in (straight, bent)
+    ]
     assert abs(shift[1] - shift[0]) == pytest.approx(0.3, abs=0.03)
 
 
@@ -244,9 +294,9 @@ def test_a_groove_catches_light_on_the_side_that_faces_it():
     tilted = np.float32((0.6, 0, 0.8))
     sides = []
     for light in (tilted, tilted * (-1, 1, 1)):
-        change = lit(lambda c: c.carve(c.box(0, 0, 0.1, 0.5), 0.1, 0.1), light=np.float32(light)) - lit(
-            lambda c: None, light=np.float32(light)
-        )
+        change = lit(
+            lambda c: c.carve(c.box(0, 0, 0.1, 0.5), 0.1, 0.1), light=np.float32(light)
+        ) - lit(lambda c: None, light=np.float32(light))
         sides.append((change[64, 58:64].mean(), change[64, 64:70].mean()))
     assert (sides[0][0] - sides[0][1]) * (sides[1][0] - sides[1][1]) < 0  # the other way round
     assert abs(sides[0][0] - sides[0][1]) > 0.1
@@ -254,7 +304,11 @@ def test_a_groove_catches_light_on_the_side_that_faces_it():
 
 def test_the_shadow_falls_away_from_the_light():
     ground = np.full((3, 128, 128), 0.8, np.float32)
-    made = {"ground": ground, "falloff": np.ones((3, 1, 1), np.float32), "shadow": (np.float32(0.5), 0.1, 0.02)}
+    made = {
+        "ground": ground,
+        "falloff": np.ones((3, 1, 1), np.float32),
+        "shadow": (np.float32(0.5), 0.1, 0.02),
+    }
     picture = lit(lambda c: None, light=np.float32((-0.6, 0, 0.8)), **made)
     assert picture[64, 8] == pytest.approx(0.8, abs=0.01)  # lit from the left: no shadow there
     assert picture[64, 119] < 0.6
@@ -264,7 +318,11 @@ def test_no_shadow_comes_in_from_the_other_side_of_the_frame():
     c = Canvas(128, np.random.default_rng(0))
     c.part(c.box(0.6, 0, 0.5, 2), GREY, rise=0.1, bevel=0.1, gloss=0)  # runs over the right edge
     ground = np.full((3, 128, 128), 0.8, np.float32)
-    made = {"ground": ground, "falloff": np.ones((3, 1, 1), np.float32), "shadow": (np.float32(0.5), 0.2, 0.02)}
+    made = {
+        "ground": ground,
+        "falloff": np.ones((3, 1, 1), np.float32),
+        "shadow": (np.float32(0.5), 0.2, 0.02),
+    }
     picture = shade(c, scene(light=np.float32((-0.6, 0, 0.8)), **made), as_float=True).mean(-1)
     assert picture[64, 2:40] == pytest.approx(0.8, abs=0.01)
 
@@ -281,13 +339,16 @@ def test_a_picture_is_bytes_with_the_cameras_noise():
     picture = shade(c, made)
     assert picture.shape == (64, 64, 3) and picture.dtype == np.uint8
     np.testing.assert_array_equal(picture, to_uint8(shade(c, made, as_float=True) + made.grain))
-    np.testing.assert_array_equal(picture, shade(c, scene(size=64)))  # light and layers are all there is
+    # light and layers are all there is
+    np.testing.assert_array_equal(picture, shade(c, scene(size=64)))
     np.testing.assert_array_equal(to_uint8(np.array([-1, 0, 0.5, 1, 2])), [0, 0, 128, 255, 255])
 
 
 def test_grounds_and_lights_vary():
     scenes = [Scene(np.random.default_rng(seed), 64) for seed in range(150)]
-    assert {s.ground_kind for s in scenes} == set(GROUNDS) and {s.ground_name for s in scenes} == set(GROUND_COLOURS)
+    assert {s.ground_kind for s in scenes} == set(GROUNDS) and {
+        s.ground_name for s in scenes
+    } == set(GROUND_COLOURS)
     for kind in GROUNDS:
         spread = [s.ground.std((1, 2)).max() for s in scenes if s.ground_kind == kind]
         assert max(spread) > 0.02 or kind == "plain"

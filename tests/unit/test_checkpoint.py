@@ -1,4 +1,6 @@
-"""checkpoint.py: round trips, refusals by field, atomic writes, bit-equal resume, the public code's files."""
+"""checkpoint.py: round trips, refusals by field, atomic writes, bit-equal resume, the public code's
+files.
+"""
 
 import os
 import random
@@ -9,11 +11,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from aaclip_lite import checkpoint
-from aaclip_lite.backbone import load_clip
 from aaclip_lite.checkpoint import MismatchError
+from aaclip_lite.files.weights import WeightsError
+from aaclip_lite.load import load_clip
 from aaclip_lite.model import AdaptedCLIP
 from aaclip_lite.recipe import Recipe
-from aaclip_lite.weights import WeightsError
 
 CONFIG = {
     "embed_dim": 24,
@@ -89,7 +91,9 @@ def test_another_backbone_is_refused_by_field(clip, tmp_path):
     torch.manual_seed(9)
     with pytest.raises(MismatchError, match=r"backbone\.fingerprint"):
         checkpoint.load_adapter(path, build(load_clip(CONFIG, weights=None)))
-    with pytest.raises(MismatchError, match=r"backbone\.activation is 'gelu' in the file, 'quick_gelu' here"):
+    with pytest.raises(
+        MismatchError, match=r"backbone\.activation is 'gelu' in the file, 'quick_gelu' here"
+    ):
         checkpoint.load_adapter(path, build(clip, 0, RECIPE.replace(activation="quick_gelu")))
     larger = load_clip(CONFIG, weights=None, image_size=56)
     larger.load_state_dict(clip.state_dict())
@@ -171,7 +175,10 @@ def test_a_resumed_run_ends_bit_equal(clip, tmp_path):
     torch.manual_seed(99), random.seed(99), np.random.seed(99)
     second = build(clip, 3)
     optimizer, scheduler = tools(second)
-    assert checkpoint.load_resume(path, second, "image", optimizer, scheduler, data="d") == {"step": 4, "data": "d"}
+    assert checkpoint.load_resume(path, second, "image", optimizer, scheduler, data="d") == {
+        "step": 4,
+        "data": "d",
+    }
     assert scheduler.last_epoch == 4
     run(second, optimizer, scheduler, steps=4)
     assert equal(snapshot(second, "image"), snapshot(whole, "image"))
@@ -180,11 +187,15 @@ def test_a_resumed_run_ends_bit_equal(clip, tmp_path):
 def test_resume_refuses_what_does_not_belong(clip, tmp_path):
     model = build(clip)
     optimizer, scheduler = tools(model)
-    path = checkpoint.save_resume(tmp_path / "resume.pt", model, "image", optimizer, scheduler, {"data": "d"})
+    path = checkpoint.save_resume(
+        tmp_path / "resume.pt", model, "image", optimizer, scheduler, {"data": "d"}
+    )
     with pytest.raises(MismatchError, match="belongs to stage 'image', this run is stage 'text'"):
         checkpoint.load_resume(path, model, "text", optimizer)
     with pytest.raises(MismatchError, match=r"recipe\.image_lr"):
-        checkpoint.load_resume(path, build(clip, 0, RECIPE.replace(image_lr=1.0)), "image", optimizer)
+        checkpoint.load_resume(
+            path, build(clip, 0, RECIPE.replace(image_lr=1.0)), "image", optimizer
+        )
     with pytest.raises(MismatchError, match="data is 'd' in the file, 'e' here"):
         checkpoint.load_resume(path, model, "image", optimizer, data="e")
     torch.save({"epoch": 3}, path)
@@ -199,7 +210,11 @@ def public_files(model, folder):
         optimizer = torch.optim.Adam(module.parameters())
         sum(p.sum() for p in module.parameters()).backward()
         optimizer.step()
-        contents = {"epoch": epoch, part: module.state_dict(), f"{part[:-8]}_optimizer": optimizer.state_dict()}
+        contents = {
+            "epoch": epoch,
+            part: module.state_dict(),
+            f"{part[:-8]}_optimizer": optimizer.state_dict(),
+        }
         torch.save(contents, folder / f"{part}.pth")
     return folder / "text_adapter.pth", folder / "image_adapter.pth"
 
@@ -207,7 +222,10 @@ def public_files(model, folder):
 def test_released_files(clip, tmp_path):
     source, target = build(clip, 1), build(clip, 2)
     text, image = public_files(source, tmp_path)
-    assert checkpoint.load_released_files(target, text, image) == {"text_adapter": 5, "image_adapter": 20}
+    assert checkpoint.load_released_files(target, text, image) == {
+        "text_adapter": 5,
+        "image_adapter": 20,
+    }
     assert equal(snapshot(target, "joint"), snapshot(source, "joint"))
     assert checkpoint.load_released_files(target, None, image) == {"image_adapter": 20}
     with pytest.raises(WeightsError, match="no entry 'text_adapter'; is it the other"):
@@ -223,8 +241,14 @@ class Bomb:
 def test_a_released_file_with_code_is_refused_and_not_run(clip, tmp_path, place):
     bomb, model = Bomb(), build(clip)
     bomb.target = str(tmp_path / "exploded")
-    contents = bomb if place == "whole" else {"text_adapter": model.text_adapter.state_dict(), "epoch": bomb}
+    contents = (
+        bomb
+        if place == "whole"
+        else {"text_adapter": model.text_adapter.state_dict(), "epoch": bomb}
+    )
     torch.save(contents, tmp_path / "text_adapter.pth")
-    with pytest.raises(WeightsError, match=r"refused: it holds code \(\w+\.mkdir\); nothing was run"):
+    with pytest.raises(
+        WeightsError, match=r"refused: it holds code \(\w+\.mkdir\); nothing was run"
+    ):
         checkpoint.load_released_files(model, tmp_path / "text_adapter.pth", None)
     assert not os.path.exists(bomb.target)

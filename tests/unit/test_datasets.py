@@ -1,4 +1,6 @@
-"""datasets.py: every real layout in miniature, every kind of fault, few-shot choices, the cache and the batches."""
+"""datasets.py: every real layout in miniature, every kind of fault, few-shot choices, the cache and
+the batches.
+"""
 
 import json
 import shutil
@@ -16,7 +18,9 @@ from tests.unit import layouts
 
 
 def counted(data):
-    labels = {name: [r.label for r in data.records if r.class_name == name] for name in data.classes}
+    labels = {
+        name: [r.label for r in data.records if r.class_name == name] for name in data.classes
+    }
     return {name: (found.count(0), found.count(1)) for name, found in labels.items()}
 
 
@@ -58,7 +62,9 @@ def test_each_real_layout_is_recognised_and_read(layout, tmp_path):
         assert bool(sample.defect) == bool(sample.label)
 
 
-@pytest.mark.parametrize("split, normal, abnormal", [("train", 6, 0), ("test", 6, 8), ("all", 12, 8)])
+@pytest.mark.parametrize(
+    "split, normal, abnormal", [("train", 6, 0), ("test", 6, 8), ("all", 12, 8)]
+)
 def test_splits_of_mvtec(mvtec, split, normal, abnormal):
     labels = [record.label for record in open_dataset(mvtec, split=split).records]
     assert (labels.count(0), labels.count(1)) == (normal, abnormal)
@@ -66,13 +72,16 @@ def test_splits_of_mvtec(mvtec, split, normal, abnormal):
 
 def test_validation_splits(tmp_path):
     layouts.write_mvtec2(tmp_path / "ad2"), layouts.write_medical(tmp_path / "medical")
-    assert counted(open_dataset(tmp_path / "ad2", split="val")) == dict.fromkeys(("can", "vial"), (2, 0))
+    assert counted(open_dataset(tmp_path / "ad2", split="val")) == dict.fromkeys(
+        ("can", "vial"), (2, 0)
+    )
     brain = open_dataset(tmp_path / "medical" / "Brain_AD", split="val")
     assert counted(brain) == {"Brain": (2, 2)}
 
 
 @pytest.mark.parametrize(
-    "writer, part, name", [("mvtec", "cable", "cable"), ("medical", "CVC-ClinicDB", "Colon_clinicDB")]
+    "writer, part, name",
+    [("mvtec", "cable", "cable"), ("medical", "CVC-ClinicDB", "Colon_clinicDB")],
 )
 def test_one_class_of_a_set_can_be_opened_alone(writer, part, name, tmp_path):
     expected = layouts.WRITERS[writer](tmp_path)
@@ -90,11 +99,18 @@ def test_plain_folders_by_class_and_without_masks(tmp_path):
         layouts.write_folder(tmp_path / "two" / name)
     assert counted(open_dataset(tmp_path / "two")) == dict.fromkeys(("bolt", "nut"), (3, 4))
     layouts.write_folder(tmp_path / "one", masks=False)
-    with pytest.raises(DataError, match=r"4 problem(.|\n)*dent/part0.png: abnormal, but without a mask.*image_level"):
+    with pytest.raises(
+        DataError,
+        match=r"4 problem(.|\n)*dent/part0.png: abnormal, but without a mask.*image_level",
+    ):
         open_dataset(tmp_path / "one")
     data = open_dataset(tmp_path / "one", image_level=True, class_name="bolt", size=8)
     assert counted(data) == {"bolt": (3, 4)} and data[0].mask is None
-    assert "mask" not in next(data.batches(4)) and {r.defect for r in data.records} == {"", "dent", "scratch"}
+    assert "mask" not in next(data.batches(4)) and {r.defect for r in data.records} == {
+        "",
+        "dent",
+        "scratch",
+    }
 
 
 def test_manifest_keeps_its_further_keys_and_may_lie_elsewhere(manifest, tmp_path):
@@ -103,15 +119,21 @@ def test_manifest_keeps_its_further_keys_and_may_lie_elsewhere(manifest, tmp_pat
     first, second = data.records[0], data.records[2]
     assert (first.defect, first.extra, second.defect) == ("glue strip", {"severity": 2}, "glue")
     assert data[0].inside.sum() > 0 and data[1].inside is None
-    assert "inside" not in next(data.batches(2)) and next(data.batches(1))["inside"].shape == (1, 1, 16, 16)
+    assert "inside" not in next(data.batches(2)) and next(data.batches(1))["inside"].shape == (
+        1,
+        1,
+        16,
+        16,
+    )
 
 
 def test_factory_names_reach_the_factory(manifest, tmp_path, monkeypatch):
-    rewrite(manifest, lambda lines: [line.update(split="test") for line in lines])  # the factory's name theirs
+    # the factory's name theirs
+    rewrite(manifest, lambda lines: [line.update(split="test") for line in lines])
     asked = []
-    factory = types.ModuleType("aaclip_lite.factory")
+    factory = types.ModuleType("aaclip_lite.world.factory")
     factory.ensure = lambda split, root=None: asked.append((split, root)) or manifest
-    monkeypatch.setitem(sys.modules, "aaclip_lite.factory", factory)
+    monkeypatch.setitem(sys.modules, "aaclip_lite.world.factory", factory)
     assert open_dataset("factory/val").layout == "factory"
     assert len(open_dataset("test_hard", layout="factory", root=tmp_path)) == 12
     assert asked == [("val", None), ("test_hard", tmp_path)]
@@ -123,7 +145,9 @@ def test_what_cannot_be_opened_is_said(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         open_dataset(tmp_path / "nowhere")
     layouts.picture(tmp_path / "odd" / "things" / "a.png")
-    with pytest.raises(DataError, match=r"odd: cannot be told from its files; it holds things; name the layout"):
+    with pytest.raises(
+        DataError, match=r"odd: cannot be told from its files; it holds things; name the layout"
+    ):
         open_dataset(tmp_path / "odd")
     with pytest.raises(ValueError, match="layout='coco': choose one of mvtec2"):
         open_dataset(tmp_path / "odd", layout="coco")
@@ -145,7 +169,10 @@ def test_all_faults_are_listed_at_once_with_their_files(mvtec):
     (test / "poke" / "000.png").write_bytes(whole[: len(whole) // 2])
     (test / "poke" / "001.png").write_text("not a picture")
     shutil.copy(test / "good" / "000.png", test / "good" / "003.png")
-    shutil.copy(mvtec / "cable" / "train" / "good" / "000.png", mvtec / "cable" / "test" / "good" / "007.png")
+    shutil.copy(
+        mvtec / "cable" / "train" / "good" / "000.png",
+        mvtec / "cable" / "test" / "good" / "007.png",
+    )
     (truth / "poke" / "000_mask.png").write_bytes(b"")
     layouts.mask(mvtec / "cable" / "ground_truth" / "crack" / "000.bmp")
     (mvtec / "capsule").mkdir()
@@ -198,12 +225,16 @@ def test_faults_of_a_manifest(manifest):
 def test_faults_of_visa_and_btad(tmp_path):
     layouts.write_visa_raw(tmp_path / "visa"), layouts.write_btad(tmp_path / "btad")
     shutil.rmtree(tmp_path / "visa" / "pcb1")
-    with pytest.raises(DataError, match=r"1 problem(.|\n)*class: pcb1: in split_csv/1cls.csv, but there is no"):
+    with pytest.raises(
+        DataError, match=r"1 problem(.|\n)*class: pcb1: in split_csv/1cls.csv, but there is no"
+    ):
         open_dataset(tmp_path / "visa")
     assert open_dataset(tmp_path / "visa", allow=("class",)).classes == ["candle"]
     with open(tmp_path / "visa" / "split_csv" / "1cls.csv", "a") as table:
         table.write("candle,test\n")
-    with pytest.raises(DataError, match=r"1 problem(.|\n)*1cls.csv: line 16 names no object or no image"):
+    with pytest.raises(
+        DataError, match=r"1 problem(.|\n)*1cls.csv: line 16 names no object or no image"
+    ):
         open_dataset(tmp_path / "visa", allow=("class",))
     shutil.rmtree(tmp_path / "visa" / "split_csv")
     with pytest.raises(DataError, match=r"split_csv/1cls.csv: missing"):
@@ -214,11 +245,16 @@ def test_faults_of_visa_and_btad(tmp_path):
 
 
 def test_kinds_of_problems_can_be_tolerated(mvtec):
-    shutil.copy(mvtec / "cable" / "test" / "good" / "000.png", mvtec / "cable" / "test" / "good" / "009.png")
-    with pytest.raises(DataError, match=r"can be tolerated: open_dataset\(..., allow=\(.*'duplicate'"):
+    shutil.copy(
+        mvtec / "cable" / "test" / "good" / "000.png", mvtec / "cable" / "test" / "good" / "009.png"
+    )
+    with pytest.raises(
+        DataError, match=r"can be tolerated: open_dataset\(..., allow=\(.*'duplicate'"
+    ):
         open_dataset(mvtec)
     assert len(open_dataset(mvtec, allow=("duplicate",))) == 15
-    with pytest.raises(ValueError, match=r"allow=\['mask'\]: only class, content"):  # it would need an invented mask
+    # it would need an invented mask
+    with pytest.raises(ValueError, match=r"allow=\['mask'\]: only class, content"):
         open_dataset(mvtec, allow=("duplicate", "mask"))
 
 
@@ -263,7 +299,9 @@ def test_normal_picture_with_a_filled_mask_is_a_contradiction(manifest):
         lines[3]["mask_path"] = ""
 
     rewrite(manifest, mark)
-    assert open_dataset(manifest).check() == ["content: grid/ground_truth/glue/000_mask.png: not zero, but label 0"]
+    assert open_dataset(manifest).check() == [
+        "content: grid/ground_truth/glue/000_mask.png: not zero, but label 0"
+    ]
 
 
 def test_overlap_of_two_sets_is_byte_for_byte(mvtec, tmp_path):
@@ -353,7 +391,9 @@ def test_few_shot_takes_half_normal_half_abnormal_of_every_class(mvtec):
 
 def test_few_shot_names_every_class_that_is_too_small(mvtec):
     data = open_dataset(mvtec)
-    with pytest.raises(ValueError, match=r"8-shot needs 4 .*bottle has 3 normal, cable has 3 normal"):
+    with pytest.raises(
+        ValueError, match=r"8-shot needs 4 .*bottle has 3 normal, cable has 3 normal"
+    ):
         data.few_shot(8)
     with pytest.raises(ValueError, match="even k"):
         data.few_shot(3)
@@ -386,18 +426,28 @@ def test_batches_hold_every_picture_once_in_order(mvtec):
     assert [len(batch["label"]) for batch in batches] == [4, 4, 4, 2]
     batch = batches[0]
     assert batch["image"].shape == (4, 3, 16, 16) and batch["mask"].shape == (4, 1, 16, 16)
-    assert batch["image"].dtype == batch["mask"].dtype == torch.float32 and batch["label"].dtype == torch.int64
+    assert (
+        batch["image"].dtype == batch["mask"].dtype == torch.float32
+        and batch["label"].dtype == torch.int64
+    )
     assert set(batch) == {"image", "mask", "label", "class_name", "index"}
     for row, index in enumerate(batch["index"]):
         sample = data[index]
         assert torch.equal(batch["image"][row], torch.tensor(sample.image).permute(2, 0, 1) / 255)
         assert torch.equal(batch["mask"][row, 0], torch.tensor(sample.mask).float())
-        assert (batch["label"][row].item(), batch["class_name"][row]) == (sample.label, sample.class_name)
+        assert (batch["label"][row].item(), batch["class_name"][row]) == (
+            sample.label,
+            sample.class_name,
+        )
     assert len(list(data.batches(4, drop_last=True))) == 3
 
 
 def same(first, second):
-    return all(torch.equal(a[key], b[key]) for a, b in zip(first, second, strict=True) for key in ("image", "mask"))
+    return all(
+        torch.equal(a[key], b[key])
+        for a, b in zip(first, second, strict=True)
+        for key in ("image", "mask")
+    )
 
 
 def test_batches_follow_from_seed_and_epoch_and_can_be_resumed(mvtec):

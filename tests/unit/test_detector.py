@@ -1,4 +1,6 @@
-"""detector.py: every form of input, calibration, words, files, the hub (its API recorded, not reached), refusals."""
+"""detector.py: every form of input, calibration, words, files, the hub (its API recorded, not
+reached), refusals.
+"""
 
 import json
 import warnings
@@ -11,11 +13,11 @@ from PIL import Image
 
 from aaclip_lite import detector as module
 from aaclip_lite import scoring
-from aaclip_lite.backbone import load_clip
 from aaclip_lite.checkpoint import MismatchError, read_metadata, save_adapter
 from aaclip_lite.datasets import open_dataset
 from aaclip_lite.detector import AnomalyDetector, PictureError, to_tensor
-from aaclip_lite.evaluate import evaluate
+from aaclip_lite.evaluation import evaluate
+from aaclip_lite.load import load_clip
 from aaclip_lite.model import AdaptedCLIP
 from aaclip_lite.recipe import Recipe
 
@@ -59,7 +61,7 @@ def folder(tmp_path, pictures):
     return place
 
 
-# ---- input -----------------------------------------------------------------------------------------------------------
+# ---- input ---------------------------------------------------------------------------------------
 
 
 def test_every_form_of_a_picture_gives_the_same(calibrated, pictures, folder):
@@ -68,7 +70,11 @@ def test_every_form_of_a_picture_gives_the_same(calibrated, pictures, folder):
     forms = [array, array.astype(np.float32) / 255, tensor, tensor / 255, Image.fromarray(array)]
     forms += [folder / "b.png", str(folder / "b.png")]
     first = calibrated.predict(array, "bolt")
-    assert first.map.shape == (32, 32) and first.map.dtype == np.float32 and isinstance(first.score, float)
+    assert (
+        first.map.shape == (32, 32)
+        and first.map.dtype == np.float32
+        and isinstance(first.score, float)
+    )
     for form in forms:
         found = calibrated.predict(form, "bolt")
         np.testing.assert_allclose(found.map, first.map, atol=1e-5)
@@ -78,21 +84,30 @@ def test_every_form_of_a_picture_gives_the_same(calibrated, pictures, folder):
 
 def test_several_pictures_give_a_list_in_their_order(calibrated, pictures, folder):
     single = [calibrated.predict(picture, "bolt").score for picture in pictures[:3]]
-    stacks = [list(pictures[:3]), pictures[:3], torch.from_numpy(pictures[:3]).permute(0, 3, 1, 2), tuple(pictures[:3])]
+    stacks = [
+        list(pictures[:3]),
+        pictures[:3],
+        torch.from_numpy(pictures[:3]).permute(0, 3, 1, 2),
+        tuple(pictures[:3]),
+    ]
     for stack in stacks:
         for batch_size in (2, 16):
             found = calibrated.predict(stack, "bolt", batch_size=batch_size)
             assert [each.score for each in found] == pytest.approx(single, abs=1e-5)
     below = calibrated.predict(folder, "bolt")
     assert [Path(each.path).name for each in below] == ["a.png", "b.png", "c.bmp"]
-    assert [each.score for each in below] == pytest.approx([single[1], single[0], single[2]], abs=1e-5)
+    assert [each.score for each in below] == pytest.approx(
+        [single[1], single[0], single[2]], abs=1e-5
+    )
     assert len(calibrated.predict([pictures[0]], "bolt")) == 1
 
 
 def test_the_map_has_the_pictures_own_size(calibrated):
     rng = np.random.default_rng(0)
     sizes = [(40, 70), (40, 70), (24, 24), (40, 70)]
-    found = calibrated.predict([rng.integers(0, 256, (*size, 3), np.uint8) for size in sizes], "bolt")
+    found = calibrated.predict(
+        [rng.integers(0, 256, (*size, 3), np.uint8) for size in sizes], "bolt"
+    )
     assert [each.map.shape for each in found] == sizes
 
 
@@ -110,17 +125,25 @@ def test_grey_and_deep_pictures(calibrated, pictures, tmp_path):
     [
         ("gone.png", FileNotFoundError, "gone.png: no such picture; check the path"),
         (["also/gone.png"], FileNotFoundError, "also/gone.png: no such picture"),
-        ("broken.png", PictureError, "broken.png is no readable picture .*save it again as PNG or JPEG"),
+        (
+            "broken.png",
+            PictureError,
+            "broken.png is no readable picture .*save it again as PNG or JPEG",
+        ),
         ("empty", FileNotFoundError, "no pictures below .*empty.*png"),
         ([], PictureError, "the list is empty"),
         (7, PictureError, "a int is no picture"),
-        (np.zeros((3, 32, 32), np.uint8), PictureError, r"\(32, 3, 32\), colour first, is no picture"),
+        (
+            np.zeros((3, 32, 32), np.uint8),
+            PictureError,
+            r"\(32, 3, 32\), colour first, is no picture",
+        ),
         (np.zeros((32, 32, 3), np.int64), PictureError, "int64 values: expected uint8, or float"),
         (np.full((32, 32, 3), 200.0), PictureError, r"must lie in \[0, 1\]; this one: 200 to 200"),
         (np.full((32, 32, 3), np.nan), PictureError, r"must lie in \[0, 1\]"),
         (np.zeros((0, 32, 3), np.uint8), PictureError, "is no picture"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_picture_is_named(calibrated, tmp_path, monkeypatch, form, error, message):
     monkeypatch.chdir(tmp_path)
     Path("empty").mkdir()
@@ -129,7 +152,7 @@ def test_what_is_no_picture_is_named(calibrated, tmp_path, monkeypatch, form, er
         calibrated.predict(form, "bolt")
 
 
-# ---- scores ----------------------------------------------------------------------------------------------------------
+# ---- scores --------------------------------------------------------------------------------------
 
 
 def test_scores_and_maps_are_deviations_above_normal(clip, pictures):
@@ -142,7 +165,9 @@ def test_scores_and_maps_are_deviations_above_normal(clip, pictures):
     np.testing.assert_allclose(scores, (plain - plain.mean()) / plain.std(ddof=1), atol=1e-4)
     maps, plain = (np.stack([each.map for each in found]) for found in (after, before))
     np.testing.assert_allclose(maps, (plain - plain.mean()) / plain.std(), atol=1e-3)
-    assert after[0].threshold == pytest.approx(scoring.threshold_at(torch.tensor(scores), 0.1), abs=1e-4)
+    assert after[0].threshold == pytest.approx(
+        scoring.threshold_at(torch.tensor(scores), 0.1), abs=1e-4
+    )
     assert [each.is_anomalous for each in after] == [each.score > each.threshold for each in after]
     assert sum(each.is_anomalous for each in after) <= 3
 
@@ -151,16 +176,23 @@ def test_false_alarms_of_new_normal_pictures_stay_near_the_target(clip):
     rng = np.random.default_rng(1)
     normal = rng.integers(0, 256, (600, 32, 32, 3), np.uint8)
     judge = build(clip).calibrate(normal[:300], "bolt", false_alarms=0.2)
-    share = np.mean([each.is_anomalous for each in judge.predict(normal[300:], "bolt", batch_size=100)])
+    share = np.mean(
+        [each.is_anomalous for each in judge.predict(normal[300:], "bolt", batch_size=100)]
+    )
     assert 0.12 < share < 0.28
 
 
-@pytest.mark.parametrize("kind", ["map_late", "map_max", "map_top", "detection", "map_top_detection", "released"])
+@pytest.mark.parametrize(
+    "kind", ["map_late", "map_max", "map_top", "detection", "map_top_detection", "released"]
+)
 def test_kinds_of_score(clip, pictures, kind):
     judge = build(clip, image_score=kind)
     with torch.no_grad():
         images = torch.from_numpy(pictures[:30]).permute(0, 3, 1, 2)
-        features, anchors = judge.model(judge.model.preprocess(images)), judge.model.text_anchors(["bolt"])["bolt"]
+        features, anchors = (
+            judge.model(judge.model.preprocess(images)),
+            judge.model.text_anchors(["bolt"])["bolt"],
+        )
         maps = scoring.anomaly_map(features.levels, anchors, 32, **judge.model.recipe.finish)
         detection = scoring.image_scores(features.detection, anchors)
     parts = {"map_top": scoring.top_fraction(maps), "detection": detection}
@@ -168,10 +200,15 @@ def test_kinds_of_score(clip, pictures, kind):
     if kind == "map_late":
         raw = scoring.late_peaks(features.levels, anchors, blur=judge.model.recipe.blur)
     else:
-        raw = scoring.picture_scores(maps, detection, "map_max" if kind == "released" else kind, constants)
+        raw = scoring.picture_scores(
+            maps, detection, "map_max" if kind == "released" else kind, constants
+        )
     expected = scoring.z_scores(raw, scoring.fit_constants(raw))
     if kind == "map_top_detection":
-        with pytest.raises(ValueError, match=r"calibrate\(\) the detector first"), warnings.catch_warnings():
+        with (
+            pytest.raises(ValueError, match=r"calibrate\(\) the detector first"),
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore")
             judge.predict(pictures[0], "bolt")
     found = judge.calibrate(pictures[:30], "bolt").predict(pictures[:30], "bolt")
@@ -191,8 +228,16 @@ def test_a_product_uses_its_own_calibration_others_the_one_for_all(clip, picture
     assert judge.calibration["*"]["pictures"] == 24 and "any product" in repr(judge)
     everyone = judge.predict(pictures[0], "spoon").threshold
     judge.calibrate(pictures[:20], "bolt", false_alarms=0.3)
-    assert judge.predict(pictures[0], "spoon").threshold == everyone == judge.calibration["*"]["threshold"]
-    assert judge.predict(pictures[0], "bolt").threshold == judge.calibration["bolt"]["threshold"] != everyone
+    assert (
+        judge.predict(pictures[0], "spoon").threshold
+        == everyone
+        == judge.calibration["*"]["threshold"]
+    )
+    assert (
+        judge.predict(pictures[0], "bolt").threshold
+        == judge.calibration["bolt"]["threshold"]
+        != everyone
+    )
     images = torch.from_numpy(pictures[:4]).permute(0, 3, 1, 2) / 255
     maps, scores = judge.heat(images, ["bolt", "spoon", "bolt", "cup"])
     for i, name in enumerate(["bolt", "spoon", "bolt", "cup"]):
@@ -204,7 +249,10 @@ def test_a_product_uses_its_own_calibration_others_the_one_for_all(clip, picture
 
 
 def test_too_few_normal_pictures_for_the_rate(clip, pictures):
-    with pytest.raises(ValueError, match=r"18 normal pictures allow a false-alarm rate of 0\.0526 or more, not 0\.05"):
+    with pytest.raises(
+        ValueError,
+        match=r"18 normal pictures allow a false-alarm rate of 0\.0526 or more, not 0\.05",
+    ):
         build(clip).calibrate(pictures[:18], "bolt")
     assert build(clip).calibrate(pictures[:19], "bolt").calibration["bolt"]["pictures"] == 19
 
@@ -215,13 +263,15 @@ def test_evaluate_judges_what_predict_gives(clip, calibrated, pictures, tmp_path
         Image.fromarray(pictures[i]).save(tmp_path / f"{i}.png")
         lines.append({"image_path": f"{i}.png", "label": i % 2, "class_name": "bolt"})
     (tmp_path / "manifest.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    report = evaluate(calibrated, open_dataset(tmp_path, image_level=True), rounds=1, progress=False)
+    report = evaluate(
+        calibrated, open_dataset(tmp_path, image_level=True), rounds=1, progress=False
+    )
     scores = [each.score for each in calibrated.predict(pictures[:8], "bolt")]
     assert [row["score"] for row in report.pictures] == pytest.approx(scores, abs=1e-4)
     assert report.about["judged"] == "detector" and report.about["image_score"] == "map_late"
 
 
-# ---- words -----------------------------------------------------------------------------------------------------------
+# ---- words ---------------------------------------------------------------------------------------
 
 
 def test_words_of_ones_own(clip, pictures):
@@ -229,9 +279,11 @@ def test_words_of_ones_own(clip, pictures):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         plain, said, kept, named = (
-            judge.predict(pictures[0], "bolt").score, judge.predict(pictures[0], "bolt", words="rusty screw").score,
-            own.predict(pictures[0], "bolt").score, judge.predict(pictures[0], "rusty_screw").score,
-        )  # fmt: skip
+            judge.predict(pictures[0], "bolt").score,
+            judge.predict(pictures[0], "bolt", words="rusty screw").score,
+            own.predict(pictures[0], "bolt").score,
+            judge.predict(pictures[0], "rusty_screw").score,
+        )
         assert plain != said == kept and named == pytest.approx(said)
         assert judge.predict(pictures[0], "bolt").score == plain  # said once, not kept
         assert judge.predict(pictures[0]).score == judge.predict(pictures[0], "object").score
@@ -239,7 +291,7 @@ def test_words_of_ones_own(clip, pictures):
             judge.predict(pictures[0], " ")
 
 
-# ---- files -----------------------------------------------------------------------------------------------------------
+# ---- files ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -259,8 +311,15 @@ def test_saved_and_loaded_it_says_the_same(clip, pictures, source, tmp_path):
     before, after = (each.predict(pictures[3], "bolt") for each in (judge, again))
     assert before[1:] == after[1:] and np.array_equal(before.map, after.map)
     assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == FILES
-    assert (again.domain, again.words, repr(again)) == ("medical", {"bolt": "rusty screw"}, repr(judge))
-    assert again.save(tmp_path / "kept") and AnomalyDetector.load(tmp_path / "kept").calibration == again.calibration
+    assert (again.domain, again.words, repr(again)) == (
+        "medical",
+        {"bolt": "rusty screw"},
+        repr(judge),
+    )
+    assert (
+        again.save(tmp_path / "kept")
+        and AnomalyDetector.load(tmp_path / "kept").calibration == again.calibration
+    )
 
 
 def test_a_runs_folder_is_a_detector(clip, pictures, tmp_path):
@@ -271,9 +330,12 @@ def test_a_runs_folder_is_a_detector(clip, pictures, tmp_path):
     images = torch.from_numpy(pictures[:2]).permute(0, 3, 1, 2) / 255
     assert torch.equal(loaded.heat(images, ["bolt"] * 2)[0], judge.heat(images, ["bolt"] * 2)[0])
     loaded.save(tmp_path / "kept")
-    assert read_metadata(tmp_path / "kept" / "image.safetensors")["step"] == 7  # what training noted stays with it
+    # what training noted stays with it
+    assert read_metadata(tmp_path / "kept" / "image.safetensors")["step"] == 7
     (tmp_path / "image.safetensors").unlink()
-    with pytest.raises(FileNotFoundError, match=r"holds stage 1 only: a detector needs image\.safetensors"):
+    with pytest.raises(
+        FileNotFoundError, match=r"holds stage 1 only: a detector needs image\.safetensors"
+    ):
         AnomalyDetector.load(tmp_path, clip=clip)
 
 
@@ -287,7 +349,9 @@ def test_another_backbone_is_refused_with_the_remedy(clip, tmp_path):
 def test_a_name_that_leads_nowhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("runs/none", "no such/place/at all"):
-        with pytest.raises(FileNotFoundError, match=f"{name} is no folder here, and no repository .*'course'"):
+        with pytest.raises(
+            FileNotFoundError, match=f"{name} is no folder here, and no repository .*'course'"
+        ):
             AnomalyDetector.load(name)
     with pytest.raises(ValueError, match="domain = 'space' is not one of industrial, medical"):
         AnomalyDetector(None, domain="space")
@@ -315,12 +379,22 @@ def test_to_the_hub_and_back(clip, pictures, source, tmp_path, monkeypatch):
     monkeypatch.setattr(module.huggingface_hub, "HfApi", RecordingApi)
     monkeypatch.setattr(module.huggingface_hub, "snapshot_download", snapshot_download)
     torch.manual_seed(0)
-    judge = AnomalyDetector(AdaptedCLIP(clip, COURSE), backbone=source).calibrate(pictures[:30], "bolt")
+    judge = AnomalyDetector(AdaptedCLIP(clip, COURSE), backbone=source).calibrate(
+        pictures[:30], "bolt"
+    )
     assert judge.push_to_hub("someone/bolts", private=True, token="t") == "someone/bolts"
-    assert calls == [("token", "t"), ("create", "someone/bolts", True, True), ("upload", "someone/bolts")]
+    assert calls == [
+        ("token", "t"),
+        ("create", "someone/bolts", True, True),
+        ("upload", "someone/bolts"),
+    ]
     assert sorted(path.name for path in shared.iterdir()) == ["README.md", *FILES]
     card = (shared / "README.md").read_text()
-    assert card.startswith("---\n") and 'load("someone/bolts")' in card and "calibrated for bolt" in card
+    assert (
+        card.startswith("---\n")
+        and 'load("someone/bolts")' in card
+        and "calibrated for bolt" in card
+    )
     again = AnomalyDetector.load("someone/bolts")
     assert calls[-1] == ("download", "someone/bolts", FILES)
     assert again.predict(pictures[0], "bolt")[1:] == judge.predict(pictures[0], "bolt")[1:]

@@ -1,4 +1,6 @@
-"""deviations.py: one change at a time, shared first stages, kept results, and a table that says what they are."""
+"""deviations.py: one change at a time, shared first stages, kept results, and a table that says
+what they are.
+"""
 
 import json
 from dataclasses import replace
@@ -9,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from aaclip_lite import deviations, losses
-from aaclip_lite.backbone import load_clip
-from aaclip_lite.deviations import Deviations, Trials, interval, table, variants
+from aaclip_lite import losses
+from aaclip_lite.lab import deviations
+from aaclip_lite.lab.deviations import Deviations, Trials, interval, table, variants
+from aaclip_lite.load import load_clip
 from aaclip_lite.model import AdaptedCLIP, stack_anchors
 from aaclip_lite.recipe import Recipe
 
@@ -36,9 +39,15 @@ def test_every_variant_changes_one_field_to_what_another_recipe_or_the_list_has(
 
 
 def test_stage_2_fields_are_not_read_by_stage_1():
-    """Whatever their value: the text adapters start alike, and the losses of a batch are equal to the last bit."""
+    """Whatever their value: the text adapters start alike, and the losses of a batch are equal to
+    the last bit.
+    """
     torch.manual_seed(0)
-    clip, images, mask = load_clip(CONFIG, weights=None), torch.randn(2, 3, 16, 16), torch.ones(2, 1, 16, 16)
+    clip, images, mask = (
+        load_clip(CONFIG, weights=None),
+        torch.randn(2, 3, 16, 16),
+        torch.ones(2, 1, 16, 16),
+    )
     mask[:, :, :8] = 0
 
     def first_step(change):
@@ -53,9 +62,13 @@ def test_stage_2_fields_are_not_read_by_stage_1():
         field = next(iter(change))
         if field in deviations.STAGE_2:
             fields.add(field)
-            assert all(torch.equal(a, b) for a, b in zip(first_step(change), plain, strict=True)), change
+            assert all(torch.equal(a, b) for a, b in zip(first_step(change), plain, strict=True)), (
+                change
+            )
     assert fields >= {"image_mix", "detection_pool", "level_weights", "blur", "image_score"}
-    assert not all(torch.equal(a, b) for a, b in zip(first_step({"proj_init": "xavier"}), plain, strict=True))
+    assert not all(
+        torch.equal(a, b) for a, b in zip(first_step({"proj_init": "xavier"}), plain, strict=True)
+    )
 
 
 def test_the_first_stage_is_shared_and_milestones_shrink(monkeypatch):
@@ -78,15 +91,36 @@ def test_the_first_stage_is_shared_and_milestones_shrink(monkeypatch):
 
     monkeypatch.setattr(deviations, "AdaptedCLIP", Model)
     monkeypatch.setattr(deviations, "train_text", lambda model, *_, **o: calls.append("text"))
-    monkeypatch.setattr(deviations, "train_image", lambda model, *_, **o: calls.append(model.recipe))
+    monkeypatch.setattr(
+        deviations, "train_image", lambda model, *_, **o: calls.append(model.recipe)
+    )
     monkeypatch.setattr(deviations, "evaluate", lambda *_, **o: Report())
     trials = Trials(Deviations(image_steps=26), None, Data(), clip="clip")
-    for change, seed in (({}, 0), ({"image_mix": 0.1}, 0), ({"logit_scale": 100.0}, 0), ({}, 1), ({"blur": None}, 1)):
+    for change, seed in (
+        ({}, 0),
+        ({"image_mix": 0.1}, 0),
+        ({"logit_scale": 100.0}, 0),
+        ({}, 1),
+        ({"blur": None}, 1),
+    ):
         trials.run(change, seed)
     assert [c if isinstance(c, str) else "image" for c in calls] == [
-        "text", "image", "loaded", "image", "text", "image", "text", "image", "loaded", "loaded"
-    ]  # fmt: skip
-    assert calls[1].milestones == (12, 18, 23) and calls[1].image_steps == 26 and calls[3].image_mix == 0.1
+        "text",
+        "image",
+        "loaded",
+        "image",
+        "text",
+        "image",
+        "text",
+        "image",
+        "loaded",
+        "loaded",
+    ]
+    assert (
+        calls[1].milestones == (12, 18, 23)
+        and calls[1].image_steps == 26
+        and calls[3].image_mix == 0.1
+    )
 
 
 def test_interval_is_students():
@@ -97,17 +131,23 @@ def test_interval_is_students():
 
 def test_the_table_pairs_seeds_and_says_what_would_be_better():
     rows = []
-    for seed, (base, worse, better) in enumerate([(0.80, 0.70, 0.90), (0.82, 0.71, 0.93), (0.81, 0.72, 0.91)]):
+    for seed, (base, worse, better) in enumerate(
+        [(0.80, 0.70, 0.90), (0.82, 0.71, 0.93), (0.81, 0.72, 0.91)]
+    ):
         for name, value in (("course", base), ("blur = None", worse), ("image_mix = 0.1", better)):
             rows.append({"variant": name, "seed": seed} | dict.fromkeys(deviations.FIGURES, value))
     text = table(rows)
     assert "mean of 3 seeds: pixel auroc 0.810" in text
     blur, mix = text.splitlines()[-2:]
-    assert "| None | None | 0.7 | None | 0.710 | -0.100 ± 0.025 |" in blur and blur.endswith("| the course's |")
+    assert "| None | None | 0.7 | None | 0.710 | -0.100 ± 0.025 |" in blur and blur.endswith(
+        "| the course's |"
+    )
     assert "+0.103" in mix and mix.endswith("| the other does better here |")
 
 
-ROW = dict.fromkeys(("pixel_auroc", "pixel_ap", "pixel_pro", "inside_auroc", "peak_hit", "image_auroc"), 0.5)
+ROW = dict.fromkeys(
+    ("pixel_auroc", "pixel_ap", "pixel_pro", "inside_auroc", "peak_hit", "image_auroc"), 0.5
+)
 
 
 @pytest.fixture
@@ -126,8 +166,16 @@ def quick(monkeypatch):
     def judge(seed, runs):
         judged.append((seed, runs))
         figures = {name: value + seed / 100 for name, value in ROW.items()}
-        whole = {"seed": seed, "mean": figures, "groups": {"textures": figures}, "cpu_seconds": 300 + 60 * seed}
-        whole |= {"defects": {"colour_spot": figures}, "baselines": {} if seed else {"linear_probe": ROW}}
+        whole = {
+            "seed": seed,
+            "mean": figures,
+            "groups": {"textures": figures},
+            "cpu_seconds": 300 + 60 * seed,
+        }
+        whole |= {
+            "defects": {"colour_spot": figures},
+            "baselines": {} if seed else {"linear_probe": ROW},
+        }
         words = {"data": "test, stage 1 alone", "seed": seed, "mean": ROW | {"pixel_pro": None}}
         return [whole | {"data": "val"}, whole | {"data": "test"}, words]
 
@@ -144,24 +192,41 @@ def test_results_are_kept_and_another_backbone_is_refused(tmp_path, quick):
     first = (tmp_path / "deviations.jsonl").read_text()
     assert len(first.splitlines()) == 2 and len(tried) == 2 and judged == [(0, Path("r"))]
     deviations.run(options)
-    assert (tmp_path / "deviations.jsonl").read_text() == first and len(tried) == 2 and len(judged) == 1
+    assert (
+        (tmp_path / "deviations.jsonl").read_text() == first
+        and len(tried) == 2
+        and len(judged) == 1
+    )
     row = json.loads(first.splitlines()[0]) | {"backbone": "another"}
     (tmp_path / "deviations.jsonl").write_text(json.dumps(row) + "\n")
     with pytest.raises(ValueError, match="another backbone, recipe or length"):
         deviations.run(options)
     assert "earlier embedded CLIP" not in (tmp_path / "README.md").read_text()
     deviations.run(replace(options, minutes=0))  # measures nothing, so it may show what is there
-    assert "**Measured on an earlier embedded CLIP** (fingerprint another)" in (tmp_path / "README.md").read_text()
+    assert (
+        "**Measured on an earlier embedded CLIP** (fingerprint another)"
+        in (tmp_path / "README.md").read_text()
+    )
 
 
 def test_the_report_says_what_was_measured_and_what_was_not(tmp_path, quick):
     deviations.run(Deviations(out=str(tmp_path), minutes=0))
     text = (tmp_path / "README.md").read_text()
-    assert "Not measured yet." in text and "Not measured on this embedded CLIP yet." in text and quick == ([], [])
+    assert (
+        "Not measured yet." in text
+        and "Not measured on this embedded CLIP yet." in text
+        and quick == ([], [])
+    )
     deviations.run(Deviations(out=str(tmp_path), fields=("blur",), seeds=(0, 1)))
     text = (tmp_path / "README.md").read_text()
-    assert "| **factory/test**, 2 seeds | 0.505 ± 0.064 |" in text and "| linear probe | 0.500 |" in text
-    assert "| ... its textures | 0.505 ± 0.064 |" in text and "stage 1 alone**, 2 seeds | 0.500 ± 0.000 |" in text
+    assert (
+        "| **factory/test**, 2 seeds | 0.505 ± 0.064 |" in text
+        and "| linear probe | 0.500 |" in text
+    )
+    assert (
+        "| ... its textures | 0.505 ± 0.064 |" in text
+        and "stage 1 alone**, 2 seeds | 0.500 ± 0.000 |" in text
+    )
     assert "5.5 minutes of CPU time" in text and "| colour spot | 0.505 | 0.505 |" in text
     assert f"2 of {len(variants())} variants" in text and "Seeds (runs): 0 (2), 1 (2)" in text
 
@@ -175,24 +240,38 @@ def test_runs_of_full_length_stand_apart_beside_the_seeds_own(tmp_path, quick):
     course = Recipe.course()
     assert (rows[0]["image_steps"], rows[0]["every"]) == (course.image_steps, 1)
     short, long = (tmp_path / "README.md").read_text().split("### The same at full length")
-    assert "(20 and 20 steps)" in short and "| blur | None | None | 0.7 | None | 0.600 | +0.090 |" in long
+    assert (
+        "(20 and 20 steps)" in short
+        and "| blur | None | None | 0.7 | None | 0.600 | +0.090 |" in long
+    )
 
 
 def test_seeds_of_another_backbone_are_measured_anew(tmp_path, quick):
     options = Deviations(out=str(tmp_path), fields=("blur",), seeds=(0,))
     deviations.run(options)
-    rows = [json.loads(line) | {"backbone": "another"} for line in (tmp_path / "seeds.jsonl").read_text().splitlines()]
+    rows = [
+        json.loads(line) | {"backbone": "another"}
+        for line in (tmp_path / "seeds.jsonl").read_text().splitlines()
+    ]
     (tmp_path / "seeds.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     deviations.run(options)
     assert len(quick[0]) == 2
 
 
-def test_defective_pictures_are_drawn_by_lot_and_peaks_inside_are_counted(tmp_path, quick, monkeypatch):
-    """Of ten pictures the defective five, each once; maps that peak at the defect in all but one product."""
+def test_defective_pictures_are_drawn_by_lot_and_peaks_inside_are_counted(
+    tmp_path, quick, monkeypatch
+):
+    """Of ten pictures the defective five, each once; maps that peak at the defect in all but one
+    product.
+    """
     mask = np.zeros((8, 8), bool)
     mask[2, 3] = True
-    samples = [SimpleNamespace(image=np.zeros((8, 8, 3), np.uint8), mask=mask, class_name=f"part_{i}", defect="dent")
-               for i in range(10)]  # fmt: skip
+    samples = [
+        SimpleNamespace(
+            image=np.zeros((8, 8, 3), np.uint8), mask=mask, class_name=f"part_{i}", defect="dent"
+        )
+        for i in range(10)
+    ]
     records = [SimpleNamespace(label=i % 2) for i in range(10)]
     data = type("Data", (), {"records": records, "__getitem__": lambda self, i: samples[i]})()
     judged = []

@@ -6,7 +6,7 @@ import shutil
 import pytest
 import torch
 
-from aaclip_lite import environment
+from aaclip_lite.files import environment
 
 
 def test_shipped_data_lies_in_the_checkout(tmp_path, monkeypatch):
@@ -43,7 +43,9 @@ def test_packages_missing_or_out_of_range_are_all_named(monkeypatch):
     monkeypatch.setattr(environment.metadata, "requires", lambda name: lines)
     with pytest.raises(environment.CheckFailed) as failure:
         environment.check_packages()
-    assert re.fullmatch(r"pytest \S+ is not >=999, no-such-package is missing", failure.value.args[0])
+    assert re.fullmatch(
+        r"pytest \S+ is not >=999, no-such-package is missing", failure.value.args[0]
+    )
     monkeypatch.setattr(environment.metadata, "requires", lambda name: lines[:1])
     assert environment.check_packages() == "1 as asked for"
 
@@ -95,7 +97,7 @@ def test_the_report_is_one_line_a_check(monkeypatch, capsys):
     ]
 
 
-# ---- lite or full ---------------------------------------------------------------------------------------------------
+# ---- lite or full --------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -119,7 +121,9 @@ def test_full_scale_where_everything_is_there(real):
     assert environment.choose_scale("lite")[:2] == ("lite", "as asked for")
 
 
-@pytest.mark.parametrize("gone, said", [("visa", "no .*/visa"), ("mvtec", "no .*/mvtec"), ("weights", "no weights in")])
+@pytest.mark.parametrize(
+    "gone, said", [("visa", "no .*/visa"), ("mvtec", "no .*/mvtec"), ("weights", "no weights in")]
+)
 def test_lite_says_what_full_lacks(real, gone, said):
     shutil.rmtree(real / gone)
     scale = environment.choose_scale()

@@ -1,4 +1,6 @@
-"""factory.py: a seed always gives the same picture, masks are what a defect changed, words and regions fit; sets."""
+"""factory.py: a seed always gives the same picture, masks are what a defect changed, words and
+regions fit; sets.
+"""
 
 import json
 import os
@@ -10,13 +12,30 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aaclip_lite import factory
 from aaclip_lite.datasets import open_dataset
-from aaclip_lite.factory import LOCAL_DEFECTS, STRUCTURAL_DEFECTS, VISIBLE, NotShown, caption, draw
-from aaclip_lite.products import PRODUCTS, names
+from aaclip_lite.world import factory
+from aaclip_lite.world.factory import (
+    LOCAL_DEFECTS,
+    STRUCTURAL_DEFECTS,
+    VISIBLE,
+    NotShown,
+    caption,
+    draw,
+)
+from aaclip_lite.world.products import PRODUCTS, names
 from tests.reference import make_factory_digest as reference
 
-LOCAL = ["scratch", "crack", "hole", "stain", "dent", "cut", "colour_spot", "contamination", "thread"]
+LOCAL = [
+    "scratch",
+    "crack",
+    "hole",
+    "stain",
+    "dent",
+    "cut",
+    "colour_spot",
+    "contamination",
+    "thread",
+]
 STRUCTURAL = ["missing_part", "misplaced_part", "bent", "broken_edge"]
 SOME = ("candle", "pcb2", "brick", "cookie", "hinge", "tweed", "bottle", "wood")
 
@@ -36,19 +55,23 @@ def change(picture, whole):
     return np.abs(picture.image.astype(int) - whole.image).max(-1) / 255
 
 
-# ---- the same seed, the same picture -------------------------------------------------------------------------------
+# ---- the same seed, the same picture -------------------------------------------------------------
 
 
 def test_pictures_are_those_of_the_stored_world():
     stored = json.loads(reference.FILE.read_text())
     wrong = reference.differences(reference.digest(), stored)
-    remedy = "if that is meant: raise factory.WORLD, then python -m tests.reference.make_factory_digest"
+    remedy = (
+        "if that is meant: raise factory.WORLD, then python -m tests.reference.make_factory_digest"
+    )
     assert not wrong, "\n".join([*wrong, remedy])
 
 
 def test_the_digest_sees_what_it_must():
     stored = json.loads(reference.FILE.read_text())
-    assert stored["pictures"].keys() >= set(PRODUCTS) and len(stored["masks"]) == len(LOCAL + STRUCTURAL)
+    assert stored["pictures"].keys() >= set(PRODUCTS) and len(stored["masks"]) == len(
+        LOCAL + STRUCTURAL
+    )
     other = json.loads(reference.FILE.read_text())
     cells = [*bytes.fromhex(other["pictures"]["wood"])]
     cells[40] = (cells[40] + 128) % 256
@@ -77,27 +100,46 @@ def test_nothing_but_the_arguments_decides():
 def test_class_split_and_number_each_make_another_defect():
     """A seed that ignores the class would give all textures one and the same scratch."""
     centres = {}
-    for name, split in (("wood", "test"), ("tile", "test"), ("leather", "test"), ("wood", "val"), ("wood", "train")):
+    for name, split in (
+        ("wood", "test"),
+        ("tile", "test"),
+        ("leather", "test"),
+        ("wood", "val"),
+        ("wood", "train"),
+    ):
         for number in (0, 1):
             picture, found = defective(name, "hole", split=split, seed=10 * number)
             rows, columns = picture.mask.nonzero()
             centres[name, split, found] = (rows.mean(), columns.mean())
     assert len(centres) == 10
     places = np.array(list(centres.values()))
-    apart = np.linalg.norm(places[:, None] - places[None], axis=-1)[~np.eye(len(places), dtype=bool)]
+    apart = np.linalg.norm(places[:, None] - places[None], axis=-1)[
+        ~np.eye(len(places), dtype=bool)
+    ]
     assert apart.min() > 0.5 and np.median(apart) > 20
 
 
-# ---- defects -------------------------------------------------------------------------------------------------------
+# ---- defects -------------------------------------------------------------------------------------
 
 
 def test_kinds_of_defects():
     assert set(LOCAL_DEFECTS) == set(LOCAL) and set(STRUCTURAL_DEFECTS) == set(STRUCTURAL)
     for name, item in PRODUCTS.items():
         assert set(LOCAL_DEFECTS) - set(factory.kinds_for(name)) <= {"crack", "dent"}
-        assert factory.kinds_for(name, structural=True) == (() if item.texture else STRUCTURAL_DEFECTS)
-    spared = {name: set(LOCAL) - set(factory.kinds_for(name)) for name in ("denim", "tile", "pcb1", "hinge", "wood")}
-    assert spared == {"denim": {"crack", "dent"}, "tile": {"dent"}, "pcb1": {"dent"}, "hinge": set(), "wood": set()}
+        assert factory.kinds_for(name, structural=True) == (
+            () if item.texture else STRUCTURAL_DEFECTS
+        )
+    spared = {
+        name: set(LOCAL) - set(factory.kinds_for(name))
+        for name in ("denim", "tile", "pcb1", "hinge", "wood")
+    }
+    assert spared == {
+        "denim": {"crack", "dent"},
+        "tile": {"dent"},
+        "pcb1": {"dent"},
+        "hinge": set(),
+        "wood": set(),
+    }
     assert {*factory.SOFT, *factory.BRITTLE} <= {item.material for item in PRODUCTS.values()}
 
 
@@ -108,7 +150,8 @@ def test_a_mask_is_what_changed_and_can_be_seen(kind):
         whole = draw(name, seed, things=0 if kind in STRUCTURAL else None)
         moved, mask = change(picture, whole), picture.mask > 0
         case = f"{kind} on {name}, seed {seed}"
-        assert moved[mask].mean() >= 0.95 * VISIBLE, case  # the floor, less what rounding to bytes may take
+        # the floor, less what rounding to bytes may take
+        assert moved[mask].mean() >= 0.95 * VISIBLE, case
         assert (moved[mask] > 0.03).mean() > 0.6, case  # not a generous outline
         strong = moved > 0.05
         assert mask[strong].mean() > 0.9, case  # hardly anything that changed is left out
@@ -124,7 +167,8 @@ def test_local_defects_lie_on_the_product(kind):
     for name in ("candle", "cookie", "hinge", "bottle", "screw"):
         picture, _ = defective(name, kind, seed=20)
         on_it.append((picture.mask & picture.inside).sum() / picture.mask.sum())
-    assert min(on_it) > 0.3 and np.mean(on_it) > (0.55 if kind == "thread" else 0.8)  # a thread hangs over the rim
+    # a thread hangs over the rim
+    assert min(on_it) > 0.3 and np.mean(on_it) > (0.55 if kind == "thread" else 0.8)
 
 
 def test_severities_grow():
@@ -174,12 +218,14 @@ def test_errors_name_the_value_and_the_remedy():
     ):
         with pytest.raises(ValueError, match=message):
             draw(*arguments)
-    with pytest.raises(NotShown, match=r"missing_part can't be shown on this wood \(seed 4\); try another seed"):
+    with pytest.raises(
+        NotShown, match=r"missing_part can't be shown on this wood \(seed 4\); try another seed"
+    ):
         draw("wood", 4, 64, "missing_part")
     assert issubclass(NotShown, ValueError)
 
 
-# ---- words and regions ---------------------------------------------------------------------------------------------
+# ---- words and regions ---------------------------------------------------------------------------
 
 
 def test_captions_say_what_is_there_in_many_ways():
@@ -188,7 +234,13 @@ def test_captions_say_what_is_there_in_many_ways():
     assert len(set(said)) > 150
     for text in said:
         assert "metal nut" in text and not {"damaged", "broken", "defective"} & set(text.split())
-    for words in (facts["colour"], facts["material"], facts["pose"], facts["ground"], *(p for p, _ in facts["things"])):
+    for words in (
+        facts["colour"],
+        facts["material"],
+        facts["pose"],
+        facts["ground"],
+        *(p for p, _ in facts["things"]),
+    ):
         share = np.mean([words in text for text in said])
         assert 0.1 < share <= 1.0, words
     assert len(facts["things"]) == 2
@@ -197,9 +249,16 @@ def test_captions_say_what_is_there_in_many_ways():
 
 def test_a_mirrored_picture_swaps_left_and_right_only():
     facts = draw("bottle", 0, things=1).facts
-    for where, other in (("top left", "top right"), ("right", "left"), ("middle", "middle"), ("bottom", "bottom")):
+    for where, other in (
+        ("top left", "top right"),
+        ("right", "left"),
+        ("middle", "middle"),
+        ("bottom", "bottom"),
+    ):
         facts["things"] = [("red dot", where)]
-        pairs = [[caption(facts, np.random.default_rng(i), m) for m in (False, True)] for i in range(60)]
+        pairs = [
+            [caption(facts, np.random.default_rng(i), m) for m in (False, True)] for i in range(60)
+        ]
         placed = [(a, b) for a, b in pairs if f"the {where}" in a]
         assert len(placed) > 15
         assert all(b == a.replace(where, other) for a, b in placed)
@@ -222,20 +281,33 @@ def test_regions_cover_the_picture_once_and_name_it():
             if PRODUCTS[name].texture:
                 assert last == f"the surface of a {spoken}" and picture.facts["ground"] is None
             else:
-                assert last == f"{picture.facts['ground']} background" and things.pop() == f"the surface of a {spoken}"
-            assert len(things) <= seed and set(things) <= {phrase for phrase, _ in picture.facts["things"]}
+                assert (
+                    last == f"{picture.facts['ground']} background"
+                    and things.pop() == f"the surface of a {spoken}"
+                )
+            assert len(things) <= seed and set(things) <= {
+                phrase for phrase, _ in picture.facts["things"]
+            }
             assert len(picture.facts["things"]) == seed
     assert draw("wood", 0, 64, things=2).regions == []
 
 
 def test_a_thing_is_where_its_region_says():
-    """The picture changes there far more than elsewhere (light and shadow aside), and its place has the right name."""
+    """The picture changes there far more than elsewhere (light and shadow aside), and its place has
+    the right name.
+    """
     for name in ("tile", "metal_plate", "egg"):
         for seed in range(6):
-            bare, marked = (draw(name, seed, things=n, regions=True, split="things") for n in (0, 1))
+            bare, marked = (
+                draw(name, seed, things=n, regions=True, split="things") for n in (0, 1)
+            )
             (_, where), mask = marked.facts["things"][0], marked.regions[0][1]
             moved = change(marked, bare)
-            assert moved[mask].mean() > max(0.03, 50 * moved[~mask].mean()), (name, seed, marked.facts["things"])
+            assert moved[mask].mean() > max(0.03, 50 * moved[~mask].mean()), (
+                name,
+                seed,
+                marked.facts["things"],
+            )
             rows, columns = mask.nonzero()
             x, y = (columns.mean() + 0.5) / 64 - 1, (rows.mean() + 0.5) / 64 - 1
             near = (-0.3, 0, 0.3)  # an arc's middle lies beside its centre
@@ -264,11 +336,14 @@ def test_things_can_be_named():
 def test_prints_lie_on_normal_and_on_defective_parts_alike():
     """Otherwise a print would give a normal picture away."""
     normal = [bool(draw("cookie", seed, 64).facts["things"]) for seed in range(60)]
-    damaged = [bool(defective("cookie", "stain", seed=seed, size=64)[0].facts["things"]) for seed in range(60)]
+    damaged = [
+        bool(defective("cookie", "stain", seed=seed, size=64)[0].facts["things"])
+        for seed in range(60)
+    ]
     assert 0.1 < np.mean(normal) < 0.45 and 0.1 < np.mean(damaged) < 0.45
 
 
-# ---- data sets on disk ---------------------------------------------------------------------------------------------
+# ---- data sets on disk ---------------------------------------------------------------------------
 
 SMALL = {split: (1, 2, 9) for split in factory.SPLITS}  # pictures of a class
 
@@ -283,7 +358,9 @@ def drawn(tmp_path_factory):
     """A validation set of two classes, drawn by two processes as at any first use."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         shrink(monkeypatch, ["hinge", "tweed"])
-        return factory.ensure("val", tmp_path_factory.mktemp("drawn"), size=64, workers=2, progress=False)
+        return factory.ensure(
+            "val", tmp_path_factory.mktemp("drawn"), size=64, workers=2, progress=False
+        )
 
 
 @pytest.fixture
@@ -295,7 +372,11 @@ def copy(drawn, tmp_path, monkeypatch):
 
 
 def everything(folder):
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def manifest(folder):
@@ -307,7 +388,11 @@ def test_what_is_drawn_by_default():
     assert factory.jobs("test") == names("test")
     assert factory.jobs("test_hard") == [n for n in names("test") if not PRODUCTS[n].texture]
     assert set(factory.COUNTS) == set(factory.SPLITS)
-    assert all(counts[2] % len(LOCAL) == 0 for split, counts in factory.COUNTS.items() if split != "test_hard")
+    assert all(
+        counts[2] % len(LOCAL) == 0
+        for split, counts in factory.COUNTS.items()
+        if split != "test_hard"
+    )
 
 
 def test_a_set_has_mvtecs_layout_and_a_manifest(drawn):
@@ -315,13 +400,26 @@ def test_a_set_has_mvtecs_layout_and_a_manifest(drawn):
     by_class = defaultdict(list)
     for line in manifest(drawn):
         by_class[line["class_name"]].append(line)
-        keys = {"image_path", "label", "class_name", "mask_path", "inside_path", "defect", "severity", "split"}
+        keys = {
+            "image_path",
+            "label",
+            "class_name",
+            "mask_path",
+            "inside_path",
+            "defect",
+            "severity",
+            "split",
+        }
         assert line.keys() == keys
         name, split, kind, number = line["image_path"].removesuffix(".png").split("/")
         assert (name, split, kind) == (line["class_name"], line["split"], line["defect"])
         assert line["label"] == (kind != "good") and split in ("train", "test")
-        assert line["mask_path"] == (f"{name}/ground_truth/{kind}/{number}_mask.png" if line["label"] else "")
-        image, inside = (np.asarray(Image.open(drawn / line[key])) for key in ("image_path", "inside_path"))
+        assert line["mask_path"] == (
+            f"{name}/ground_truth/{kind}/{number}_mask.png" if line["label"] else ""
+        )
+        image, inside = (
+            np.asarray(Image.open(drawn / line[key])) for key in ("image_path", "inside_path")
+        )
         assert image.shape == (64, 64, 3) and set(np.unique(inside)) <= {0, 255}
         if line["label"]:
             assert set(np.unique(np.asarray(Image.open(drawn / line["mask_path"])))) == {0, 255}
@@ -375,7 +473,9 @@ def test_an_interrupted_drawing_goes_on_and_ends_the_same(copy):
     whole = everything(copy)
     interrupt(copy, "tweed")
     kept = (copy / "hinge" / "manifest.jsonl").stat().st_mtime_ns
-    assert everything(factory.ensure("val", copy.parent, size=64, workers=1, progress=False)) == whole
+    assert (
+        everything(factory.ensure("val", copy.parent, size=64, workers=1, progress=False)) == whole
+    )
     assert (copy / "hinge" / "manifest.jsonl").stat().st_mtime_ns == kept  # not drawn again
 
 
@@ -392,15 +492,23 @@ def test_two_callers_at_once_draw_once(copy, monkeypatch):
 def test_a_foreign_folder_is_left_alone(tmp_path):
     (tmp_path / "val").mkdir()
     (tmp_path / "val" / "thesis.txt").write_text("mine")
-    with pytest.raises(FileExistsError, match="val holds files that are not a factory data set; choose another folder"):
+    with pytest.raises(
+        FileExistsError,
+        match="val holds files that are not a factory data set; choose another folder",
+    ):
         factory.ensure("val", tmp_path, size=64, progress=False)
     assert everything(tmp_path / "val") == {"thesis.txt": b"mine"}
-    with pytest.raises(ValueError, match="no factory data set 'exam'; there are train, val, test, test_hard"):
+    with pytest.raises(
+        ValueError, match="no factory data set 'exam'; there are train, val, test, test_hard"
+    ):
         factory.ensure("exam", tmp_path)
 
 
 def test_a_worker_that_fails_says_why(tmp_path, monkeypatch):
     shrink(monkeypatch, ["no_such_product"])
-    with pytest.raises(RuntimeError, match=r"drawing val in .* failed: .*no_such_product.*the same call again goes on"):
+    with pytest.raises(
+        RuntimeError,
+        match=r"drawing val in .* failed: .*no_such_product.*the same call again goes on",
+    ):
         factory.ensure("val", tmp_path, size=64, workers=2, progress=False)
     assert not (tmp_path / "val" / "world.json").exists()

@@ -1,4 +1,6 @@
-"""gates.py: gates open and close at their floors, maps lie where things lie, and the card holds what was measured."""
+"""gates.py: gates open and close at their floors, maps lie where things lie, and the card holds
+what was measured.
+"""
 
 import json
 
@@ -6,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from aaclip_lite import factory, gates
-from aaclip_lite.backbone import load_clip
-from aaclip_lite.gates import FLOORS, Gate
+from aaclip_lite.lab import gates
+from aaclip_lite.lab.gates import FLOORS, Gate
+from aaclip_lite.load import load_clip
+from aaclip_lite.world import factory
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +27,15 @@ def test_a_gate_passes_on_its_own_side_of_the_floor():
 def figures_of(**more):
     row = {"pixel_auroc": 0.5, "image_auroc": 0.5}
     blind = {"frozen": row, "value_value": {"pixel_auroc": 0.7, "image_auroc": 0.63}}
-    figures = {"abilities": {"zero_shot": 0.9}, "things": {"level_4": 0.96, "pixels": 0.99, "faint": 0.98}}
-    return figures | {"cosine": 0.95, "blindness": blind, "probe": {"pixel_auroc": 0.8, "inside_auroc": 0.7}} | more
+    figures = {
+        "abilities": {"zero_shot": 0.9},
+        "things": {"level_4": 0.96, "pixels": 0.99, "faint": 0.98},
+    }
+    return (
+        figures
+        | {"cosine": 0.95, "blindness": blind, "probe": {"pixel_auroc": 0.8, "inside_auroc": 0.7}}
+        | more
+    )
 
 
 def test_gates_judge_the_worst_variant_and_what_was_run():
@@ -33,7 +43,13 @@ def test_gates_judge_the_worst_variant_and_what_was_run():
     plain = figures_of()
     assert missed(plain) == {"frozen_pixel", "frozen_image", "probe_inside"}
     assert {gate.figure: gate.value for gate in gates.judged(plain)}["things_inside"] == 0.96
-    course = {"pixel_auroc": 0.9, "inside_auroc": 0.8, "peak_hit": 0.4, "pixel_ap": 0.2, "textures": 0.95}
+    course = {
+        "pixel_auroc": 0.9,
+        "inside_auroc": 0.8,
+        "peak_hit": 0.4,
+        "pixel_ap": 0.2,
+        "textures": 0.95,
+    }
     rules = {"pixel_ap": 0.25, "textures": 0.9}
     taught = figures_of(course=course, rules=rules)
     assert missed(taught) - missed(plain) == {"course_peak", "course_ap_above_rules"}
@@ -49,7 +65,9 @@ def test_growth_measures_every_checkpoint_once(tmp_path, monkeypatch):
         (folder / "run.json").write_text(json.dumps({"step": step, "seen": 64 * step}))
     measured, log = [], tmp_path / "growth.jsonl"
     monkeypatch.setattr(gates, "load_clip", lambda folder: measured.append(folder.name))
-    monkeypatch.setattr(gates, "measure", lambda *_, each: ({}, [Gate("zero_shot", 0.51236, ">=", 0.85)]))
+    monkeypatch.setattr(
+        gates, "measure", lambda *_, each: ({}, [Gate("zero_shot", 0.51236, ">=", 0.85)])
+    )
     gates.growth(tmp_path / "checkpoints", log, None, None)
     gates.growth(tmp_path / "checkpoints", log, None, None)
     assert measured == ["20", "900", "1000"]
@@ -71,7 +89,9 @@ def test_things_are_found_far_above_chance_and_the_same_each_time(clip):
 
 
 def test_a_thing_thinner_than_a_patch_is_judged_too(clip, monkeypatch):
-    """Only hairs are drawn; a map that knows where they are is perfect by patches, and can't be by pixels."""
+    """Only hairs are drawn; a map that knows where they are is perfect by patches, and can't be by
+    pixels.
+    """
     hairs = {"{} hair": factory.THINGS["{} hair"]}
     monkeypatch.setattr(factory, "THINGS", hairs)
     drawn = []
@@ -93,7 +113,9 @@ def test_a_thing_thinner_than_a_patch_is_judged_too(clip, monkeypatch):
 
 
 def test_a_picture_does_not_lose_to_its_own_caption():
-    """A bug: its own score, computed apart from the others, differed in the last digit and stood above itself."""
+    """A bug: its own score, computed apart from the others, differed in the last digit and stood
+    above itself.
+    """
     torch.manual_seed(0)
     captions = torch.nn.functional.normalize(torch.randn(200, 192), dim=-1)
     assert (gates.rank_of_own(captions @ captions.T) == 0).all()
@@ -104,24 +126,46 @@ def test_a_picture_does_not_lose_to_its_own_caption():
 def test_abilities_beat_chance(clip):
     found = gates.abilities(clip, each=1)
     assert found["pictures"] == len(factory.PRODUCTS)
-    assert found["zero_shot"] > 20 / len(factory.PRODUCTS) and found["colour"] > found["colour_chance"]
+    assert (
+        found["zero_shot"] > 20 / len(factory.PRODUCTS) and found["colour"] > found["colour_chance"]
+    )
     assert found["recall_at_1"] <= found["recall_at_5"] <= found["recall_at_10"]
 
 
 def test_the_card_holds_every_figure_and_says_which_gate_is_missed(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"0" * 11_100_000)
-    options = {"minutes": 9, "batch": 64, "damage_share": 0.003, "seen": 160_384, "step": 1253, "elapsed": 3366.0}
-    options["legs"] = [{"step": step, "lr": 1e-3, "replays": 3, "hard_things": 1.0} for step in (0, 777)]
+    options = {
+        "minutes": 9,
+        "batch": 64,
+        "damage_share": 0.003,
+        "seen": 160_384,
+        "step": 1253,
+        "elapsed": 3366.0,
+    }
+    options["legs"] = [
+        {"step": step, "lr": 1e-3, "replays": 3, "hard_things": 1.0} for step in (0, 777)
+    ]
     options["legs"][1] |= {"where_weight": 0.7, "wrong_places": True}
     (tmp_path / "run.json").write_text(json.dumps(options))
     row = {"pixel_auroc": 0.531, "inside_auroc": 0.532, "image_auroc": 0.533}
-    figures = {"measured": "2020-02-02", "abilities": {"recall_at_1": 0.41}, "things": {"level_8": 0.92},
-               "cosine": 0.99, "blindness": {"frozen": row}, "probe": row | {"pixel_auroc": 0.897}}  # fmt: skip
+    figures = {
+        "measured": "2020-02-02",
+        "abilities": {"recall_at_1": 0.41},
+        "things": {"level_8": 0.92},
+        "cosine": 0.99,
+        "blindness": {"frozen": row},
+        "probe": row | {"pixel_auroc": 0.897},
+    }
     figures["course"] = row | {"peak_hit": 0.345, "text_steps": 7, "image_steps": 15}
     figures["random"] = {"probe": 0.777, "course": 0.501}
-    lever = dict.fromkeys(("things_inside", "probe_pixel", "probe_inside", "frozen_pixel", "zero_shot"), 0.61)
+    lever = dict.fromkeys(
+        ("things_inside", "probe_pixel", "probe_inside", "frozen_pixel", "zero_shot"), 0.61
+    )
     lever |= {"lever": "depth", "what": "fewer", "minutes": 5.0, "pictures": 64}
-    rounds = [lever | {"round": "first"}, lever | {"round": "second", "course_pixel": 0.62, "course_inside": 0.63}]
+    rounds = [
+        lever | {"round": "first"},
+        lever | {"round": "second", "course_pixel": 0.62, "course_inside": 0.63},
+    ]
     (tmp_path / "levers.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rounds))
     passed = [Gate(name, 0.5, *FLOORS[name]) for name in FLOORS]
 
@@ -129,10 +173,25 @@ def test_the_card_holds_every_figure_and_says_which_gate_is_missed(tmp_path):
         classes = ("hinge", "tweed")
 
     text = gates.write_card(tmp_path, figures, passed, Data()).read_text()
-    told = ("Measured 2020-02-02", "11.1 MB", "56", "160,384", "hinge, tweed", "0.3%", "step 777:", "0.41", "0.920",
-            "0.531", "0.897", "in 7 and 15 steps", "peak on the defect 0.345", "reaches 0.777 and the same run 0.501",
-            "**first, 5 minutes each**\n\n| lever", "| 0.610 | 0.620 | 0.630 |",
-            "phrases pick their patches, weight 0.7")  # fmt: skip
+    told = (
+        "Measured 2020-02-02",
+        "11.1 MB",
+        "56",
+        "160,384",
+        "hinge, tweed",
+        "0.3%",
+        "step 777:",
+        "0.41",
+        "0.920",
+        "0.531",
+        "0.897",
+        "in 7 and 15 steps",
+        "peak on the defect 0.345",
+        "reaches 0.777 and the same run 0.501",
+        "**first, 5 minutes each**\n\n| lever",
+        "| 0.610 | 0.620 | 0.630 |",
+        "phrases pick their patches, weight 0.7",
+    )
     for what in told:
         assert what in text
     assert text.count("| NO |") == sum(not gate.passed for gate in passed) > 0

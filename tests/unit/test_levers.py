@@ -5,10 +5,11 @@ import json
 import pytest
 import torch
 
-from aaclip_lite import gates, levers, pretrain
-from aaclip_lite.gates import FLOORS, Gate
-from aaclip_lite.levers import LEVERS, Levers
-from aaclip_lite.pretrain import Learner, Pretraining
+from aaclip_lite.lab import gates, levers
+from aaclip_lite.lab.gates import FLOORS, Gate
+from aaclip_lite.lab.levers import LEVERS, Levers
+from aaclip_lite.world import pretrain
+from aaclip_lite.world.pretrain import Learner, Pretraining
 
 
 def test_every_lever_is_an_option_of_pretraining_or_the_depth():
@@ -23,7 +24,11 @@ def test_every_lever_is_an_option_of_pretraining_or_the_depth():
 def test_depth_and_patches_are_changed_for_a_while():
     with levers._shape({"patch_size": 16}):
         model = Learner([0, 1, 2])
-        assert model.patches(torch.zeros(1, 3, 128, 128), torch.arange(64)[None])[2].shape == (1, 64, 192)
+        assert model.patches(torch.zeros(1, 3, 128, 128), torch.arange(64)[None])[2].shape == (
+            1,
+            64,
+            192,
+        )
         assert model.redraw.out_features == 16 * 16 * 3
     with levers._shape({"layers": 4}):
         model = Learner([0, 1, 2])

@@ -1,4 +1,6 @@
-"""losses.py: perfect predictions, values by hand, shapes, gradients, and that totals are the sum of their parts."""
+"""losses.py: perfect predictions, values by hand, shapes, gradients, and that totals are the sum of
+their parts.
+"""
 
 import math
 from types import SimpleNamespace
@@ -21,7 +23,12 @@ def case():
     mask = (torch.rand(3, 1, 12, 12, generator=generator) > 0.8).float()
     mask[0] = 0
     detection = torch.randn(3, 8, generator=generator) / 8
-    return SimpleNamespace(levels=levels, detection=detection), anchors, mask, torch.tensor([0, 1, 1])
+    return (
+        SimpleNamespace(levels=levels, detection=detection),
+        anchors,
+        mask,
+        torch.tensor([0, 1, 1]),
+    )
 
 
 def perfect(mask):
@@ -39,9 +46,13 @@ def test_perfect_prediction_costs_nothing(case):
 def test_hand_computed_focal():
     p = torch.tensor([0.7, 0.3]).view(1, 2, 1, 1)
     p_t = 2e-5 + (1 - 2e-5) * 0.3
-    assert losses.focal(p, torch.ones(1, 1, 1, 1)).item() == pytest.approx(-((1 - p_t) ** 2) * math.log(p_t), rel=1e-6)
+    assert losses.focal(p, torch.ones(1, 1, 1, 1)).item() == pytest.approx(
+        -((1 - p_t) ** 2) * math.log(p_t), rel=1e-6
+    )
     flat = torch.full((2, 2, 5, 5), 0.5)
-    assert losses.focal(flat, torch.zeros(2, 1, 5, 5)).item() == pytest.approx(0.25 * math.log(2), rel=1e-3)
+    assert losses.focal(flat, torch.zeros(2, 1, 5, 5)).item() == pytest.approx(
+        0.25 * math.log(2), rel=1e-3
+    )
 
 
 def test_hand_computed_dice():
@@ -53,7 +64,9 @@ def test_hand_computed_dice():
 
 
 def test_hand_computed_map_top():
-    """Of 121 patches the hottest 1 % is one: its logit is scale x (1 - 0) in the abnormal picture, 0 elsewhere."""
+    """Of 121 patches the hottest 1 % is one: its logit is scale x (1 - 0) in the abnormal picture,
+    0 elsewhere.
+    """
     anchors = torch.eye(2).expand(2, 2, 2)
     level = torch.full((2, 121, 2), 0.5**0.5)
     level[1, 7] = torch.tensor([0.0, 1.0])
@@ -76,19 +89,26 @@ def test_segmentation_is_its_three_parts(case):
 
 
 def test_separations():
-    same = torch.tensor([[1.0, 0.0], [1.0, 0.0]]).T.reshape(1, 2, 2).repeat(2, 1, 1)  # both anchors (1, 0)
+    # both anchors (1, 0)
+    same = torch.tensor([[1.0, 0.0], [1.0, 0.0]]).T.reshape(1, 2, 2).repeat(2, 1, 1)
     right_angle = torch.eye(2).repeat(2, 1, 1)
     assert losses.orthogonal(same) == 1 and losses.orthogonal(right_angle) == 0
-    assert losses.contrastive(same).item() == pytest.approx(2) and losses.contrastive(right_angle) < 1e-12
+    assert (
+        losses.contrastive(same).item() == pytest.approx(2)
+        and losses.contrastive(right_angle) < 1e-12
+    )
     assert losses.triplet(same) == 0.5 and losses.triplet(right_angle) == 0
     mixed = torch.stack([same[0], right_angle[0]])
-    assert losses.orthogonal(mixed).item() == pytest.approx(0.25)  # square of the mean, not mean of squares
+    # square of the mean, not mean of squares
+    assert losses.orthogonal(mixed).item() == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize("name", losses.SEPARATIONS)
 def test_every_separation_parts_the_anchors(name):
     normal = F.normalize(torch.randn(2, 8, generator=torch.Generator().manual_seed(0)), dim=-1)
-    raw = (normal + 0.3 * torch.randn(2, 8, generator=torch.Generator().manual_seed(1))).requires_grad_()
+    raw = (
+        normal + 0.3 * torch.randn(2, 8, generator=torch.Generator().manual_seed(1))
+    ).requires_grad_()
 
     def cosine():
         return (normal * F.normalize(raw, dim=-1)).sum(-1).mean()
@@ -105,14 +125,20 @@ def test_every_separation_parts_the_anchors(name):
 def test_stage_1_reads_the_last_level_or_all(case):
     features, anchors, mask, _ = case
     parts = {
-        kind: losses.stage1_parts(features.levels, anchors, mask, RELEASED.replace(stage1_levels=kind))
+        kind: losses.stage1_parts(
+            features.levels, anchors, mask, RELEASED.replace(stage1_levels=kind)
+        )
         for kind in ("last", "all")
     }
     last = losses.stage1_parts(features.levels[-1:], anchors, mask, RELEASED)
     assert parts["last"]["segmentation"] == last["segmentation"]
-    singles = [losses.stage1_parts([level], anchors, mask, RELEASED)["segmentation"] for level in features.levels]
+    singles = [
+        losses.stage1_parts([level], anchors, mask, RELEASED)["segmentation"]
+        for level in features.levels
+    ]
     torch.testing.assert_close(parts["all"]["segmentation"], torch.stack(singles).sum())
-    torch.testing.assert_close(parts["all"]["separation"], 0.1 * losses.orthogonal(anchors))  # counted once
+    # counted once
+    torch.testing.assert_close(parts["all"]["separation"], 0.1 * losses.orthogonal(anchors))
 
 
 def test_stage_2_detection_has_no_scale_when_released(case):
@@ -120,20 +146,27 @@ def test_stage_2_detection_has_no_scale_when_released(case):
     logits = torch.einsum("bd,bdc->bc", features.detection, anchors)
     parts = losses.stage2_parts(features, anchors, mask, label, RELEASED)
     torch.testing.assert_close(parts["detection"], F.cross_entropy(logits, label))
-    scaled = losses.stage2_parts(features, anchors, mask, label, RELEASED.replace(detection_scale=30.0))
+    scaled = losses.stage2_parts(
+        features, anchors, mask, label, RELEASED.replace(detection_scale=30.0)
+    )
     torch.testing.assert_close(scaled["detection"], F.cross_entropy(30 * logits, label))
     assert torch.equal(parts["segmentation"], scaled["segmentation"])
 
 
 @pytest.mark.parametrize(
-    "recipe", [COURSE, RELEASED, COURSE.replace(stage1_classification_weight=0.5, text_separation="triplet")]
+    "recipe",
+    [COURSE, RELEASED, COURSE.replace(stage1_classification_weight=0.5, text_separation="triplet")],
 )
 def test_totals_are_the_sum_of_their_parts(case, recipe):
     features, anchors, mask, label = case
     first = losses.stage1_parts(features.levels, anchors, mask, recipe)
     second = losses.stage2_parts(features, anchors, mask, label, recipe)
-    torch.testing.assert_close(losses.stage1(features.levels, anchors, mask, recipe), sum(first.values()))
-    torch.testing.assert_close(losses.stage2(features, anchors, mask, label, recipe), sum(second.values()))
+    torch.testing.assert_close(
+        losses.stage1(features.levels, anchors, mask, recipe), sum(first.values())
+    )
+    torch.testing.assert_close(
+        losses.stage2(features, anchors, mask, label, recipe), sum(second.values())
+    )
     assert ("classification" in first) == bool(recipe.stage1_classification_weight)
 
 
@@ -152,7 +185,12 @@ def test_gradients_are_the_analytic_ones():
 
 @pytest.mark.parametrize(
     "p, mask",
-    [((2, 3, 4, 4), (2, 1, 4, 4)), ((2, 2, 4, 4), (2, 4, 4)), ((2, 2, 4, 4), (2, 1, 4, 5)), ((2, 2, 16), (2, 1, 16))],
+    [
+        ((2, 3, 4, 4), (2, 1, 4, 4)),
+        ((2, 2, 4, 4), (2, 4, 4)),
+        ((2, 2, 4, 4), (2, 1, 4, 5)),
+        ((2, 2, 16), (2, 1, 16)),
+    ],
 )
 def test_focal_refuses_other_shapes(p, mask):
     with pytest.raises(ValueError, match="focal takes"):

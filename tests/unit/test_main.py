@@ -1,4 +1,6 @@
-"""__main__.py: each command end to end on a tiny CLIP, exit codes, errors in one line, and a light start."""
+"""__main__.py: each command end to end on a tiny CLIP, exit codes, errors in one line, and a light
+start.
+"""
 
 import json
 import shutil
@@ -12,11 +14,11 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from aaclip_lite import factory, pretrain
 from aaclip_lite.__main__ import COMMANDS, main
-from aaclip_lite.backbone import load_clip
 from aaclip_lite.checkpoint import read_metadata
-from aaclip_lite.evaluate import NAMES
+from aaclip_lite.evaluation import NAMES
+from aaclip_lite.load import load_clip
+from aaclip_lite.world import factory, pretrain
 from tests.unit.test_evaluate import CONFIG, write
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +26,9 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A CLIP on disk, training and test pictures, and a run that was trained on them by the command."""
+    """A CLIP on disk, training and test pictures, and a run that was trained on them by the
+    command.
+    """
     place = tmp_path_factory.mktemp("main")
     torch.manual_seed(0)
     (place / "clip.json").write_text(json.dumps(CONFIG))
@@ -36,12 +40,30 @@ def place(tmp_path_factory):
 
 
 def clip_of(place):
-    return ["--clip", str(place / "clip.json"), "--weights", str(place / "clip.pt"), "--device", "cpu"]
+    return [
+        "--clip",
+        str(place / "clip.json"),
+        "--weights",
+        str(place / "clip.pt"),
+        "--device",
+        "cpu",
+    ]
 
 
 def train(place, out, *more):
     short = ["--recipe.text-steps", "3", "--recipe.image-steps", "4", "--recipe.image-batch", "4"]
-    return main(["train", "--data", str(place / "train"), "--out", str(place / out), *clip_of(place), *short, *more])
+    return main(
+        [
+            "train",
+            "--data",
+            str(place / "train"),
+            "--out",
+            str(place / out),
+            *clip_of(place),
+            *short,
+            *more,
+        ]
+    )
 
 
 def run(capsys, *words):
@@ -86,21 +108,32 @@ def test_recipes(capsys):
     assert 0 < len(fewer) < len(rows) and "betas" not in [row["field"] for row in fewer]
 
 
-# ---- train, eval, predict, doctor ------------------------------------------------------------------------------------
+# ---- train, eval, predict, doctor ----------------------------------------------------------------
 
 
 def test_train_leaves_a_calibrated_detector_and_goes_on_where_it_was(capsys, place):
     files = {path.name for path in (place / "run").iterdir()}
-    assert {"text.safetensors", "image.safetensors", "detector.json", "text.png", "image.png"} <= files
+    assert {
+        "text.safetensors",
+        "image.safetensors",
+        "detector.json",
+        "text.png",
+        "image.png",
+    } <= files
     noted = json.loads((place / "run" / "detector.json").read_text())
-    assert noted["backbone"]["source"] == str(place / "clip.json") and noted["calibration"]["*"]["pictures"] == 20
+    assert (
+        noted["backbone"]["source"] == str(place / "clip.json")
+        and noted["calibration"]["*"]["pictures"] == 20
+    )
     before = load_file(place / "run" / "image.safetensors")
     capsys.readouterr()
     assert train(place, "run") == 0
     assert "finished before" in capsys.readouterr().out
     assert read_metadata(place / "run" / "image.safetensors")["step"] == 4
     after = load_file(place / "run" / "image.safetensors")
-    assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in after)
+    assert before.keys() == after.keys() and all(
+        torch.equal(before[name], after[name]) for name in after
+    )
 
 
 def test_train_takes_presets_recipe_fields_and_few_shots(capsys, place):
@@ -109,7 +142,12 @@ def test_train_takes_presets_recipe_fields_and_few_shots(capsys, place):
     text = capsys.readouterr().out
     assert "8 pictures (4 normal)" in text and "segmentation" in text
     recipe = read_metadata(place / "released" / "text.safetensors")["recipe"]
-    assert (recipe.name, recipe.levels, recipe.text_steps, recipe.adapter) == ("released", (2, 4), 3, "linear")
+    assert (recipe.name, recipe.levels, recipe.text_steps, recipe.adapter) == (
+        "released",
+        (2, 4),
+        3,
+        "linear",
+    )
     assert not (place / "released" / "detector.json").exists()
 
 
@@ -119,20 +157,40 @@ def test_eval_prints_a_table_or_json_and_writes_a_report(capsys, place):
     assert code == 0 and "MEAN" in text and "baseline: linear_probe" in text
     found = json.loads(run(capsys, *words, "--json")[1])
     assert set(found["mean"]) == set(NAMES) and set(found["classes"]) == {"bottle", "carpet"}
-    assert set(found["baselines"]["frozen"]) == set(NAMES) and "linear_probe" not in found["baselines"]
+    assert (
+        set(found["baselines"]["frozen"]) == set(NAMES) and "linear_probe" not in found["baselines"]
+    )
     assert {path.name for path in (place / "report").iterdir()} == {
-        "report.json", "report.md", "best.png", "worst.png", "false_alarms.png", "classes.png"}  # fmt: skip
-    alone = json.loads(run(capsys, *words, "--json", "--no-baselines", "--stage", "text", "--shots", 2)[1])
-    assert alone["baselines"] == {} and alone["about"]["stage"] == "text" and len(alone["pictures"]) == 4
-    frozen = json.loads(run(capsys, "eval", "frozen", *words[2:], "--json", "--no-baselines", *clip_of(place))[1])
+        "report.json",
+        "report.md",
+        "best.png",
+        "worst.png",
+        "false_alarms.png",
+        "classes.png",
+    }
+    alone = json.loads(
+        run(capsys, *words, "--json", "--no-baselines", "--stage", "text", "--shots", 2)[1]
+    )
+    assert (
+        alone["baselines"] == {}
+        and alone["about"]["stage"] == "text"
+        and len(alone["pictures"]) == 4
+    )
+    frozen = json.loads(
+        run(capsys, "eval", "frozen", *words[2:], "--json", "--no-baselines", *clip_of(place))[1]
+    )
     assert frozen["about"]["stage"] == "frozen" and frozen["mean"] != found["mean"]
 
 
 def test_predict_gives_verdicts(capsys, place):
-    part, words = place / "test" / "bottle1.png", ["--detector", place / "run", "--product", "bottle"]
+    part, words = (
+        place / "test" / "bottle1.png",
+        ["--detector", place / "run", "--product", "bottle"],
+    )
     code, text, _ = run(capsys, "predict", part, place / "test", *words)
     lines = [line for line in text.splitlines() if "threshold" in line]
-    pictures = len(list((place / "test").glob("*.png")))  # masks included: a folder is taken as it is
+    # masks included: a folder is taken as it is
+    pictures = len(list((place / "test").glob("*.png")))
     assert code == 0 and len(lines) == 1 + pictures and str(part) in lines[0]
     rows = json.loads(run(capsys, "predict", part, *words, "--json")[1])
     assert set(rows[0]) == {"score", "threshold", "is_anomalous", "path"}
@@ -148,7 +206,9 @@ def test_predict_gives_verdicts(capsys, place):
     assert run(capsys, "predict", part, *words, "--out", place / "heat")[0] == 0
     with Image.open(place / "heat" / "_".join([*part.parts[-3:-1], "bottle1.png"])) as heat:
         assert heat.width > heat.height
-    own = json.loads(run(capsys, "predict", part, *words, "--json", "--calibrate", place / "test")[1])
+    own = json.loads(
+        run(capsys, "predict", part, *words, "--json", "--calibrate", place / "test")[1]
+    )
     assert own[0]["threshold"] != rows[0]["threshold"]
     other = json.loads(run(capsys, "predict", part, *words, "--json", "--words", "green bottle")[1])
     assert other[0]["score"] != rows[0]["score"]
@@ -167,13 +227,17 @@ def test_doctor_exits_1_where_something_is_wrong(capsys, place, tmp_path):
     assert code == 1 and "broken" in text and "40 pictures" in text
 
 
-# ---- the others ------------------------------------------------------------------------------------------------------
+# ---- the others ----------------------------------------------------------------------------------
 
 
 def test_demo_without_a_trained_detector_says_so(capsys, place, tmp_path, monkeypatch):
     monkeypatch.setattr("aaclip_lite.__main__._shipped", lambda name: False)
-    code, text, _ = run(capsys, "demo", "--out", tmp_path / "demo.png", "--good-parts", 0, *clip_of(place))
-    assert code == 0 and text.startswith("Maps of the frozen CLIP (no trained detector is shipped yet);")
+    code, text, _ = run(
+        capsys, "demo", "--out", tmp_path / "demo.png", "--good-parts", 0, *clip_of(place)
+    )
+    assert code == 0 and text.startswith(
+        "Maps of the frozen CLIP (no trained detector is shipped yet);"
+    )
     rows = [line for line in text.splitlines() if "not calibrated" in line]
     assert len(rows) == 20 and {row.split()[0] for row in rows} >= {"bottle", "zipper", "metal_nut"}
     assert sum(row.split()[1] == "none" for row in rows) == 5
@@ -182,22 +246,29 @@ def test_demo_without_a_trained_detector_says_so(capsys, place, tmp_path, monkey
 
 
 def test_demo_with_a_detector(capsys, place, tmp_path):
-    code, text, _ = run(capsys, "demo", "--out", tmp_path / "demo.png", "--detector", place / "run", "--seed", 2)
-    assert code == 0 and f"Maps of detector {place / 'run'}; what is normal, from 19 good parts" in text
+    code, text, _ = run(
+        capsys, "demo", "--out", tmp_path / "demo.png", "--detector", place / "run", "--seed", 2
+    )
+    assert (
+        code == 0
+        and f"Maps of detector {place / 'run'}; what is normal, from 19 good parts" in text
+    )
     assert "not calibrated" not in text and "peak on the defect in" in text.splitlines()[-1]
 
 
 def test_factory_and_pretrain_pass_their_options(capsys, monkeypatch, tmp_path):
     calls = []
     monkeypatch.setattr(factory, "ensure", lambda *given: calls.append(given) or tmp_path)
-    assert run(capsys, "factory", "--out", tmp_path, "--size", 64, "--splits", "val", "test")[0] == 0
+    assert (
+        run(capsys, "factory", "--out", tmp_path, "--size", 64, "--splits", "val", "test")[0] == 0
+    )
     assert calls == [("val", str(tmp_path), 64), ("test", str(tmp_path), 64)]
     monkeypatch.setattr(pretrain, "run", calls.append)
     assert run(capsys, "pretrain", "--minutes", 3, "--out", "x")[0] == 0
     assert (calls[-1].minutes, calls[-1].out) == (3, "x")
 
 
-# ---- errors ----------------------------------------------------------------------------------------------------------
+# ---- errors --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -215,16 +286,25 @@ def test_factory_and_pretrain_pass_their_options(capsys, monkeypatch, tmp_path):
         (["sing"], "no command 'sing'"),
     ],
 )
-def test_errors_of_the_user_are_one_message_and_exit_2(capsys, place, tmp_path, monkeypatch, words, message):
+def test_errors_of_the_user_are_one_message_and_exit_2(
+    capsys, place, tmp_path, monkeypatch, words, message
+):
     monkeypatch.chdir(tmp_path)
     words = words + (clip_of(place) if words[0] == "train" else [])
     words = ["eval", str(place / "run"), *words[1:]] if words[:2] == ["eval", "--data"] else words
     words = [*words, "--data", str(place / "train")] if "--shots" in words else words
     code, _, errors = run(capsys, *words)
-    assert code == 2 and errors.startswith("error: ") and message in errors and "Traceback" not in errors
+    assert (
+        code == 2
+        and errors.startswith("error: ")
+        and message in errors
+        and "Traceback" not in errors
+    )
 
 
-@pytest.mark.parametrize("words", [["eval", "--nonsense", "1"], ["train", "--recipe.text-mix", "2"]])
+@pytest.mark.parametrize(
+    "words", [["eval", "--nonsense", "1"], ["train", "--recipe.text-mix", "2"]]
+)
 def test_options_that_cannot_be_exit_2(capsys, words):
     with pytest.raises(SystemExit) as end:
         main(words)
@@ -249,5 +329,7 @@ def test_an_interrupt_exits_130(capsys, monkeypatch):
 def test_eval_leaves_printing_to_the_first_process(capsys, place, monkeypatch):
     state = SimpleNamespace(is_main_process=False, device="cpu")
     monkeypatch.setattr("aaclip_lite.train.processes", lambda: state)
-    code, text, _ = run(capsys, "eval", place / "run", "--data", place / "test", "--no-baselines", "--rounds", 1)
+    code, text, _ = run(
+        capsys, "eval", place / "run", "--data", place / "test", "--no-baselines", "--rounds", 1
+    )
     assert (code, text) == (0, "")

@@ -5,10 +5,12 @@ import sys
 import pytest
 import torch
 
-from aaclip_lite import bench, losses, memory
-from aaclip_lite.backbone import load_clip
+from aaclip_lite import losses
+from aaclip_lite.lab import bench
+from aaclip_lite.load import load_clip
 from aaclip_lite.model import AdaptedCLIP
 from aaclip_lite.recipe import Recipe
+from aaclip_lite.service import memory
 
 TINY = {
     "embed_dim": 48,
@@ -29,8 +31,13 @@ def build(recipe):
 
 
 def kept(model, pictures, half):
-    """Bytes that the forward pass of stage 2 keeps for the backward pass, weights and their half copies apart."""
-    held, own = {}, {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
+    """Bytes that the forward pass of stage 2 keeps for the backward pass, weights and their half
+    copies apart.
+    """
+    held, own = (
+        {},
+        {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())},
+    )
     matrices = {tuple(p.shape) for p in model.clip.parameters() if p.ndim == 2}
     matrices |= {shape[::-1] for shape in matrices}
     all_held = []  # so that no storage is used twice
@@ -38,7 +45,9 @@ def kept(model, pictures, half):
     def hold(t):
         all_held.append(t)
         storage = t.untyped_storage()
-        if storage.data_ptr() not in own and not (t.dtype == torch.bfloat16 and tuple(t.shape) in matrices):
+        if storage.data_ptr() not in own and not (
+            t.dtype == torch.bfloat16 and tuple(t.shape) in matrices
+        ):
             held[storage.data_ptr()] = storage.nbytes()
         return t
 
@@ -55,7 +64,9 @@ def kept(model, pictures, half):
         torch.autograd.graph.saved_tensors_hooks(hold, lambda t: t),
         torch.autocast("cpu", torch.bfloat16, enabled=half),
     ):
-        losses.stage2(model(x), own_words, mask, torch.ones(pictures, dtype=torch.long), model.recipe)
+        losses.stage2(
+            model(x), own_words, mask, torch.ones(pictures, dtype=torch.long), model.recipe
+        )
     return sum(held.values())
 
 
@@ -83,15 +94,22 @@ def test_weights_and_training_are_counted_exactly():
     trained = sum(p.numel() for p in model.image_adapter.parameters())
     found = memory.stage2(model, 2)
     assert (found.weights, found.training) == (4 * count, 12 * trained)
-    assert found.total == found.weights + found.training + found.kept + max(found.maps, found.at_work)
+    assert found.total == found.weights + found.training + found.kept + max(
+        found.maps, found.at_work
+    )
 
 
 def test_a_card_gets_the_largest_batch_that_fits_without_checkpointing_first():
     model = build(Recipe.released())
-    need = {(n, c): memory.stage2(model, n, True, c).total for n in (1, 2, 4, 8) for c in (False, True)}
+    need = {
+        (n, c): memory.stage2(model, n, True, c).total for n in (1, 2, 4, 8) for c in (False, True)
+    }
     assert need[1, True] < need[1, False] < need[2, False]
-    for card, expected in ((need[8, False], (8, 1, False)), (need[4, False], (4, 2, False)),
-                           (need[1, False] - 1, (1, 8, True))):  # fmt: skip
+    for card, expected in (
+        (need[8, False], (8, 1, False)),
+        (need[4, False], (4, 2, False)),
+        (need[1, False] - 1, (1, 8, True)),
+    ):
         found = memory.profile(model, 8, card)
         assert (found["image_batch"], found["accumulate"], found["checkpointing"]) == expected, card
         assert found["bytes"] == need[expected[0], expected[2]] <= card
@@ -101,10 +119,14 @@ def test_a_card_gets_the_largest_batch_that_fits_without_checkpointing_first():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="peaks of a step are read from /proc")
 def test_a_measured_peak_is_near_the_formula(monkeypatch, capsys):
-    """In a process of its own, the reduced model of the bench: two pictures with and without checkpointing."""
+    """In a process of its own, the reduced model of the bench: two pictures with and without
+    checkpointing.
+    """
     for checkpointing in (False, True):
         call = f"bench.step_peak(False, 2, False, {checkpointing})"
         measured = bench._elsewhere(call, MALLOC_MMAP_THRESHOLD_="65536", **bench.SINGLE_THREADED)
-        model = AdaptedCLIP(load_clip(bench.REDUCED, weights=None, image_size=336), Recipe.released())
+        model = AdaptedCLIP(
+            load_clip(bench.REDUCED, weights=None, image_size=336), Recipe.released()
+        )
         formula = memory.stage2(model, 2, checkpointing=checkpointing).step / 2**20
         assert formula == pytest.approx(measured, rel=0.25), checkpointing

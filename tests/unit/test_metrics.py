@@ -1,4 +1,6 @@
-"""metrics.py against scikit-learn, torchmetrics and a slow PRO written here from its published definition."""
+"""metrics.py against scikit-learn, torchmetrics and a slow PRO written here from its published
+definition.
+"""
 
 import copy
 import itertools
@@ -18,14 +20,18 @@ from aaclip_lite.metrics import IMAGE_NAMES, PIXEL_NAMES, PixelHistogram, Undefi
 
 
 def scene(seed=0, pictures=6, side=32, levels=None):
-    """Maps, masks and object masks (N, H, W); the first third of the pictures is normal; `levels`: equal scores."""
+    """Maps, masks and object masks (N, H, W); the first third of the pictures is normal; `levels`:
+    equal scores.
+    """
     generator = np.random.default_rng(seed)
     masks = np.zeros((pictures, side, side), np.uint8)
     for picture in range(pictures // 3, pictures):
         for _ in range(2):
             y, x, h, w = generator.integers([0, 0, 2, 2], [side - 8, side - 8, 8, 8])
             masks[picture, y : y + h, x : x + w] = 255
-    maps = ndimage.gaussian_filter(generator.standard_normal(masks.shape), (0, 1, 1)) + 0.4 * (masks > 0)
+    maps = ndimage.gaussian_filter(generator.standard_normal(masks.shape), (0, 1, 1)) + 0.4 * (
+        masks > 0
+    )
     maps = np.round(maps * levels) / levels if levels else maps
     inside = np.zeros_like(masks)
     inside[:, 4:-4, 4:-4] = 1
@@ -38,8 +44,10 @@ def f1max(labels, scores):
 
 
 def slow_pro(maps, masks, limit=0.3):
-    """The definition, threshold by threshold: mean over 8-connected regions of the share found, against the share of
-    defect-free pixels called defective; trapezoids up to `limit`, the last one cut by interpolation, over `limit`."""
+    """The definition, threshold by threshold: mean over 8-connected regions of the share found,
+    against the share of defect-free pixels called defective; trapezoids up to `limit`, the last one
+    cut by interpolation, over `limit`.
+    """
     regions = []
     for picture, mask in enumerate(masks):
         numbered, count = ndimage.label(mask, np.ones((3, 3)))
@@ -47,7 +55,12 @@ def slow_pro(maps, masks, limit=0.3):
     normal = maps[masks == 0]
     points = [(0.0, 0.0)]
     for threshold in np.unique(maps)[::-1]:
-        points.append(((normal >= threshold).mean(), np.mean([(region >= threshold).mean() for region in regions])))
+        points.append(
+            (
+                (normal >= threshold).mean(),
+                np.mean([(region >= threshold).mean() for region in regions]),
+            )
+        )
     area = 0.0
     for (x0, y0), (x1, y1) in itertools.pairwise(points):
         if x1 > limit:
@@ -57,7 +70,9 @@ def slow_pro(maps, masks, limit=0.3):
     return area / limit
 
 
-@pytest.mark.parametrize("levels", [None, 4, 1], ids=["all different", "many equal", "nearly all equal"])
+@pytest.mark.parametrize(
+    "levels", [None, 4, 1], ids=["all different", "many equal", "nearly all equal"]
+)
 def test_pixel_figures_equal_scikit_learn_and_the_definition_of_pro(levels):
     maps, masks, inside = scene(levels=levels)
     result = metrics.pixel_metrics(maps, masks, inside)
@@ -89,16 +104,21 @@ def test_image_figures_equal_torchmetrics_and_scikit_learn(seed):
 
 def test_values_that_can_be_worked_out_by_hand():
     result = metrics.image_metrics([0.9, 0.8, 0.7, 0.6], [1, 0, 1, 0])
-    assert result == pytest.approx({"image_auroc": 0.75, "image_ap": (1 + 2 / 3) / 2, "image_f1max": 0.8})
+    assert result == pytest.approx(
+        {"image_auroc": 0.75, "image_ap": (1 + 2 / 3) / 2, "image_f1max": 0.8}
+    )
     perfect = np.array([[[9.0, 0.0], [0.1, 0.2]]])
     assert list(metrics.pixel_metrics(perfect, perfect > 1).values())[:4] == [1.0, 1.0, 1.0, 1.0]
-    # One region of two pixels, ten normal ones; scores fall from left to right: D n D n n n n n n n n n
+    # One region of two pixels, ten normal ones; scores fall from left to right: D n D n n n n n n n
+    # n n
     row = np.arange(12.0)[::-1].reshape(1, 1, 12)
     mask = np.isin(np.arange(12), [0, 2]).reshape(1, 1, 12)
     mask[0, 0, 1] = True  # joins the two; the picture is D D D n ..., so it is perfect
     assert metrics.pixel_metrics(row, mask)["pixel_pro"] == 1.0
     mask[0, 0, 1] = False  # two regions: overlap 1/2 up to a false-positive rate of 1/10, then 1
-    assert metrics.pixel_metrics(row, mask)["pixel_pro"] == pytest.approx((0.5 * 0.1 + 1.0 * 0.2) / 0.3)
+    assert metrics.pixel_metrics(row, mask)["pixel_pro"] == pytest.approx(
+        (0.5 * 0.1 + 1.0 * 0.2) / 0.3
+    )
 
 
 def test_regions_touch_at_corners_but_not_across_pictures():
@@ -122,7 +142,8 @@ def test_peak_hit_shares_equal_peaks_and_ignores_normal_pictures():
     masks = np.zeros((4, 2, 2))
     masks[0, 0, 0] = masks[1, 0, 0] = masks[2, 0, 0] = 1
     maps = np.zeros((4, 2, 2))
-    maps[0, 0, 0] = maps[1, 1, 1] = 5.0  # a hit, a miss, a flat map (a guess: 1/4), a normal picture
+    # a hit, a miss, a flat map (a guess: 1/4), a normal picture
+    maps[0, 0, 0] = maps[1, 1, 1] = 5.0
     assert metrics.pixel_metrics(maps, masks)["peak_hit"] == pytest.approx((1 + 0 + 0.25) / 3)
 
 
@@ -131,7 +152,12 @@ def test_numpy_torch_and_channel_axis_give_the_same():
     expected = metrics.evaluate(maps.max((1, 2)), masks.any((1, 2)), maps, masks, inside)
     channel = torch.tensor(masks)[:, None], torch.tensor(inside)[:, None]
     scores = torch.tensor(maps).amax((1, 2)).requires_grad_()
-    assert metrics.evaluate(scores, torch.tensor(masks).flatten(1).any(1), torch.tensor(maps), *channel) == expected
+    assert (
+        metrics.evaluate(
+            scores, torch.tensor(masks).flatten(1).any(1), torch.tensor(maps), *channel
+        )
+        == expected
+    )
     assert tuple(expected) == PIXEL_NAMES + IMAGE_NAMES
 
 
@@ -142,10 +168,16 @@ def test_undefined_figures_say_why_and_are_null_in_json():
     assert str(result["image_auroc"]) == "undefined: only normal pictures"
     assert str(result["pixel_pro"]) == "undefined: only normal pixels"
     assert str(result["inside_auroc"]) == "undefined: no object masks were given"
-    assert str(metrics.image_metrics([0.1, 0.2], [1, 1])["image_ap"]) == "undefined: only defective pictures"
+    assert (
+        str(metrics.image_metrics([0.1, 0.2], [1, 1])["image_ap"])
+        == "undefined: only defective pictures"
+    )
     assert str(metrics.image_metrics([], [])["image_ap"]) == "undefined: no pictures"
     assert f"{result['pixel_ap']:.3f}" == "undefined" and np.isnan(result["pixel_ap"])
-    for duplicate in (copy.deepcopy(result["pixel_ap"]), pickle.loads(pickle.dumps(result["pixel_ap"]))):
+    for duplicate in (
+        copy.deepcopy(result["pixel_ap"]),
+        pickle.loads(pickle.dumps(result["pixel_ap"])),
+    ):
         assert duplicate.reason == "only normal pixels"
     restored = json.loads(json.dumps(metrics.jsonable({"classes": [result]})))
     assert restored == {"classes": [dict.fromkeys(result)]}
@@ -158,7 +190,9 @@ def test_undefined_figures_say_why_and_are_null_in_json():
 def test_bad_input_is_named():
     maps, masks, _ = scene()
     with pytest.raises(ValueError, match=r"maps: 1 of 6144 values are not finite"):
-        metrics.pixel_metrics(np.where(np.arange(maps.size).reshape(maps.shape) == 7, np.nan, maps), masks)
+        metrics.pixel_metrics(
+            np.where(np.arange(maps.size).reshape(maps.shape) == 7, np.nan, maps), masks
+        )
     with pytest.raises(ValueError, match=r"\(6, 32, 32\).*\(5, 32, 32\)"):
         metrics.pixel_metrics(maps, masks[:5])
     with pytest.raises(ValueError, match="each 0 or 1"):
@@ -181,7 +215,8 @@ def test_binned_figures_lie_within_the_stated_bounds(bins, levels):
             low, high = bounds[name]
             assert low - 1e-12 <= exact[name] <= high + 1e-12, name
             assert low - 1e-12 <= result[name] <= high + 1e-12, name
-        if bins == 1 << 14:  # equal scores keep the bounds wide: a bin cannot know that they are equal
+        # equal scores keep the bounds wide: a bin cannot know that they are equal
+        if bins == 1 << 14:
             assert levels or max(high - low for low, high in bounds.values()) < 0.02
             assert result == pytest.approx(exact, abs=2e-3)
 
@@ -197,7 +232,8 @@ def test_bounds_hold_at_the_worst_when_one_bin_holds_everything(positive):
 
 def test_streaming_in_any_order_equals_one_update_although_the_range_is_not_known():
     maps, masks, inside = scene(pictures=12)
-    maps *= np.geomspace(1e-3, 1e3, 12, dtype=np.float32)[:, None, None]  # every picture widens the bins anew
+    # every picture widens the bins anew
+    maps *= np.geomspace(1e-3, 1e3, 12, dtype=np.float32)[:, None, None]
     maps += 7
     whole = PixelHistogram(1024).update(maps, masks, inside)
     for order in (range(12), range(11, -1, -1), np.random.default_rng(0).permutation(12)):
@@ -220,7 +256,9 @@ def test_binned_handles_flat_and_shifted_maps():
     assert flat["pixel_auroc"] == 0.5 and flat["pixel_pro"] == pytest.approx(0.15)
     maps, _, _ = scene()
     shifted = metrics.evaluate(None, None, maps.astype(np.float64) + 1e6, masks, binned=True)
-    assert shifted["pixel_auroc"] == pytest.approx(metrics.pixel_metrics(maps, masks)["pixel_auroc"], abs=1e-3)
+    assert shifted["pixel_auroc"] == pytest.approx(
+        metrics.pixel_metrics(maps, masks)["pixel_auroc"], abs=1e-3
+    )
 
 
 def test_bootstrap_gives_the_class_mean_and_an_interval_that_shrinks_with_more_pictures():

@@ -1,11 +1,13 @@
-"""model.py: shapes, anchors, what trains, options of the improvement list, loading of released state dicts."""
+"""model.py: shapes, anchors, what trains, options of the improvement list, loading of released
+state dicts.
+"""
 
 import pytest
 import torch
 import torch.nn.functional as F
 
 from aaclip_lite import losses
-from aaclip_lite.backbone import load_clip
+from aaclip_lite.load import load_clip
 from aaclip_lite.model import AdaptedCLIP, stack_anchors
 from aaclip_lite.prompts import sentences
 from aaclip_lite.recipe import Recipe
@@ -50,18 +52,24 @@ def build(clip, recipe=COURSE, seed=0, **changes):
 def test_shapes_and_lengths(clip, images, recipe):
     model = build(clip, recipe)
     features = model(images)
-    assert [level.shape for level in features.levels] == [(2, 16, 24)] * 4 and features.detection.shape == (2, 24)
+    assert [level.shape for level in features.levels] == [
+        (2, 16, 24)
+    ] * 4 and features.detection.shape == (2, 24)
     for level in features.levels:
         torch.testing.assert_close(level.norm(dim=-1), torch.ones(2, 16))
     assert (features.detection.norm(dim=-1) < 1).all()  # a mean of unit vectors, not renormalised
     anchors = model.text_anchors(["bottle", "metal_nut"])
-    assert {name: anchor.shape for name, anchor in anchors.items()} == {"bottle": (24, 2), "metal_nut": (24, 2)}
+    assert {name: anchor.shape for name, anchor in anchors.items()} == {
+        "bottle": (24, 2),
+        "metal_nut": (24, 2),
+    }
     torch.testing.assert_close(anchors["bottle"].norm(dim=0), torch.ones(2))
 
 
 def test_level_tokens_are_read_after_the_adapter(clip, images):
-    # The document counts "level 6" once as layer 6 without adapter (index 6) and once among the adapted 0..5.
-    # Taken is the second reading, the public code's: level n is what block n puts out, its adapter applied.
+    # The document counts "level 6" once as layer 6 without adapter (index 6) and once among the
+    # adapted 0..5. Taken is the second reading, the public code's: level n is what block n puts
+    # out, its adapter applied.
     model = build(clip, RELEASED, levels=(2,), image_blocks=2)
     raw = clip.image_tokens(images, (1,))[0]
     adapters = model.image_adapter["layer_adapters"]
@@ -82,7 +90,10 @@ def test_level_tokens_are_read_after_the_adapter(clip, images):
 def test_anchors_equal_their_definition(clip, recipe):
     model = build(clip, recipe)
     normal, abnormal = sentences("pill", recipe.states, recipe.templates, recipe.names)
-    means = [F.normalize(F.normalize(model.encode_text(s), dim=-1).mean(0), dim=-1) for s in (normal, abnormal)]
+    means = [
+        F.normalize(F.normalize(model.encode_text(s), dim=-1).mean(0), dim=-1)
+        for s in (normal, abnormal)
+    ]
     torch.testing.assert_close(model.text_anchors(["pill"])["pill"], torch.stack(means, dim=1))
     together = model.text_anchors(["bottle", "pill", "zipper"])
     torch.testing.assert_close(together["pill"], torch.stack(means, dim=1), rtol=1e-4, atol=1e-5)
@@ -93,7 +104,8 @@ def test_words_of_ones_own(clip):
     own = model.text_anchors({"bolt": "rusty bolt", "bottle": "bottle"})
     assert list(own) == ["bolt", "bottle"]
     torch.testing.assert_close(own["bolt"], model.text_anchors(["rusty_bolt"])["rusty_bolt"])
-    assert not torch.allclose(own["bottle"], model.text_anchors(["bottle"])["bottle"])  # no table: words as given
+    # no table: words as given
+    assert not torch.allclose(own["bottle"], model.text_anchors(["bottle"])["bottle"])
     assert torch.equal(model.text_anchors("bolt")["bolt"], model.text_anchors(["bolt"])["bolt"])
     assert model.text_anchors([]) == {}
 
@@ -109,7 +121,9 @@ def test_many_sentences_are_encoded_in_pieces(clip, monkeypatch):
 def test_without_text_training_clips_own_text_tower_is_used(clip):
     model = build(clip, RELEASED, text_epochs=0)
     normal, _ = sentences("pill", "released", "released", "real")
-    expected = F.normalize(F.normalize(clip.with_activation("gelu").encode_text(normal), dim=-1).mean(0), dim=-1)
+    expected = F.normalize(
+        F.normalize(clip.with_activation("gelu").encode_text(normal), dim=-1).mean(0), dim=-1
+    )
     torch.testing.assert_close(model.text_anchors(["pill"])["pill"][:, 0], expected)
     frozen = build(clip, RELEASED).text_anchors(["pill"], adapted=False)["pill"]
     torch.testing.assert_close(frozen[:, 0], expected)
@@ -118,7 +132,9 @@ def test_without_text_training_clips_own_text_tower_is_used(clip):
 def test_course_starts_as_clip_itself(clip, images):
     """Identity adapters and CLIP's own projections: nothing is forgotten before the first step."""
     model = build(clip)
-    before, after = (model.text_anchors(["bottle"], adapted=flag)["bottle"] for flag in (False, True))
+    before, after = (
+        model.text_anchors(["bottle"], adapted=flag)["bottle"] for flag in (False, True)
+    )
     torch.testing.assert_close(after, before)
     tokens = clip.image_tokens(images, model.depths.levels)
     for level, own in zip(model(images).levels, tokens, strict=True):
@@ -153,7 +169,9 @@ def test_every_option_trains_every_weight_of_its_stage_and_no_other(clip, images
 
 def test_learned_levels_and_attention_start_as_sum_and_mean(clip, images):
     plain = build(clip, adapter_init="xavier")(images)
-    other = build(clip, adapter_init="xavier", level_weights="learned", detection_pool="attention")(images)
+    other = build(clip, adapter_init="xavier", level_weights="learned", detection_pool="attention")(
+        images
+    )
     for a, b in zip(plain.levels, other.levels, strict=True):
         torch.testing.assert_close(a, b)
     torch.testing.assert_close(plain.detection, other.detection)
@@ -162,7 +180,9 @@ def test_learned_levels_and_attention_start_as_sum_and_mean(clip, images):
 def test_trainable_names_are_the_public_ones(clip):
     model = build(clip, RELEASED, image_blocks=2, text_blocks=2)
     assert list(model.trainable("text")) == [f"text_adapter.{i}.fc.0.weight" for i in range(3)]
-    assert set(model.trainable("joint")) == set(model.trainable("text")) | set(model.trainable("image"))
+    assert set(model.trainable("joint")) == set(model.trainable("text")) | set(
+        model.trainable("image")
+    )
     with pytest.raises(ValueError, match="stage = 'words'"):
         model.trainable("words")
 
@@ -176,14 +196,18 @@ def test_recipe_decides_the_activation_without_touching_the_clip(clip, images):
 
 def test_recipe_decides_the_normalisation(clip):
     pictures = torch.rand(1, 3, 28, 28)
-    torch.testing.assert_close(build(clip, DOCUMENTED).preprocess(pictures), clip.preprocess(pictures, "imagenet"))
+    torch.testing.assert_close(
+        build(clip, DOCUMENTED).preprocess(pictures), clip.preprocess(pictures, "imagenet")
+    )
 
 
 def test_released_state_dicts(clip, images):
     source, target = build(clip, RELEASED, seed=1), build(clip, RELEASED, seed=2)
     text, image = source.text_adapter.state_dict(), source.image_adapter.state_dict()
     target.load_released(text, None)
-    torch.testing.assert_close(target.text_anchors(["pill"])["pill"], source.text_anchors(["pill"])["pill"])
+    torch.testing.assert_close(
+        target.text_anchors(["pill"])["pill"], source.text_anchors(["pill"])["pill"]
+    )
     assert not torch.allclose(target(images).detection, source(images).detection)
     target.load_released({"epoch": 5, "text_adapter": text}, {"epoch": 20, "image_adapter": image})
     torch.testing.assert_close(target(images).detection, source(images).detection)
@@ -213,7 +237,9 @@ def test_stack_anchors_names_what_is_missing():
 
 
 def test_gradients_of_words_are_the_same_in_every_run():
-    """With several threads too: sentences share rows, and what they send back must add up in one order."""
+    """With several threads too: sentences share rows, and what they send back must add up in one
+    order.
+    """
     model, threads = AdaptedCLIP(load_clip("lite")), torch.get_num_threads()
     model.requires_grad_(False)
     weights = [p.requires_grad_() for p in model.trainable("text").values()]
@@ -221,9 +247,13 @@ def test_gradients_of_words_are_the_same_in_every_run():
     try:
         torch.set_num_threads(2)
         for _ in range(4):
-            anchors = model.text_anchors(["bottle", "cable", "hazelnut", "wood", "tile", "screw"]).values()
+            anchors = model.text_anchors(
+                ["bottle", "cable", "hazelnut", "wood", "tile", "screw"]
+            ).values()
             cosines = torch.stack([(a[:, 0] * a[:, 1]).sum() for a in anchors])
-            found.append(torch.cat([g.flatten() for g in torch.autograd.grad(cosines.sum(), weights)]))
+            found.append(
+                torch.cat([g.flatten() for g in torch.autograd.grad(cosines.sum(), weights)])
+            )
     finally:
         torch.set_num_threads(threads)
     assert all(torch.equal(found[0], each) for each in found[1:])

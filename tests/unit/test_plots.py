@@ -10,9 +10,11 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from PIL import Image
 
-from aaclip_lite import doctor, plots
-from aaclip_lite.backbone import load_clip
-from aaclip_lite.evaluate import evaluate, heat_of
+from aaclip_lite import doctor
+from aaclip_lite.course import plots
+from aaclip_lite.doctor import examine
+from aaclip_lite.evaluation import evaluate, heat_of
+from aaclip_lite.load import load_clip
 from aaclip_lite.model import AdaptedCLIP
 from tests.unit.test_evaluate import CONFIG, Bright, write
 
@@ -38,7 +40,12 @@ def parts():
     rng = np.random.default_rng(0)
     masks = np.zeros((5, 32, 32), np.uint8)
     masks[1:, 10:20, 0:6] = 1  # the first is normal; the others touch the rim
-    return rng.integers(0, 256, (5, 32, 32, 3), np.uint8), rng.random((5, 32, 32)), masks, list("abcde")
+    return (
+        rng.integers(0, 256, (5, 32, 32, 3), np.uint8),
+        rng.random((5, 32, 32)),
+        masks,
+        list("abcde"),
+    )
 
 
 def shown(figure):
@@ -53,13 +60,17 @@ def test_sheet_shows_pictures_maps_and_outlines(parts):
     assert [ax.get_title(loc="left") for ax in cells[::2]] == titles
     for i in range(5):
         picture, heat = cells[2 * i].images[0], cells[2 * i + 1].images[0]
-        assert np.array_equal(picture.get_array(), pictures[i]) and np.allclose(heat.get_array(), maps[i])
+        assert np.array_equal(picture.get_array(), pictures[i]) and np.allclose(
+            heat.get_array(), maps[i]
+        )
         assert heat.get_clim() == pytest.approx(np.percentile(maps, (1, 99.8)))
         for ax in cells[2 * i : 2 * i + 2]:
             assert len(ax.collections) == (2 if i else 0)  # black below white
             for line in ax.collections:
                 x, y = line.get_paths()[0].vertices.T
-                assert x.min() < 0 and 6 <= x.max() <= 8 and 8 <= y.min() <= 10 and 19 <= y.max() <= 21
+                assert (
+                    x.min() < 0 and 6 <= x.max() <= 8 and 8 <= y.min() <= 10 and 19 <= y.max() <= 21
+                )
     assert [ax.get_ylabel() for ax in figure.axes if ax not in cells] == ["anomaly score"]
 
 
@@ -79,7 +90,11 @@ def test_heat_colours_rise_in_brightness():
 
 
 def test_lines_and_points_differ_without_colour():
-    assert len({str(dash) for _, dash, _ in plots.LINES}) == len({mark for *_, mark in plots.LINES}) == len(plots.LINES)
+    assert (
+        len({str(dash) for _, dash, _ in plots.LINES})
+        == len({mark for *_, mark in plots.LINES})
+        == len(plots.LINES)
+    )
 
 
 @pytest.mark.parametrize(
@@ -103,7 +118,9 @@ def test_cases_show_what_the_report_names(clip, data, report):
         for i, row in enumerate(rows):
             picture = data[row["index"]].image
             assert np.array_equal(cells[2 * i].images[0].get_array(), picture)
-            assert np.allclose(cells[2 * i + 1].images[0].get_array(), picture.mean(2) / 255, atol=1e-5)
+            assert np.allclose(
+                cells[2 * i + 1].images[0].get_array(), picture.mean(2) / 255, atol=1e-5
+            )
             end = f"AP {row['pixel_ap']:.2f}" if row["label"] else f"score {row['score']:.2f}"
             title = f"{row['class_name']}: {row['defect'] or 'normal'}, {end}"
             assert cells[2 * i].get_title(loc="left") == title.replace("_", " ")
@@ -120,12 +137,20 @@ def test_cases_show_what_the_report_names(clip, data, report):
         plots.cases(model, data, normal, "best")
 
 
-ROWS = [{"step": i, "epoch": 1, "loss": 1 / i, "lr": 0.1, "gradient/a": 2.0, "cosine": 0.5} for i in range(1, 41)]
+ROWS = [
+    {"step": i, "epoch": 1, "loss": 1 / i, "lr": 0.1, "gradient/a": 2.0, "cosine": 0.5}
+    for i in range(1, 41)
+]
 
 
 def test_curves_of_a_history_a_log_or_several_runs(tmp_path):
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
-    for given in (ROWS, SimpleNamespace(rows=ROWS), tmp_path / "log.jsonl", str(tmp_path / "log.jsonl")):
+    for given in (
+        ROWS,
+        SimpleNamespace(rows=ROWS),
+        tmp_path / "log.jsonl",
+        str(tmp_path / "log.jsonl"),
+    ):
         figure = plots.curves(given, title="Run")
         assert [ax.get_title() for ax in figure.axes if ax.lines] == ["loss", "cosine", "lr"]
         raw, smooth = figure.axes[0].lines
@@ -157,7 +182,9 @@ def test_class_bars(report):
     figure = plots.class_bars(report, "pixel_ap", ["frozen", "darkness"])
     ax = figure.axes[0]
     names = [label.get_text() for label in ax.get_yticklabels()]
-    assert [bar.get_width() for bar in ax.patches] == [report.classes[name]["pixel_ap"] for name in names]
+    assert [bar.get_width() for bar in ax.patches] == [
+        report.classes[name]["pixel_ap"] for name in names
+    ]
     assert [bar.get_width() for bar in ax.patches] == sorted(bar.get_width() for bar in ax.patches)
     whisker = ax.lines[0].get_xdata()
     assert tuple(whisker) == report.intervals[names[0]]["pixel_ap"]
@@ -175,7 +202,8 @@ def test_class_bars(report):
 
 def test_anchors_keep_their_distances_where_two_axes_hold_them():
     generator = torch.Generator().manual_seed(0)
-    plane = torch.linalg.qr(torch.randn(16, 2, generator=generator))[0]  # all points in one plane: nothing is lost
+    # all points in one plane: nothing is lost
+    plane = torch.linalg.qr(torch.randn(16, 2, generator=generator))[0]
     pairs = iter(plane @ torch.randn(4, 2, 2, generator=generator))
     stages = {label: {name: next(pairs) for name in ("a_b", "c")} for label in ("x", "y")}
     figure = plots.anchors(stages)
@@ -204,7 +232,7 @@ def test_a_notebook_shows_each_figure_once(parts):
     assert isinstance(plots.sheet(*parts), Figure) and pyplot.get_fignums() == before
 
 
-# ---- findings -------------------------------------------------------------------------------------------------------
+# ---- findings ------------------------------------------------------------------------------------
 
 
 def finding(kind, rows, verdict="sound"):
@@ -213,7 +241,15 @@ def finding(kind, rows, verdict="sound"):
 
 def test_a_finding_shows_every_value_beside_its_null_and_two_errors():
     rows = [
-        {"class": "bolt", "balance": 0.7, "even": 0.5, "±": 0.05, "mask share": 0.1, "mask ±": 0.01, "inverted": 0.9},
+        {
+            "class": "bolt",
+            "balance": 0.7,
+            "even": 0.5,
+            "±": 0.05,
+            "mask share": 0.1,
+            "mask ±": 0.01,
+            "inverted": 0.9,
+        },
         {"class": "nut", "balance": 0.4, "even": 0.5, "±": 0.05, "mask share": None},
     ]
     figure = plots.finding(finding("dataset", rows))
@@ -237,14 +273,16 @@ def test_panels_without_a_number_are_left_out_and_unknown_kinds_named():
 
 
 def test_every_kind_that_the_doctor_knows_can_be_drawn():
-    assert set(plots._PANELS) == set(doctor.VERDICTS)
+    assert set(plots._PANELS) == set(examine.VERDICTS)
 
 
 def test_a_figure_leaves_every_setting_as_it_was_found(monkeypatch):
     """As in a notebook, where the first figure switches interactive mode on: that must stay."""
     before = dict(plots.plt.rcParams)
     real = plots.plt.figure
-    monkeypatch.setattr(plots.plt, "figure", lambda **o: (plots.plt.rcParams.update(interactive=True), real(**o))[1])
+    monkeypatch.setattr(
+        plots.plt, "figure", lambda **o: (plots.plt.rcParams.update(interactive=True), real(**o))[1]
+    )
     plots.sheet([np.zeros((8, 8, 3))])
     assert plots.plt.rcParams["interactive"]
     plots.plt.rcParams.update(interactive=before["interactive"])

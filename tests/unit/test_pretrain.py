@@ -1,4 +1,6 @@
-"""pretrain.py: its words, its own forward pass against open_clip's, its losses, its batches, what it exports."""
+"""pretrain.py: its words, its own forward pass against open_clip's, its losses, its batches, what
+it exports.
+"""
 
 import json
 import queue
@@ -10,12 +12,20 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from aaclip_lite import factory, pretrain
-from aaclip_lite.backbone import blank_clip, load_clip
-from aaclip_lite.factory import NotShown, caption, draw
-from aaclip_lite.pretrain import DAMAGE_WORDS, MODEL, REGIONS, Learner, Pool, Pretraining, vocabulary
-from aaclip_lite.products import PRODUCTS, names
-from aaclip_lite.weights import read_state
+from aaclip_lite.files.weights import read_state
+from aaclip_lite.load import blank_clip, load_clip
+from aaclip_lite.world import factory, pretrain
+from aaclip_lite.world.factory import NotShown, caption, draw
+from aaclip_lite.world.pretrain import (
+    DAMAGE_WORDS,
+    MODEL,
+    REGIONS,
+    Learner,
+    Pool,
+    Pretraining,
+    vocabulary,
+)
+from aaclip_lite.world.products import PRODUCTS, names
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +65,10 @@ class InlinePool(Pool):
 
     def __init__(self, options, folder):
         self.size, self.folder, self.workers = options.pool, str(folder), []
-        for name, shape in (("images", (self.size, 128, 128, 3)), ("cover", (self.size, REGIONS, 256))):
+        for name, shape in (
+            ("images", (self.size, 128, 128, 3)),
+            ("cover", (self.size, REGIONS, 256)),
+        ):
             setattr(self, name, np.memmap(folder / f"{name}.u8", np.uint8, "w+", shape=shape))
         self.facts, self.phrases, self.drawn = [None] * self.size, [None] * self.size, 0
         self.by_class = {name: set() for name in PRODUCTS}
@@ -87,7 +100,7 @@ def pool(quiet, few, tmp_path):
     return InlinePool(Pretraining(pool=48, damage_share=0.3), tmp_path).fill(5)
 
 
-# ---- words ----------------------------------------------------------------------------------------------------------
+# ---- words ---------------------------------------------------------------------------------------
 
 
 def test_vocabulary_covers_captions_phrases_and_damage_words(tokenizer, ids):
@@ -96,7 +109,11 @@ def test_vocabulary_covers_captions_phrases_and_damage_words(tokenizer, ids):
     for number, name in enumerate(PRODUCTS):
         for seed in (number, number + 100):
             picture = draw(name, seed, 64, things=3, regions=True)
-            texts = [caption(picture.facts, rng, bool(i % 2), word) for i in range(3) for word in (*DAMAGE_WORDS, None)]
+            texts = [
+                caption(picture.facts, rng, bool(i % 2), word)
+                for i in range(3)
+                for word in (*DAMAGE_WORDS, None)
+            ]
             texts += [phrase for phrase, _ in picture.regions]
             texts += ["a damaged object", "a photo of a flawless object."]
             unknown = set(tokenizer(texts).flatten().tolist()) - known
@@ -110,7 +127,7 @@ def test_a_word_outside_the_vocabulary_is_an_error(tokenizer, ids):
         learner(ids).words(tokenizer(["a zeppelin"]))
 
 
-# ---- the model ------------------------------------------------------------------------------------------------------
+# ---- the model -----------------------------------------------------------------------------------
 
 
 @torch.no_grad()
@@ -134,7 +151,10 @@ def test_kept_patches_keep_their_place(ids):
     """Attention sees the kept patches only; each keeps the position it had."""
     model, images = learner(ids), torch.randn(2, 3, 128, 128)
     kept = torch.stack([torch.randperm(256)[:256] for _ in range(2)])
-    shuffled, whole = model.patches(images, kept), model.patches(images, torch.arange(256).expand(2, -1))
+    shuffled, whole = (
+        model.patches(images, kept),
+        model.patches(images, torch.arange(256).expand(2, -1)),
+    )
     torch.testing.assert_close(shuffled[0], whole[0], rtol=1e-4, atol=1e-5)
     order = kept[..., None].expand(-1, -1, whole[2].shape[-1])
     torch.testing.assert_close(shuffled[2], torch.gather(whole[2], 1, order), rtol=1e-4, atol=1e-5)
@@ -147,7 +167,8 @@ def test_kept_patches_keep_their_place(ids):
 def test_sentences_pass_as_in_open_clip(tokenizer, ids):
     model = learner(ids)
     tokens = tokenizer(["a photo of a bottle.", "a red candle with a blue dot at the top left", ""])
-    rows = model.row_of[tokens]  # rows rise with ids, so open_clip's search for the end of text works on them too
+    # rows rise with ids, so open_clip's search for the end of text works on them too
+    rows = model.row_of[tokens]
     expected = F.normalize(model.clip.encode_text(rows), dim=-1)
     torch.testing.assert_close(model.words(tokens), expected, rtol=1e-5, atol=1e-5)
 
@@ -161,7 +182,7 @@ def test_half_precision_stays_close(ids):
     assert (a * b).sum(-1).min() > 0.999 and not torch.equal(a, b)
 
 
-# ---- losses and batches ---------------------------------------------------------------------------------------------
+# ---- losses and batches --------------------------------------------------------------------------
 
 
 def test_a_few_steps_lower_every_loss(pool, tokenizer, ids):
@@ -177,13 +198,19 @@ def test_a_few_steps_lower_every_loss(pool, tokenizer, ids):
         optimizer.step()
     first, last = history[0], history[-1]
     weights = {"caption": 1, "phrase": 0.7, "patch": 1, "where": 0.5, "pixels": 0.3}
-    assert last["loss"] == pytest.approx(sum(last[name] * weight for name, weight in weights.items()), rel=1e-5)
+    assert last["loss"] == pytest.approx(
+        sum(last[name] * weight for name, weight in weights.items()), rel=1e-5
+    )
     assert all(last[name] < first[name] for name in first), (first, last)
-    assert all(p.grad is not None for name, p in model.named_parameters() if "logit_bias" not in name)
+    assert all(
+        p.grad is not None for name, p in model.named_parameters() if "logit_bias" not in name
+    )
 
 
 def test_a_phrase_that_finds_its_own_patches_costs_nothing(pool, tokenizer, ids):
-    """The where loss is 0 where each phrase lights up its own patches alone, and large where patches are shuffled."""
+    """The where loss is 0 where each phrase lights up its own patches alone, and large where
+    patches are shuffled.
+    """
     options = Pretraining(batch=8)
     batch = pretrain.make_batch(pool, tokenizer, options, np.random.default_rng(0), 256, "cpu")
 
@@ -192,8 +219,13 @@ def test_a_phrase_that_finds_its_own_patches_costs_nothing(pool, tokenizer, ids)
             return F.one_hot(torch.arange(len(tokens)), 192).float()
 
         def patches(self, images, kept):
-            own = torch.gather(batch["phrase_of"], 1, owner).clamp(min=0)  # damaged pictures have no phrases
-            return torch.ones(len(images), 192), [F.one_hot(own, 192).float()] * 4, torch.zeros(len(images), 256, 192)
+            # damaged pictures have no phrases
+            own = torch.gather(batch["phrase_of"], 1, owner).clamp(min=0)
+            return (
+                torch.ones(len(images), 192),
+                [F.one_hot(own, 192).float()] * 4,
+                torch.zeros(len(images), 256, 192),
+            )
 
     model, owner = Told(ids), batch["owner"]
     model.region_scale.data.fill_(np.log(50))
@@ -203,12 +235,17 @@ def test_a_phrase_that_finds_its_own_patches_costs_nothing(pool, tokenizer, ids)
 
 
 def test_the_caption_to_refuse_differs_by_one_place(pool, tokenizer):
-    batch = pretrain.make_batch(pool, tokenizer, Pretraining(batch=32), np.random.default_rng(0), 32, "cpu")
+    batch = pretrain.make_batch(
+        pool, tokenizer, Pretraining(batch=32), np.random.default_rng(0), 32, "cpu"
+    )
     pairs = zip(batch["captions"][batch["misplaced_of"]], batch["misplaced"], strict=True)
     said = [(words_of(tokenizer, right), words_of(tokenizer, wrong)) for right, wrong in pairs]
     places = {word for place in factory.PLACES for word in place.split()}
     assert len(said) > 5 and all(right != wrong for right, wrong in said)
-    for right, wrong in said:  # all else is worded alike (a long caption may be cut at another word)
+    for (
+        right,
+        wrong,
+    ) in said:  # all else is worded alike (a long caption may be cut at another word)
         right, wrong = ([word for word in words if word not in places] for words in (right, wrong))
         assert right[: len(wrong)] == wrong[: len(right)]
     options = Pretraining(batch=32, wrong_places=False)
@@ -235,9 +272,13 @@ def test_a_batch_fits_its_pictures(pool, tokenizer):
         expected = (torch.tensor(image.copy()).permute(2, 0, 1) / 255 - mean) / std
         torch.testing.assert_close(batch["images"][b], expected)
         cover = pool.cover[slot].reshape(REGIONS, 16, 16)
-        cover = (cover[..., ::-1] if mirrored[b] else cover).reshape(REGIONS, 256).astype(float) / 255
+        cover = (cover[..., ::-1] if mirrored[b] else cover).reshape(REGIONS, 256).astype(
+            float
+        ) / 255
         phrases = pool.phrases[slot]
-        thing = np.array([not p.startswith("the surface") and not p.endswith("background") for p in phrases])
+        thing = np.array(
+            [not p.startswith("the surface") and not p.endswith("background") for p in phrases]
+        )
         kept, owner = batch["kept"][b].numpy(), batch["owner"][b].numpy()
         assert len(set(kept)) == 112 and (np.diff(kept) > 0).all()
         if thing.any():
@@ -261,7 +302,9 @@ def words_of(tokenizer, row):
 def test_damage_words_stand_in_captions_of_damaged_pictures_only(pool, tokenizer):
     said = {True: [], False: []}
     for seed in range(4):
-        batch = pretrain.make_batch(pool, tokenizer, Pretraining(batch=32), np.random.default_rng(seed), 32, "cpu")
+        batch = pretrain.make_batch(
+            pool, tokenizer, Pretraining(batch=32), np.random.default_rng(seed), 32, "cpu"
+        )
         slots = pool.sample(32, np.random.default_rng(seed))
         for slot, row in zip(slots, batch["captions"], strict=True):
             words = set(words_of(tokenizer, row))
@@ -271,7 +314,7 @@ def test_damage_words_stand_in_captions_of_damaged_pictures_only(pool, tokenizer
     assert len(said[True]) > 5 and all(said[True]) and not any(said[False])
 
 
-# ---- the drawing worker ---------------------------------------------------------------------------------------------
+# ---- the drawing worker --------------------------------------------------------------------------
 
 
 def test_no_damaged_picture_of_an_unseen_product_is_ever_drawn(quiet, tmp_path, monkeypatch):
@@ -287,7 +330,8 @@ def test_no_damaged_picture_of_an_unseen_product_is_ever_drawn(quiet, tmp_path, 
     assert {name for name, *_ in asked} == set(PRODUCTS) and len(asked) == 2000
     assert all(defect is None for name, defect, _ in asked if name in unseen)
     assert {defect for name, defect, _ in asked if name not in unseen} == set(factory.LOCAL_DEFECTS)
-    assert {split for *_, split in asked} == {"pretrain"}  # never a picture of a training, validation or test set
+    # never a picture of a training, validation or test set
+    assert {split for *_, split in asked} == {"pretrain"}
 
 
 def test_neutral_things_can_be_kept_off_unseen_products(quiet, tmp_path, monkeypatch):
@@ -312,7 +356,10 @@ def test_hard_things_are_drawn_more_often(quiet, tmp_path, monkeypatch):
     monkeypatch.setattr(factory, "draw", spy)
     InlinePool(Pretraining(pool=64, hard_things=4.0), tmp_path).fill(400)
     assert set(drawn) == set(factory.THINGS)
-    hard, easy = ([drawn[t] for t in factory.THINGS if (t in pretrain.HARD_THINGS) == is_hard] for is_hard in (1, 0))
+    hard, easy = (
+        [drawn[t] for t in factory.THINGS if (t in pretrain.HARD_THINGS) == is_hard]
+        for is_hard in (1, 0)
+    )
     assert 3 < np.mean(hard) / np.mean(easy) < 5
 
 
@@ -328,19 +375,25 @@ def test_the_pool_replaces_its_oldest_pictures(quiet, few, tmp_path):
     pool = InlinePool(Pretraining(pool=16), tmp_path).fill(3)
     assert pool.drawn == 24 and sum(map(len, pool.by_class.values())) == 16
     for slot, facts in enumerate(pool.facts):
-        assert [name for name, slots in pool.by_class.items() if slot in slots] == [facts["product"]]
-        assert (pool.cover[slot].astype(int).sum(0) >= 250).all() or facts["damaged"]  # regions fill the picture
+        assert [name for name, slots in pool.by_class.items() if slot in slots] == [
+            facts["product"]
+        ]
+        # regions fill the picture
+        assert (pool.cover[slot].astype(int).sum(0) >= 250).all() or facts["damaged"]
         assert len(pool.phrases[slot]) == (pool.cover[slot].max(1) > 0).sum()
 
 
-# ---- what is written ------------------------------------------------------------------------------------------------
+# ---- what is written -----------------------------------------------------------------------------
 
 
 @torch.no_grad()
 def test_export_is_read_by_load_clip_and_equals_plain_open_clip(tokenizer, ids, tmp_path):
     model = learner(ids)
     pretrain.export(model, tmp_path / "model")
-    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["config.json", "model.safetensors"]
+    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == [
+        "config.json",
+        "model.safetensors",
+    ]
     assert json.loads((tmp_path / "model" / "config.json").read_text()) == MODEL
     assert (tmp_path / "model" / "model.safetensors").stat().st_size < 16e6
     read = load_clip(tmp_path / "model")
@@ -350,8 +403,12 @@ def test_export_is_read_by_load_clip_and_equals_plain_open_clip(tokenizer, ids, 
     plain.load_state_dict(state)
     images, texts = torch.randn(2, 3, 128, 128), ["a damaged bottle", "a photo of a green leaf."]
     tokens = tokenizer(texts)
-    torch.testing.assert_close(read.encode_image(images), plain.encode_image(images), rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(read.encode_text(texts), plain.encode_text(tokens), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        read.encode_image(images), plain.encode_image(images), rtol=1e-4, atol=1e-4
+    )
+    torch.testing.assert_close(
+        read.encode_text(texts), plain.encode_text(tokens), rtol=1e-4, atol=1e-4
+    )
     cls = model.patches(images, torch.arange(256).expand(2, -1))[0]  # before it was rounded to fp16
     assert F.cosine_similarity(cls, plain.encode_image(images)).min() > 0.9999
     assert F.cosine_similarity(model.words(tokens), plain.encode_text(tokens)).min() > 0.9999
@@ -381,30 +438,49 @@ def test_a_run_goes_on_where_it_stopped(short, tmp_path):
     assert not torch.equal(first["model"][weight], second["model"][weight])
     told = json.loads((folder / "run.json").read_text())
     assert told["step"] == second["step"] and told["damage_share"] == 0.003
-    assert [(leg["step"], leg["lr"]) for leg in told["legs"]] == [(0, 1.2e-3), (first["step"], 1e-4)]
+    assert [(leg["step"], leg["lr"]) for leg in told["legs"]] == [
+        (0, 1.2e-3),
+        (first["step"], 1e-4),
+    ]
     assert folder == tmp_path / "run" / "model" and load_clip(folder).image_size == 128
     kept = {int(each.name) for each in (tmp_path / "run" / "checkpoints").iterdir()}
-    assert {first["step"], second["step"]} <= kept and load_clip(tmp_path / "run" / "checkpoints" / str(first["step"]))
+    assert {first["step"], second["step"]} <= kept and load_clip(
+        tmp_path / "run" / "checkpoints" / str(first["step"])
+    )
 
 
 def test_a_run_may_start_from_a_finished_model(short, tmp_path):
     done = pretrain.run(Pretraining(minutes=0.02, **short))
     told, before = json.loads((done / "run.json").read_text()), load_clip(done)
     again = short | {"out": str(tmp_path / "again"), "warm_start": str(done)}
-    words = [*pretrain.vocabulary(blank_clip(MODEL)[1]), 40_000]  # one word that the model does not know yet
+    # one word that the model does not know yet
+    words = [
+        *pretrain.vocabulary(blank_clip(MODEL)[1]),
+        40_000,
+    ]
     state = pretrain.Run(Pretraining(minutes=1, **again), words)
     assert (state.step, state.seen, state.elapsed) == (told["step"], told["seen"], told["elapsed"])
     assert state.progress == 0 and [leg["step"] for leg in state.legs] == [0, told["step"]]
     tokens = blank_clip(MODEL)[1](["a red candle with a blue dot"])
     with torch.no_grad():  # bf16 and fp16 round differently
         mine = state.model.words(tokens)
-        assert F.cosine_similarity(mine, before.encode_text(["a red candle with a blue dot"])).min() > 0.999
+        assert (
+            F.cosine_similarity(mine, before.encode_text(["a red candle with a blue dot"])).min()
+            > 0.999
+        )
     assert state.model.region_scale.exp().item() == pytest.approx(told["region_scale"], rel=1e-3)
     folder = pretrain.run(Pretraining(minutes=0.04, **again))
     written = (folder / "run.json").read_text()
     assert json.loads(written)["step"] > told["step"]
-    assert pretrain.run(Pretraining(minutes=0.04, **again)) == folder and (folder / "run.json").read_text() == written
+    assert (
+        pretrain.run(Pretraining(minutes=0.04, **again)) == folder
+        and (folder / "run.json").read_text() == written
+    )
     with pytest.raises(ValueError, match=r"minutes=0\.01: the model has had 0\.\d already"):
         pretrain.run(Pretraining(minutes=0.01, **again | {"out": str(tmp_path / "y")}))
     with pytest.raises(FileNotFoundError, match=r"no model.safetensors and no run.json there"):
-        pretrain.run(Pretraining(minutes=1, **again | {"out": str(tmp_path / "x"), "warm_start": str(tmp_path)}))
+        pretrain.run(
+            Pretraining(
+                minutes=1, **again | {"out": str(tmp_path / "x"), "warm_start": str(tmp_path)}
+            )
+        )

@@ -1,11 +1,13 @@
-"""products.py: which products there are, and that every one is a drawable, varied, normal part at any size."""
+"""products.py: which products there are, and that every one is a drawable, varied, normal part at
+any size.
+"""
 
 import numpy as np
 import pytest
 
-from aaclip_lite.canvas import PALETTE, Canvas
-from aaclip_lite.factory import _paint_product, draw
-from aaclip_lite.products import PRODUCTS, names
+from aaclip_lite.world.canvas import PALETTE, Canvas
+from aaclip_lite.world.factory import _paint_product, draw
+from aaclip_lite.world.products import PRODUCTS, names
 
 VISA = "candle capsules cashew chewinggum fryum macaroni1 macaroni2 pcb1 pcb2 pcb3 pcb4 pipe_fryum"
 MVTEC = "bottle cable capsule carpet grid hazelnut leather metal_nut pill screw tile toothbrush transistor wood zipper"
@@ -14,20 +16,27 @@ TEXTURES = [name for name, item in PRODUCTS.items() if item.texture]
 
 
 def test_names_and_numbers_of_the_splits():
-    by_split = {split: [p.name for p in PRODUCTS.values() if p.split == split] for split in ("train", "val", "test")}
+    by_split = {
+        split: [p.name for p in PRODUCTS.values() if p.split == split]
+        for split in ("train", "val", "test")
+    }
     extension = [p.name for p in PRODUCTS.values() if p.split == "extension"]
     assert sorted(by_split["train"]) == VISA.split() and sorted(by_split["test"]) == MVTEC.split()
     assert len(by_split["val"]) == 5 and len(extension) >= 28
     assert sum(PRODUCTS[name].texture for name in extension) >= 9
     assert {PRODUCTS[name].texture for name in by_split["val"]} == {True, False}
-    assert names("train") == by_split["train"] + extension  # training means VisA's names and the extension
+    # training means VisA's names and the extension
+    assert names("train") == by_split["train"] + extension
     assert names("val") == by_split["val"] and names("test") == by_split["test"]
-    assert not set(names("train")) & {*names("val"), *names("test")} and not set(names("val")) & set(names("test"))
+    assert not set(names("train")) & {*names("val"), *names("test")} and not set(
+        names("val")
+    ) & set(names("test"))
     assert len(PRODUCTS) == 12 + len(extension) + 5 + 15
 
 
 def test_every_product_can_be_spoken_of():
-    assert len({p.spoken for p in PRODUCTS.values()}) == len(PRODUCTS)  # a caption tells classes apart
+    # a caption tells classes apart
+    assert len({p.spoken for p in PRODUCTS.values()}) == len(PRODUCTS)
     for name, item in PRODUCTS.items():
         assert item.name == name and item.material and item.pose in ("free", "upright", "surface")
         assert len(item.colours) >= 3 and set(item.colours) <= set(PALETTE)
@@ -44,7 +53,9 @@ def test_every_product_draws_at(size):
 
 @pytest.mark.parametrize("size", [256, 512])
 def test_every_product_draws_large(size):
-    for name in PRODUCTS:  # light and camera do not depend on the product: a few whole pictures are enough
+    for (
+        name
+    ) in PRODUCTS:  # light and camera do not depend on the product: a few whole pictures are enough
         canvas, _ = _paint_product(name, size, [1, 2])
         layers = canvas.copy_layers()
         assert all(layer.dtype == np.float32 and np.isfinite(layer).all() for layer in layers), name
@@ -65,7 +76,9 @@ def test_objects_fill_most_of_the_frame_and_textures_all_of_it():
 
 def test_no_two_parts_are_alike():
     for name in PRODUCTS:
-        pictures = np.stack([draw(name, seed, 64, things=0).image for seed in range(3)]).astype(float)
+        pictures = np.stack([draw(name, seed, 64, things=0).image for seed in range(3)]).astype(
+            float
+        )
         apart = [np.abs(pictures[a] - pictures[b]).mean() for a, b in ((0, 1), (0, 2), (1, 2))]
         assert min(apart) > 6, name
 
@@ -87,7 +100,9 @@ def test_objects_have_pieces_that_can_be_missing():
             layers = zip(whole.copy_layers(), wrong.copy_layers(), strict=True)
             assert any((a != b).any() for a, b in layers), f"{name}: piece {piece} is invisible"
             # the random numbers are used up all the same, so that nothing else of the part changes
-            assert whole.rng.bit_generator.state == wrong.rng.bit_generator.state, f"{name}: piece {piece}"
+            assert whole.rng.bit_generator.state == wrong.rng.bit_generator.state, (
+                f"{name}: piece {piece}"
+            )
 
 
 def test_textures_have_no_pieces_and_cover_everything_at_any_shift():
@@ -98,5 +113,7 @@ def test_textures_have_no_pieces_and_cover_everything_at_any_shift():
             canvas.place(turn, 1.25, turn / 90 - 1, 1 - turn / 135)
             PRODUCTS[name].draw(canvas)
             assert canvas.pieces == 0 and canvas.cover.min() == 1, name
-            corners = [canvas.albedo[i : i + 32, j : j + 32].std() for i in (0, 32) for j in (0, 32)]
+            corners = [
+                canvas.albedo[i : i + 32, j : j + 32].std() for i in (0, 32) for j in (0, 32)
+            ]
             assert min(corners) > 0.01, f"{name}: an empty corner"

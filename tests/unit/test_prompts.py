@@ -6,8 +6,9 @@ from aaclip_lite.prompts import REAL_NAMES, STATES, TEMPLATES, plain_name, real_
 
 
 def test_documented_counts():
-    # The document says 6 x 7 + 10 x 7 = 112, but its training loop averages 56 normal and 56 abnormal sentences.
-    # Taken is 42 + 70: it follows from the listed states and templates, 56 only from halving the total.
+    # The document says 6 x 7 + 10 x 7 = 112, but its training loop averages 56 normal and 56
+    # abnormal sentences. Taken is 42 + 70: it follows from the listed states and templates, 56 only
+    # from halving the total.
     normal, abnormal = sentences("bottle", "documented", "documented", "real")
     assert (len(normal), len(abnormal)) == (42, 70)
     assert len(set(normal + abnormal)) == 112
@@ -15,15 +16,22 @@ def test_documented_counts():
         assert stated in STATES["documented"][0]
     for stated in ("damaged {}", "{} with flaw"):
         assert stated in STATES["documented"][1]
-    assert [t.rstrip(".") for t in TEMPLATES["documented"][:2]] == ["a photo of a {}", "a cropped photo of the {}"]
+    assert [t.rstrip(".") for t in TEMPLATES["documented"][:2]] == [
+        "a photo of a {}",
+        "a cropped photo of the {}",
+    ]
 
 
 def test_released_sentences_of_one_class():
     normal, abnormal = sentences("zipper", "released", "released", "real")
     assert normal == [
-        "a black zipper.", "a photo of a black zipper.", "a a black zipper.", "a photo of a a black zipper.",
-        "the a black zipper.", "a photo of the a black zipper.",
-    ]  # fmt: skip
+        "a black zipper.",
+        "a photo of a black zipper.",
+        "a a black zipper.",
+        "a photo of a a black zipper.",
+        "the a black zipper.",
+        "a photo of the a black zipper.",
+    ]
     assert len(abnormal) == 10 and abnormal[0] == "a damaged a black zipper."
 
 

@@ -34,7 +34,11 @@ def test_documented_values():
     assert (recipe.image_lr, recipe.image_batch, recipe.image_epochs) == (5e-4, 2, 20)
     assert (recipe.betas, recipe.milestones, recipe.gamma) == ((0.5, 0.999), (16000, 32000), 0.5)
     assert recipe.stage1_levels == "last"  # the document calls this a bug, and so it is a field
-    assert (recipe.orthogonal_weight, recipe.normalisation, recipe.dense_axis) == (0.1, "imagenet", "patch")
+    assert (recipe.orthogonal_weight, recipe.normalisation, recipe.dense_axis) == (
+        0.1,
+        "imagenet",
+        "patch",
+    )
 
 
 def test_released_values_where_they_differ_from_documented():
@@ -55,7 +59,12 @@ def test_released_values_where_they_differ_from_documented():
 
 @pytest.mark.parametrize(
     "blocks, levels, adapters, dense",
-    [(24, (6, 12, 18, 24), 6, 19), (12, (3, 6, 9, 12), 3, 10), (8, (2, 4, 6, 8), 2, 6), (32, (8, 16, 24, 32), 8, 25)],
+    [
+        (24, (6, 12, 18, 24), 6, 19),
+        (12, (3, 6, 9, 12), 3, 10),
+        (8, (2, 4, 6, 8), 2, 6),
+        (32, (8, 16, 24, 32), 8, 25),
+    ],
 )
 def test_depth_rule(blocks, levels, adapters, dense):
     depths = Recipe.released().resolve(blocks, 12)
@@ -63,9 +72,14 @@ def test_depth_rule(blocks, levels, adapters, dense):
 
 
 def test_depths_can_be_given():
-    recipe = Recipe.released().replace(levels=(2, 8), image_blocks=(1, 3, 8), text_blocks="half", dense_blocks=5)
+    recipe = Recipe.released().replace(
+        levels=(2, 8), image_blocks=(1, 3, 8), text_blocks="half", dense_blocks=5
+    )
     assert recipe.resolve(8, 6) == ((2, 8), (1, 3, 8), (1, 2, 3), 5)
-    assert recipe.replace(image_blocks="all", text_blocks=0).resolve(8, 6)[1:3] == (tuple(range(1, 9)), ())
+    assert recipe.replace(image_blocks="all", text_blocks=0).resolve(8, 6)[1:3] == (
+        tuple(range(1, 9)),
+        (),
+    )
 
 
 @pytest.mark.parametrize(
@@ -95,14 +109,17 @@ def test_impossible_values_are_refused_by_field(field, value):
         Recipe.course().replace(**{field: value})
 
 
-@pytest.mark.parametrize("make", [Recipe.course().replace, lambda **values: Recipe.from_dict(values)])
+@pytest.mark.parametrize(
+    "make", [Recipe.course().replace, lambda **values: Recipe.from_dict(values)]
+)
 def test_unknown_fields_are_named(make):
     with pytest.raises(ValueError, match="no field 'text_adapt_weight'"):
         make(text_adapt_weight=0.1)
 
 
 @pytest.mark.parametrize(
-    "field, value", [("levels", (6, 12, 18, 24)), ("image_blocks", 9), ("text_blocks", 7), ("dense_blocks", 9)]
+    "field, value",
+    [("levels", (6, 12, 18, 24)), ("image_blocks", 9), ("text_blocks", 7), ("dense_blocks", 9)],
 )
 def test_depths_beyond_the_tower_are_refused_by_field(field, value):
     with pytest.raises(ValueError, match=rf"Recipe\.{field} = "):
@@ -118,7 +135,10 @@ def test_text_training_is_off_with_zero_epochs_or_steps():
 def test_differences_can_leave_out_training():
     one = Recipe.course()
     other = one.replace(name="mine", image_lr=1e-3, image_mix=0.2)
-    assert one.differences(other) == {"image_lr": (one.image_lr, 1e-3), "image_mix": (one.image_mix, 0.2)}
+    assert one.differences(other) == {
+        "image_lr": (one.image_lr, 1e-3),
+        "image_mix": (one.image_mix, 0.2),
+    }
     assert list(one.differences(other, training=False)) == ["image_mix"]
     assert {field.name for field in dataclasses.fields(Recipe)} > TRAINING_FIELDS
 
@@ -128,6 +148,10 @@ def test_comparison_has_a_meaning_for_every_field():
     assert [row["field"] for row in rows] == [field.name for field in dataclasses.fields(Recipe)]
     assert all(len(row["meaning"]) > 10 for row in rows)
     mix = next(row for row in rows if row["field"] == "text_mix")
-    assert (mix["documented"], mix["released"], mix["course"]) == ("0.1", "0.1", str(Recipe.course().text_mix))
+    assert (mix["documented"], mix["released"], mix["course"]) == (
+        "0.1",
+        "0.1",
+        str(Recipe.course().text_mix),
+    )
     differing = {row["field"] for row in comparison(differing_only=True)}
     assert "adapter_slope" in differing and "betas" not in differing

@@ -10,7 +10,9 @@ from aaclip_lite import scoring
 @pytest.fixture
 def case():
     generator = torch.Generator().manual_seed(0)
-    levels = tuple(F.normalize(torch.randn(2, 64, 6, generator=generator), dim=-1) for _ in range(4))
+    levels = tuple(
+        F.normalize(torch.randn(2, 64, 6, generator=generator), dim=-1) for _ in range(4)
+    )
     return levels, F.normalize(torch.randn(6, 2, generator=generator), dim=0)
 
 
@@ -31,8 +33,15 @@ def test_anomaly_map_equals_the_definition_level_by_level(case, domain, kernel, 
     for level in levels:
         z = 100 * (level @ anchors)
         grid = ((z[..., 1] + 1 - z[..., 0]) / 2).reshape(2, 1, 8, 8)
-        total = total + F.interpolate(blurred(grid, kernel, sigma), (40, 40), mode="bilinear", align_corners=True)[:, 0]
-    torch.testing.assert_close(scoring.anomaly_map(levels, anchors, 40, domain), total, rtol=1e-5, atol=1e-4)
+        total = (
+            total
+            + F.interpolate(
+                blurred(grid, kernel, sigma), (40, 40), mode="bilinear", align_corners=True
+            )[:, 0]
+        )
+    torch.testing.assert_close(
+        scoring.anomaly_map(levels, anchors, 40, domain), total, rtol=1e-5, atol=1e-4
+    )
     assert scoring.anomaly_map(levels, anchors, (40, 32), domain).shape == (2, 40, 32)
 
 
@@ -60,7 +69,9 @@ def test_an_enlarged_patch_lies_where_it_was_unless_corners_are_aligned():
 
 def test_blur_of_ones_own(case):
     levels, anchors = case
-    maps = {blur: scoring.anomaly_map(levels, anchors, 8, blur=blur) for blur in (None, 1.0, 0.5, 0.0)}
+    maps = {
+        blur: scoring.anomaly_map(levels, anchors, 8, blur=blur) for blur in (None, 1.0, 0.5, 0.0)
+    }
     torch.testing.assert_close(maps[None], maps[1.0])
     z = 100 * sum(levels) @ anchors
     torch.testing.assert_close(maps[0.0].flatten(1), (z[..., 1] + 4 - z[..., 0]) / 2)
@@ -74,15 +85,21 @@ def test_anchors_may_be_shared_or_one_a_picture(case):
     torch.testing.assert_close(maps[0], scoring.anomaly_map(levels, anchors, 16)[0])
     torch.testing.assert_close(maps[1], scoring.anomaly_map(levels, anchors.flip(1), 16)[1])
     detection = torch.randn(2, 6)
-    torch.testing.assert_close(scoring.image_scores(detection, stacked)[0], (detection[0] @ anchors[:, 1] + 1) / 2)
-    torch.testing.assert_close(scoring.image_scores(detection, stacked)[1], (detection[1] @ anchors[:, 0] + 1) / 2)
+    torch.testing.assert_close(
+        scoring.image_scores(detection, stacked)[0], (detection[0] @ anchors[:, 1] + 1) / 2
+    )
+    torch.testing.assert_close(
+        scoring.image_scores(detection, stacked)[1], (detection[1] @ anchors[:, 0] + 1) / 2
+    )
 
 
 def test_logits_keep_full_precision_under_autocast(case):
     levels, anchors = case
     exact = scoring.similarity_logits(levels[0], anchors)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        torch.testing.assert_close(scoring.similarity_logits(levels[0], anchors), exact, rtol=0, atol=0)
+        torch.testing.assert_close(
+            scoring.similarity_logits(levels[0], anchors), exact, rtol=0, atol=0
+        )
     assert scoring.similarity_logits(levels[0].bfloat16(), anchors).dtype == torch.float32
 
 
@@ -103,8 +120,12 @@ def test_fuse_is_min_max_over_the_whole_set():
     scores = torch.tensor([0.2, 0.6, 0.4])
     torch.testing.assert_close(scoring.fuse(maps, scores), torch.tensor([0.2, 1.0, 0.65]))
     torch.testing.assert_close(scoring.fuse(maps, scores, "medical"), torch.tensor([0.4, 1.0, 0.8]))
-    assert not torch.allclose(scoring.fuse(maps[:2], scores[:2])[0], scoring.fuse(maps[::2], scores[::2])[0])
-    torch.testing.assert_close(scoring.fuse(maps.numpy(), scores.numpy()), scoring.fuse(maps, scores))
+    assert not torch.allclose(
+        scoring.fuse(maps[:2], scores[:2])[0], scoring.fuse(maps[::2], scores[::2])[0]
+    )
+    torch.testing.assert_close(
+        scoring.fuse(maps.numpy(), scores.numpy()), scoring.fuse(maps, scores)
+    )
     with pytest.raises(ValueError, match="all detection scores are equal"):
         scoring.fuse(maps[:1], scores[:1])
 
@@ -125,7 +146,8 @@ def test_late_peaks_read_the_later_half_of_the_levels():
     torch.testing.assert_close(scoring.late_peaks(levels, anchors, blur=0.5), expected)
     changed = [torch.zeros_like(level) for level in levels[:2]] + levels[2:]
     torch.testing.assert_close(scoring.late_peaks(changed, anchors, blur=0.5), expected)
-    odd = scoring.anomaly_map(levels[1:3], anchors, 7).flatten(1).amax(1)  # of three levels the last two
+    # of three levels the last two
+    odd = scoring.anomaly_map(levels[1:3], anchors, 7).flatten(1).amax(1)
     torch.testing.assert_close(scoring.late_peaks(levels[:3], anchors), odd)
 
 
@@ -166,8 +188,14 @@ def test_threshold_holds_its_false_alarm_rate_on_new_normal_pictures():
 
 
 def test_a_rate_that_the_data_cannot_support_is_refused_with_the_smallest_one():
-    with pytest.raises(ValueError, match=r"20 normal pictures allow a false-alarm rate of 0\.0476 or more"):
+    with pytest.raises(
+        ValueError, match=r"20 normal pictures allow a false-alarm rate of 0\.0476 or more"
+    ):
         scoring.threshold_at(torch.randn(20), 0.01)
-    for scores, rate in ((torch.randn(20), 0), (torch.randn(0), 0.1), (torch.tensor([float("nan")]), 0.5)):
+    for scores, rate in (
+        (torch.randn(20), 0),
+        (torch.randn(0), 0.1),
+        (torch.tensor([float("nan")]), 0.5),
+    ):
         with pytest.raises(ValueError, match="false_alarm_rate"):
             scoring.threshold_at(scores, rate)

@@ -1,4 +1,6 @@
-"""explorer.py and widgets.py: what the package computes is shown, only what changed is redone; the shell around it."""
+"""explorer.py and widgets.py: what the package computes is shown, only what changed is redone; the
+shell around it.
+"""
 
 import io
 import json
@@ -10,15 +12,15 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from aaclip_lite import explorer as views
 from aaclip_lite import scoring
-from aaclip_lite.backbone import load_clip
+from aaclip_lite.course import explorer as views
+from aaclip_lite.course.explorer import GOOD, REFERENCE, Explorer, Setting, precision_recall
+from aaclip_lite.course.widgets import live
 from aaclip_lite.datasets import open_dataset
 from aaclip_lite.detector import AnomalyDetector
-from aaclip_lite.explorer import GOOD, REFERENCE, Explorer, Setting, precision_recall
+from aaclip_lite.load import load_clip
 from aaclip_lite.model import AdaptedCLIP
 from aaclip_lite.recipe import Recipe
-from aaclip_lite.widgets import live
 
 CONFIG = {
     "embed_dim": 16,
@@ -31,12 +33,18 @@ BAD = 4
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Two products of random pictures, 9 good and 4 defective ones each, whose defects are white squares."""
+    """Two products of random pictures, 9 good and 4 defective ones each, whose defects are white
+    squares.
+    """
     folder, rng, lines = tmp_path_factory.mktemp("parts"), np.random.default_rng(0), []
     for name in ("bolt", "metal_nut"):
         for i in range(GOOD + REFERENCE + 1 + BAD):
             pixels, mask = rng.integers(0, 200, (40, 40, 3), np.uint8), np.zeros((40, 40), np.uint8)
-            line = {"image_path": f"{name}{i}.png", "label": int(i > GOOD + REFERENCE), "class_name": name}
+            line = {
+                "image_path": f"{name}{i}.png",
+                "label": int(i > GOOD + REFERENCE),
+                "class_name": name,
+            }
             if line["label"]:
                 mask[8:20, 16 : 20 + i] = 255
                 pixels[mask > 0] = 255
@@ -79,8 +87,16 @@ def by_hand(explorer, detector, setting):
     return ((maps - normal.mean()) / normal.std())[:-REFERENCE].numpy()
 
 
-CHANGES = [{}, {"blur": 0.0}, {"blur": 2.0}, {"level_weights": (0.0, 1.0, 0.5, 2.0)}, {"good_words": "shiny bolt"},
-           {"defect_words": "bent bolt"}, {"adapter_mix": 0.0}, {"adapter_mix": 0.4}]  # fmt: skip
+CHANGES = [
+    {},
+    {"blur": 0.0},
+    {"blur": 2.0},
+    {"level_weights": (0.0, 1.0, 0.5, 2.0)},
+    {"good_words": "shiny bolt"},
+    {"defect_words": "bent bolt"},
+    {"adapter_mix": 0.0},
+    {"adapter_mix": 0.4},
+]
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)
@@ -88,19 +104,29 @@ def test_maps_equal_the_packages_own(explorer, start, change):
     setting = replace(start, **change)
     expected = by_hand(explorer, build(image_mix=setting.adapter_mix), setting)
     np.testing.assert_allclose(explorer.maps(setting), expected, rtol=1e-3, atol=1e-3)
-    np.testing.assert_allclose(explorer.maps(setting, [2, 6]), expected[[2, 6]], rtol=1e-3, atol=1e-3)
-    assert bool(change) != bool(np.allclose(expected, explorer.maps(start), atol=1e-3)), "a choice without effect"
+    np.testing.assert_allclose(
+        explorer.maps(setting, [2, 6]), expected[[2, 6]], rtol=1e-3, atol=1e-3
+    )
+    assert bool(change) != bool(np.allclose(expected, explorer.maps(start), atol=1e-3)), (
+        "a choice without effect"
+    )
 
 
 def test_own_setting_ranks_pixels_as_the_detector_does(explorer, start):
     detector = explorer.detector
-    raw = detector.heat(batch(explorer.shown("bolt")), ["bolt"] * len(explorer.shown("bolt")))[0].numpy()
+    raw = detector.heat(batch(explorer.shown("bolt")), ["bolt"] * len(explorer.shown("bolt")))[
+        0
+    ].numpy()
     mine = explorer.maps(start)
-    np.testing.assert_allclose((mine - mine.mean()) / mine.std(), (raw - raw.mean()) / raw.std(), atol=1e-3)
+    np.testing.assert_allclose(
+        (mine - mine.mean()) / mine.std(), (raw - raw.mean()) / raw.std(), atol=1e-3
+    )
 
 
 def test_own_setting_follows_the_recipe(data):
-    own = Explorer(build(blur=None, image_mix=0.5, levels=(2, 4)), data, ["bolt"], mixes=()).start("bolt")
+    own = Explorer(build(blur=None, image_mix=0.5, levels=(2, 4)), data, ["bolt"], mixes=()).start(
+        "bolt"
+    )
     assert own == Setting("bolt", level_weights=(1.0, 1.0), blur=1.0, adapter_mix=0.5)
 
 
@@ -109,7 +135,10 @@ def test_words_stand_in_the_recipes_templates(explorer, start):
     with torch.no_grad():
         sentences = F.normalize(model.encode_text(["bent bolt.", "a photo of bent bolt."]), dim=-1)
     expected = F.normalize(sentences.mean(0), dim=-1)
-    own, given = explorer.anchors(start), explorer.anchors(replace(start, defect_words="  bent bolt "))
+    own, given = (
+        explorer.anchors(start),
+        explorer.anchors(replace(start, defect_words="  bent bolt ")),
+    )
     torch.testing.assert_close(given[:, 1], expected)
     torch.testing.assert_close(given[:, 0], own[:, 0])
     assert not torch.allclose(own[:, 1], expected)
@@ -118,8 +147,12 @@ def test_words_stand_in_the_recipes_templates(explorer, start):
 def test_a_change_redoes_only_its_own_part(explorer, start, monkeypatch):
     clip, calls = explorer.detector.model.clip, []
     image, text = clip.image_tokens, clip.text_states
-    monkeypatch.setattr(clip, "image_tokens", lambda x, *rest: calls.append(f"{len(x)} pictures") or image(x, *rest))
-    monkeypatch.setattr(clip, "text_states", lambda x, *rest: calls.append("words") or text(x, *rest))
+    monkeypatch.setattr(
+        clip, "image_tokens", lambda x, *rest: calls.append(f"{len(x)} pictures") or image(x, *rest)
+    )
+    monkeypatch.setattr(
+        clip, "text_states", lambda x, *rest: calls.append("words") or text(x, *rest)
+    )
     explorer.one(start)
     changes = {"blur": 1.3, "threshold": 1.0, "level_weights": (0.0, 0.0, 0.0, 1.0), "picture": 0}
     calls.clear()
@@ -150,12 +183,18 @@ def test_memory_does_not_grow_with_the_mixes_tried(data):
 
 def test_one_shows_its_figures(explorer, start):
     view = explorer.one(replace(start, threshold=0.5))
-    marked, truth = explorer.maps(start)[start.picture] > 0.5, explorer.shown("bolt")[start.picture].mask > 0
+    marked, truth = (
+        explorer.maps(start)[start.picture] > 0.5,
+        explorer.shown("bolt")[start.picture].mask > 0,
+    )
     assert view.figures["precision"] == pytest.approx((marked & truth).sum() / marked.sum())
     assert view.figures["recall"] == pytest.approx((marked & truth).sum() / truth.sum())
     assert f"recall {view.figures['recall']:.0%}" in view.text and "deep_scratch" in view.text
     shown = Image.open(io.BytesIO(view.jpeg))
-    assert shown.size == view.picture.size and set(view._repr_mimebundle_()) == {"image/jpeg", "text/plain"}
+    assert shown.size == view.picture.size and set(view._repr_mimebundle_()) == {
+        "image/jpeg",
+        "text/plain",
+    }
     assert np.asarray(view.picture)[-1].min() == 255, "the ground is white"
     good = explorer.one(replace(start, picture=0))
     assert "all of them wrongly" in good.text and np.isnan(good.figures["recall"])
@@ -179,7 +218,8 @@ def test_stack_keeps_every_view(explorer, start):
     assert both.text == f"{first.text}\n{second.text}"
     halves = np.split(np.asarray(both.picture), [first.picture.height])
     assert all(
-        np.array_equal(half, np.asarray(view.picture)) for half, view in zip(halves, (first, second), strict=True)
+        np.array_equal(half, np.asarray(view.picture))
+        for half, view in zip(halves, (first, second), strict=True)
     )
 
 
@@ -191,16 +231,27 @@ def test_precision_and_recall():
 
 
 def test_differences_are_named(explorer, start):
-    assert explorer.difference(start) == explorer.difference(replace(start, threshold=9.0, picture=0)) == "own setting"
+    assert (
+        explorer.difference(start)
+        == explorer.difference(replace(start, threshold=9.0, picture=0))
+        == "own setting"
+    )
     changed = replace(start, blur=2.0, level_weights=(1.0, 0.0, 0.5, 1.0))
     assert explorer.difference(changed) == "level_weights 1 0 0.5 1, blur 2.0"
 
 
-@pytest.mark.parametrize("change, words", [
-    ({"product": "cup"}, "holds bolt, metal_nut"), ({"picture": 99}, "0 to 8"), ({"picture": -1}, "0 to 8"),
-    ({"level_weights": (0.0,) * 4}, "at least one above"), ({"level_weights": (1.0,)}, "give 4"),
-    ({"adapter_mix": 2.0}, "image_mix"), ({"good_words": "bolt", "defect_words": "bolt "}, "say the same"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"product": "cup"}, "holds bolt, metal_nut"),
+        ({"picture": 99}, "0 to 8"),
+        ({"picture": -1}, "0 to 8"),
+        ({"level_weights": (0.0,) * 4}, "at least one above"),
+        ({"level_weights": (1.0,)}, "give 4"),
+        ({"adapter_mix": 2.0}, "image_mix"),
+        ({"good_words": "bolt", "defect_words": "bolt "}, "say the same"),
+    ],
+)
 def test_impossible_settings_are_refused(explorer, start, change, words):
     with pytest.raises(ValueError, match=words):
         explorer.maps(replace(start, **change), [change.get("picture", 0)])
@@ -217,12 +268,26 @@ def test_colours_rise_in_grey():
     assert (np.diff(grey) > 0).all() and grey[-1] - grey[0] > 150
 
 
-# ---- the shell -------------------------------------------------------------------------------------------------------
+# ---- the shell -----------------------------------------------------------------------------------
 
-CHOICES = {"product": ["bolt", "metal_nut"], "picture": (0, 8, 1), "good_words": (), "level_weights": (0.0, 2.0, 0.25),
-           "blur": (0.0, 2.5, 0.1), "adapter_mix": [0.0, 0.3, 1.0], "threshold": (-1.0, 7.0, 0.1)}  # fmt: skip
-MOVES = {"product": "metal_nut", "picture": 7, "good words": "x", "level 2": 0.0, "blur": 2.0, "adapter mix": 1.0,
-         "threshold": 0.5}  # fmt: skip
+CHOICES = {
+    "product": ["bolt", "metal_nut"],
+    "picture": (0, 8, 1),
+    "good_words": (),
+    "level_weights": (0.0, 2.0, 0.25),
+    "blur": (0.0, 2.5, 0.1),
+    "adapter_mix": [0.0, 0.3, 1.0],
+    "threshold": (-1.0, 7.0, 0.1),
+}
+MOVES = {
+    "product": "metal_nut",
+    "picture": 7,
+    "good words": "x",
+    "level 2": 0.0,
+    "blur": 2.0,
+    "adapter mix": 1.0,
+    "threshold": 0.5,
+}
 
 
 def parts_of(panel):
@@ -235,8 +300,15 @@ def test_every_control_changes_the_picture_to_what_the_function_gives(explorer, 
     picture, note = parts_of(panel)
     assert picture.value == explorer.one(start).jpeg == panel.view.jpeg and panel.setting == start
     kinds = [type(control).__name__ for control in panel.controls.values()]
-    assert kinds == ["Dropdown", "IntSlider", "Text", *["FloatSlider"] * 4, "FloatSlider", "SelectionSlider",
-                     "FloatSlider"]  # fmt: skip
+    assert kinds == [
+        "Dropdown",
+        "IntSlider",
+        "Text",
+        *["FloatSlider"] * 4,
+        "FloatSlider",
+        "SelectionSlider",
+        "FloatSlider",
+    ]
     for label, value in MOVES.items():
         before = picture.value
         panel.controls[label].value = value

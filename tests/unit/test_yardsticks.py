@@ -1,13 +1,25 @@
-"""yardsticks.py: the U-Net learns what masks show, the tables say what was measured, sheets are drawn."""
+"""yardsticks.py: the U-Net learns what masks show, the tables say what was measured, sheets are
+drawn.
+"""
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from aaclip_lite import factory, yardsticks
 from aaclip_lite.datasets import Sample
-from aaclip_lite.yardsticks import UNet, class_table, count_table, kind_table, mean, rule_table, tiles, train_unet
+from aaclip_lite.lab import yardsticks
+from aaclip_lite.lab.yardsticks import (
+    UNet,
+    class_table,
+    count_table,
+    kind_table,
+    mean,
+    rule_table,
+    tiles,
+    train_unet,
+)
+from aaclip_lite.world import factory
 
 
 class Bright:
@@ -63,7 +75,8 @@ def test_counts_are_the_factorys():
 
 def test_a_sheet_holds_its_blocks(tmp_path):
     row = tiles("wood", 0) + tiles("wood", 0, defect="hole")
-    assert len(row) == 3 and np.abs(np.asarray(row[1], int) - np.asarray(row[2], int)).max() > 100  # the outline
+    # the outline
+    assert len(row) == 3 and np.abs(np.asarray(row[1], int) - np.asarray(row[2], int)).max() > 100
     yardsticks.sheet(tmp_path / "s" / "a.png", [("wood: a_b", row), ("again", row)], across=2)
     with Image.open(tmp_path / "s" / "a.png") as made:
         assert made.size == (2 * (3 * yardsticks.TILE + 8), yardsticks.TILE + 18)

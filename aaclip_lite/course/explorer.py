@@ -1,14 +1,16 @@
 """The explorer: what every choice of the method does to a map, at once.
 
-Special: what the sliders of widgets.py show are two plain functions, Setting -> View: `Explorer.one` (a picture) and
-`Explorer.many` (all of a product). A page without a kernel shows the very same pictures. A change redoes only what
-hangs on it: words the text tower, the adapters' mix one pass of one picture; level weights, blur and threshold need
-nothing but sums. Maps count deviations above what good parts of the product give under the SAME setting: one threshold
-means the same in all.
+Special: what the sliders of widgets.py show are two plain functions, Setting -> View:
+`Explorer.one` (a picture) and
+`Explorer.many` (all of a product). A page without a kernel shows the very same pictures. A change
+redoes only what hangs on it: words the text tower, the adapters' mix one pass of one picture; level
+weights, blur and threshold need nothing but sums. Maps count deviations above what good parts of
+the product give under the SAME setting: one threshold means the same in all.
 
     explorer = Explorer(detector, aa.open_dataset("factory/test", size=128), ["bottle", "wood"])
     start = explorer.start("bottle", picture=7)
-    explorer.one(replace(start, blur=2.0))                       # a View; the last line of a cell shows it
+    explorer.one(replace(start, blur=2.0))                       # a View; the last line of a cell
+    shows it
 """
 
 import base64
@@ -25,17 +27,35 @@ import torch.nn.functional as F
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 from torch import Tensor
 
-from . import metrics, scoring
-from .datasets import AnomalyDataset, Sample
-from .detector import AnomalyDetector
-from .prompts import TEMPLATES
+from .. import metrics, scoring
+from ..datasets import AnomalyDataset, Sample
+from ..detector import AnomalyDetector
+from ..prompts import TEMPLATES
 
-GOOD, DEFECTIVE, REFERENCE = 5, 7, 3  # a product's pictures: two kinds that are shown, and good ones that set the scale
+# a product's pictures: two kinds that are shown, and good ones that set the scale
+GOOD, DEFECTIVE, REFERENCE = (
+    5,
+    7,
+    3,
+)
 MIXES = (0.0, 0.15, 0.3, 0.6, 1.0)  # adapter mixes whose scale is prepared
 SIDE, THUMB, GAP, LINE, WIDTH = 204, 62, 8, 22, 860  # pixels
-HEAT_ENDS = (-1.0, 5.0)  # deviations that get the first and the last of these colours, which rise evenly, also in grey
-COLOURS = ((68, 1, 84), (71, 45, 123), (59, 82, 139), (44, 114, 142), (33, 145, 140), (40, 174, 128), (94, 201, 98),
-           (173, 220, 48), (253, 231, 37))  # fmt: skip
+# deviations that get the first and the last of these colours, which rise evenly, also in grey
+HEAT_ENDS = (
+    -1.0,
+    5.0,
+)
+COLOURS = (
+    (68, 1, 84),
+    (71, 45, 123),
+    (59, 82, 139),
+    (44, 114, 142),
+    (33, 145, 140),
+    (40, 174, 128),
+    (94, 201, 98),
+    (173, 220, 48),
+    (253, 231, 37),
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +68,8 @@ class Setting:
     defect_words: str = ""  # said of a defective one
     level_weights: tuple[float, ...] = ()  # () gives every level the same
     blur: float = 0.0  # sigma in patches
-    adapter_mix: float = 0.0  # share of the adapted token behind each block; at 0 the blocks are CLIP's
+    # share of the adapted token behind each block; at 0 the blocks are CLIP's
+    adapter_mix: float = 0.0
     threshold: float = 2.0  # deviations above normal
 
 
@@ -72,9 +93,16 @@ class View(NamedTuple):
 
 
 class Explorer:
-    def __init__(self, detector: AnomalyDetector, data: AnomalyDataset, products: Sequence[str] | None = None,
-                 mixes: Sequence[float] = MIXES) -> None:  # fmt: skip
-        """data: pictures of one size. What the sliders will need passes through the model now, once."""
+    def __init__(
+        self,
+        detector: AnomalyDetector,
+        data: AnomalyDataset,
+        products: Sequence[str] | None = None,
+        mixes: Sequence[float] = MIXES,
+    ) -> None:
+        """data: pictures of one size. What the sliders will need passes through the model now,
+        once.
+        """
         self.detector, self.own_mix = detector, detector.model.recipe.image_mix
         self.mixes, self.parts = sorted({*mixes, self.own_mix}), {}
         self._anchors: dict[tuple[str, ...], Tensor] = {}
@@ -82,12 +110,19 @@ class Explorer:
         self._compared: dict[tuple, dict[int, Tensor]] = {}  # small: patch grids
         for name in data.classes if products is None else products:
             own, rng = data.filter(name), np.random.default_rng(0)
-            good, bad = (rng.permutation([i for i, r in enumerate(own.records) if r.label == x]) for x in (0, 1))
+            good, bad = (
+                rng.permutation([i for i, r in enumerate(own.records) if r.label == x])
+                for x in (0, 1)
+            )
             if len(good) < GOOD + REFERENCE or not len(bad):
-                raise ValueError(f"{name}: {len(good)} good and {len(bad)} defective pictures; at least "
-                                 f"{GOOD + REFERENCE} and 1 are needed")  # fmt: skip
+                raise ValueError(
+                    f"{name}: {len(good)} good and {len(bad)} defective pictures; at least "
+                    f"{GOOD + REFERENCE} and 1 are needed"
+                )
             bad = sorted(bad[:DEFECTIVE], key=lambda i, own=own: own.records[i].defect)
-            self.parts[name] = [own[int(i)] for i in (*good[:GOOD], *bad, *good[GOOD : GOOD + REFERENCE])]
+            self.parts[name] = [
+                own[int(i)] for i in (*good[:GOOD], *bad, *good[GOOD : GOOD + REFERENCE])
+            ]
             count = len(self.parts[name])
             for mix in self.mixes:
                 needed = range(0 if mix == self.own_mix else count - REFERENCE, count)
@@ -97,8 +132,17 @@ class Explorer:
     def start(self, product: str, **changes) -> Setting:
         """The detector's own setting."""
         model = self.detector.model
-        blur = scoring.BLUR[self.detector.domain][1] if model.recipe.blur is None else model.recipe.blur
-        own = Setting(product, level_weights=(1.0,) * len(model.depths.levels), blur=blur, adapter_mix=self.own_mix)
+        blur = (
+            scoring.BLUR[self.detector.domain][1]
+            if model.recipe.blur is None
+            else model.recipe.blur
+        )
+        own = Setting(
+            product,
+            level_weights=(1.0,) * len(model.depths.levels),
+            blur=blur,
+            adapter_mix=self.own_mix,
+        )
         return replace(own, **changes)
 
     def shown(self, product: str) -> list[Sample]:
@@ -110,7 +154,8 @@ class Explorer:
         """(B, levels, N, d); only what is not prepared passes through the model."""
         keys, fresh = [(product, number, mix) for number in pictures], {}
         if missing := [key for key in keys if key not in self._passed]:
-            model = copy.copy(self.detector.model)  # the same weights; only the copy's recipe changes
+            # the same weights; only the copy's recipe changes
+            model = copy.copy(self.detector.model)
             model.recipe = model.recipe.replace(image_mix=mix)
             images = np.stack([self.parts[product][number].image for _, number, _ in missing])
             images = torch.from_numpy(images).movedim(-1, 1).to(next(model.parameters()).device)
@@ -126,11 +171,17 @@ class Explorer:
             encode = model.encode_text if model.recipe.trains_text else model.clip.encode_text
             for side, words in enumerate(key[1:]):
                 if words:
-                    said = [template.format(words) for template in TEMPLATES[model.recipe.templates]]
+                    said = [
+                        template.format(words) for template in TEMPLATES[model.recipe.templates]
+                    ]
                     with torch.no_grad():
-                        both[:, side] = F.normalize(F.normalize(encode(said), dim=-1).mean(0), dim=-1)
+                        both[:, side] = F.normalize(
+                            F.normalize(encode(said), dim=-1).mean(0), dim=-1
+                        )
             if any(key[1:]) and float(both[:, 0] @ both[:, 1]) > 1 - 1e-5:
-                raise ValueError("good and defective words say the same to this CLIP; does it know any of them?")
+                raise ValueError(
+                    "good and defective words say the same to this CLIP; does it know any of them?"
+                )
             self._anchors[key] = both.cpu()
         return self._anchors[key]
 
@@ -139,48 +190,79 @@ class Explorer:
         known = self._compared.setdefault((*_said(setting), setting.adapter_mix), {})
         if missing := [number for number in pictures if number not in known]:
             levels = self._features(setting.product, missing, setting.adapter_mix).unbind(1)
-            logits = torch.stack([scoring.similarity_logits(level, self.anchors(setting)) for level in levels], dim=1)
+            logits = torch.stack(
+                [scoring.similarity_logits(level, self.anchors(setting)) for level in levels], dim=1
+            )
             known |= zip(missing, (logits[:, :, 1] + 1 - logits[:, :, 0]) / 2, strict=True)
         return torch.stack([known[number] for number in pictures])
 
     def maps(self, setting: Setting, pictures: Sequence[int] | None = None) -> np.ndarray:
         """(B, H, W) in deviations above normal, of these pictures or of all that are shown."""
         parts, recipe = self.shown(setting.product), self.detector.model.recipe
-        depth, chosen = len(self.detector.model.depths.levels), range(len(parts)) if pictures is None else pictures
+        depth, chosen = (
+            len(self.detector.model.depths.levels),
+            range(len(parts)) if pictures is None else pictures,
+        )
         weights = torch.tensor(setting.level_weights or (1.0,) * depth)
         if len(weights) != depth or weights.min() < 0 or not weights.any():
-            raise ValueError(f"level_weights {setting.level_weights}: give {depth}, none below 0, at least one above")
+            raise ValueError(
+                f"level_weights {setting.level_weights}: give {depth}, none below 0, at least one "
+                "above"
+            )
         if not all(0 <= number < len(parts) for number in chosen):
             raise ValueError(f"picture {list(chosen)}: {setting.product} has 0 to {len(parts) - 1}")
         reference = range(len(parts), len(parts) + REFERENCE)
-        grid = torch.einsum("blhw,l->bhw", self._scored(setting, [*chosen, *reference]), weights)[:, None]
-        heat = scoring.finish(grid, parts[0].image.shape[:2], self.detector.domain, recipe.align_corners, setting.blur)
+        grid = torch.einsum("blhw,l->bhw", self._scored(setting, [*chosen, *reference]), weights)[
+            :, None
+        ]
+        heat = scoring.finish(
+            grid, parts[0].image.shape[:2], self.detector.domain, recipe.align_corners, setting.blur
+        )
         return scoring.z_scores(heat, scoring.fit_constants(heat[-REFERENCE:]))[:-REFERENCE].numpy()
 
-    # ---- the two views ----------------------------------------------------------------------------------------------
+    # ---- the two views ---------------------------------------------------------------------------
 
     def one(self, setting: Setting) -> View:
-        """A picture, its map under the detector's own setting and under this one, and what exceeds the threshold."""
+        """A picture, its map under the detector's own setting and under this one, and what exceeds
+        the threshold.
+        """
         part, own = self.shown(setting.product)[setting.picture], self._own(setting)
         heat, usual = (self.maps(each, [setting.picture])[0] for each in (setting, own))
         marked, grey = heat > setting.threshold, np.array(Image.fromarray(part.image).convert("L"))
         precision, recall = precision_recall(marked, part.mask > 0)
         text = f"threshold {setting.threshold:.1f}: {marked.mean():.1%} of the pixels marked, "
-        text += f"precision {precision:.0%}, recall {recall:.0%}" if part.label else "all of them wrongly"
+        text += (
+            f"precision {precision:.0%}, recall {recall:.0%}"
+            if part.label
+            else "all of them wrongly"
+        )
         grey[marked], grey[~marked] = 255, grey[~marked] // 2
-        panels = [("picture, defect outlined", part.image), ("map, own setting", _colour(usual)),
-                  ("map, this setting", _colour(heat)), ("white: above the threshold", grey)]  # fmt: skip
+        panels = [
+            ("picture, defect outlined", part.image),
+            ("map, own setting", _colour(usual)),
+            ("map, this setting", _colour(heat)),
+            ("white: above the threshold", grey),
+        ]
         rings = _outline(part.mask)
-        tiles = [Tile((GAP + i * (SIDE + GAP), 2 * LINE), SIDE, *each, rings) for i, each in enumerate(panels)]
+        tiles = [
+            Tile((GAP + i * (SIDE + GAP), 2 * LINE), SIDE, *each, rings)
+            for i, each in enumerate(panels)
+        ]
         title = f"{setting.product}: {part.defect or 'good'}; {self.difference(setting)}"
         foot = f"{text}; maps: {HEAT_ENDS[0]:.0f} (dark) to {HEAT_ENDS[1]:.0f} (bright) deviations above normal"
         figures = {"precision": precision, "recall": recall}
         return View(_sheet(title, tiles, 2 * LINE + SIDE + 4, foot), figures, f"{title}; {text}")
 
     def many(self, setting: Setting) -> View:
-        """All pictures of a product; those whose hottest hundredth exceeds the threshold are rejected."""
+        """All pictures of a product; those whose hottest hundredth exceeds the threshold are
+        rejected.
+        """
         parts, scores = self.shown(setting.product), self.scores(setting)
-        rejected, bad, tiles = scores > setting.threshold, np.array([part.label == 1 for part in parts]), []
+        rejected, bad, tiles = (
+            scores > setting.threshold,
+            np.array([part.label == 1 for part in parts]),
+            [],
+        )
         precision, recall = precision_recall(rejected, bad)
         for left, chosen in ((GAP, ~rejected), (GAP + WIDTH // 2, rejected)):
             for place, i in enumerate(sorted(np.flatnonzero(chosen), key=scores.__getitem__)):
@@ -190,10 +272,16 @@ class Explorer:
         title = f"{setting.product}, {self.difference(setting)}: "
         title += f"left {sum(~rejected)} passed, right {sum(rejected)} rejected"
         text = f"threshold {setting.threshold:.1f}: {sum(rejected & bad)} of {sum(bad)} defective caught, "
-        text += f"{sum(rejected & ~bad)} false alarms, precision {precision:.0%}, recall {recall:.0%}"
+        text += (
+            f"{sum(rejected & ~bad)} false alarms, precision {precision:.0%}, recall {recall:.0%}"
+        )
         figures = {"precision": precision, "recall": recall}
         bottom = 2 * LINE + -(-len(parts) // 6) * (THUMB + LINE)  # the same at every threshold
-        return View(_sheet(title, tiles, bottom, f"{text} (thick frame: wrong)"), figures, f"{title}; {text}")
+        return View(
+            _sheet(title, tiles, bottom, f"{text} (thick frame: wrong)"),
+            figures,
+            f"{title}; {text}",
+        )
 
     def scores(self, setting: Setting) -> np.ndarray:
         """(B,) of all that are shown: the mean of each map's hottest hundredth."""
@@ -207,19 +295,25 @@ class Explorer:
         own, said = self._own(setting), []
         for name in (field.name for field in fields(Setting)):
             if (value := getattr(setting, name)) != getattr(own, name):
-                value = " ".join(f"{each:g}" for each in value) if isinstance(value, tuple) else value
+                value = (
+                    " ".join(f"{each:g}" for each in value) if isinstance(value, tuple) else value
+                )
                 said.append(f"{name} {value}")
         return ", ".join(said) or "own setting"
 
 
 def precision_recall(marked: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
-    """(share of what is marked that is true, share of what is true that is marked), of pixels or of pictures."""
+    """(share of what is marked that is true, share of what is true that is marked), of pixels or of
+    pictures.
+    """
     both = int((marked & truth).sum())
     precision = both / int(marked.sum()) if marked.any() else metrics.Undefined("nothing is marked")
-    return precision, both / int(truth.sum()) if truth.any() else metrics.Undefined("nothing is defective")
+    return precision, both / int(truth.sum()) if truth.any() else metrics.Undefined(
+        "nothing is defective"
+    )
 
 
-# ---- drawing: with PIL, in milliseconds ------------------------------------------------------------------------------
+# ---- drawing: with PIL, in milliseconds ----------------------------------------------------------
 
 
 class Tile(NamedTuple):
@@ -261,7 +355,10 @@ def stack(*views: View) -> View:
 
 def _outline(mask: np.ndarray) -> list[tuple[str, Image.Image]]:
     """Three rings around a defect, visible on any ground."""
-    edge, rings = Image.fromarray(np.uint8(mask > 0) * 255).resize((SIDE, SIDE), Image.Resampling.NEAREST), []
+    edge, rings = (
+        Image.fromarray(np.uint8(mask > 0) * 255).resize((SIDE, SIDE), Image.Resampling.NEAREST),
+        [],
+    )
     for colour in ("black", "white", "black"):
         inner, edge = edge, edge.filter(ImageFilter.MaxFilter(3))
         rings.append((colour, ImageChops.subtract(edge, inner)))
@@ -275,4 +372,6 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 def _colour(heat: np.ndarray) -> np.ndarray:
     place = (heat - HEAT_ENDS[0]) / (HEAT_ENDS[1] - HEAT_ENDS[0]) * (len(COLOURS) - 1)
-    return np.stack([np.interp(place, range(len(COLOURS)), c) for c in np.transpose(COLOURS)], -1).astype(np.uint8)
+    return np.stack(
+        [np.interp(place, range(len(COLOURS)), c) for c in np.transpose(COLOURS)], -1
+    ).astype(np.uint8)

@@ -1,9 +1,11 @@
 """A frozen CLIP and the one walk through its blocks that everything here uses.
 
-Special: the walk reads open_clip's weights and runs fused attention itself, so adapters can stand between blocks,
-levels can be read and the dense pass can attend value to value, with nothing hooked and nothing left behind. Ordinary
-outputs equal open_clip's own to 1e-5. Made by `backbone.load_clip`.
-Use: `clip.encode_image(clip.preprocess(pictures))`, `clip.image_tokens(images, (2, 4))`, `clip.encode_text(sentences)`.
+Special: the walk reads open_clip's weights and runs fused attention itself, so adapters can stand
+between blocks, levels can be read and the dense pass can attend value to value, with nothing hooked
+and nothing left behind. Ordinary outputs equal open_clip's own to 1e-5. Made by
+`backbone.load_clip`.
+Use: `clip.encode_image(clip.preprocess(pictures))`, `clip.image_tokens(images, (2, 4))`,
+`clip.encode_text(sentences)`.
 """
 
 import copy
@@ -17,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .weights import WeightsError
+from .files.weights import WeightsError
 
 MEAN_STD = {
     "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
@@ -35,14 +37,17 @@ _IGNORED_KEYS = ("input_resolution", "context_length", "vocab_size", "logit_bias
 class FrozenCLIP(nn.Module):
     """An open_clip CLIP whose weights never train; parameter names are open_clip's own."""
 
-    def __init__(self, model: nn.Module, tokenize: Callable[..., Tensor], activation: str = "gelu") -> None:
+    def __init__(
+        self, model: nn.Module, tokenize: Callable[..., Tensor], activation: str = "gelu"
+    ) -> None:
         super().__init__()
         for name, child in model.named_children():
             self.add_module(name, child)
         for name, parameter in model.named_parameters(recurse=False):
             self.register_parameter(name, parameter)
         self.activation, self.tokenizer = activation, tokenize
-        self.checkpointing = False  # True: the backward pass runs blocks again instead of keeping them, to save memory
+        # True: the backward pass runs blocks again instead of keeping them, to save memory
+        self.checkpointing = False
         self.context = len(self.positional_embedding)
         self.vision_width, self.embed_dim = self.visual.proj.shape
         self.text_width = self.text_projection.shape[0]
@@ -51,16 +56,26 @@ class FrozenCLIP(nn.Module):
         self.patch = self.visual.conv1.kernel_size[0]
         self.image_size = self.visual.image_size[0]
         self.grid = self.image_size // self.patch
-        self._shared: dict[str, str] = {}  # the fingerprint, once computed; with_activation's twins see the same dict
+        self._shared: dict[
+            str, str
+        ] = {}  # the fingerprint, once computed; with_activation's twins see the same dict
         self.requires_grad_(False)
         self.train(False)
 
     def train(self, mode: bool = True) -> "FrozenCLIP":
         return super().train(False)  # frozen: dropout of any kind stays off
 
-    def load_state_dict(self, state_dict: dict, strict: bool = True, label: str = "state dict", **options):
-        """Weights under open_clip's names; a position grid of another size is resized to this model's."""
-        state = {k: v for k, v in state_dict.items() if k not in _IGNORED_KEYS and not k.endswith("attn_mask")}
+    def load_state_dict(
+        self, state_dict: dict, strict: bool = True, label: str = "state dict", **options
+    ):
+        """Weights under open_clip's names; a position grid of another size is resized to this
+        model's.
+        """
+        state = {
+            k: v
+            for k, v in state_dict.items()
+            if k not in _IGNORED_KEYS and not k.endswith("attn_mask")
+        }
         own = self.state_dict()
         name = "visual.positional_embedding"
         if name in state and state[name].ndim == 2 and state[name].shape[1:] == own[name].shape[1:]:
@@ -77,10 +92,12 @@ class FrozenCLIP(nn.Module):
         problems = {k: v for k, v in problems.items() if v and (strict or k == "of another shape")}
         if problems:
             text = "; ".join(
-                f"{len(v)} {k}: {', '.join(v[:3])}{' ...' if len(v) > 3 else ''}" for k, v in problems.items()
+                f"{len(v)} {k}: {', '.join(v[:3])}{' ...' if len(v) > 3 else ''}"
+                for k, v in problems.items()
             )
             raise WeightsError(
-                f"{label} does not fit this CLIP ({text}). Give the config that these weights belong to."
+                f"{label} does not fit this CLIP ({text}). Give the config that these weights "
+                "belong to."
             )
         self._shared.clear()
         return super().load_state_dict(state, strict=strict, **options)
@@ -95,9 +112,16 @@ class FrozenCLIP(nn.Module):
 
     @torch.no_grad()
     def activation_cost(self, other: str) -> tuple[float, float]:
-        """Relative change of image and text features against the other activation: one fixed picture and sentence."""
-        noise = torch.rand(1, 3, self.image_size, self.image_size, generator=torch.Generator().manual_seed(0))
-        picture, sentence = self.preprocess(noise.to(self.text_projection.device)), ["a photo of a damaged part."]
+        """Relative change of image and text features against the other activation: one fixed
+        picture and sentence.
+        """
+        noise = torch.rand(
+            1, 3, self.image_size, self.image_size, generator=torch.Generator().manual_seed(0)
+        )
+        picture, sentence = (
+            self.preprocess(noise.to(self.text_projection.device)),
+            ["a photo of a damaged part."],
+        )
         twin = self.with_activation(other)
         pairs = (
             (self.encode_image(picture), twin.encode_image(picture)),
@@ -107,7 +131,9 @@ class FrozenCLIP(nn.Module):
         return image, text
 
     def fingerprint(self) -> str:
-        """Twelve hex digits of the weights; the position grid is left out, so that image sizes share it."""
+        """Twelve hex digits of the weights; the position grid is left out, so that image sizes
+        share it.
+        """
         if "fingerprint" not in self._shared:
             digest = hashlib.sha256()
             for name, tensor in sorted(self.state_dict().items()):
@@ -119,22 +145,39 @@ class FrozenCLIP(nn.Module):
 
     def describe(self) -> dict[str, str | int]:
         """What a checkpoint must agree with."""
-        names = ("activation", "vision_blocks", "vision_width", "text_blocks_count", "text_width", "embed_dim", "patch")
+        names = (
+            "activation",
+            "vision_blocks",
+            "vision_width",
+            "text_blocks_count",
+            "text_width",
+            "embed_dim",
+            "patch",
+        )
         return {"fingerprint": self.fingerprint(), **{name: getattr(self, name) for name in names}}
 
-    # ---- pictures -------------------------------------------------------------------------------------------------
+    # ---- pictures --------------------------------------------------------------------------------
 
     def preprocess(self, images: Tensor, normalisation: str = "clip") -> Tensor:
-        """(B, 3, H, W) uint8, or float in [0, 1] -> (B, 3, S, S) resized (bicubic, antialiased) and normalised."""
+        """(B, 3, H, W) uint8, or float in [0, 1] -> (B, 3, S, S) resized (bicubic, antialiased) and
+        normalised.
+        """
         if images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(f"pictures must have shape (B, 3, H, W), not {tuple(images.shape)}")
         x = images.float() / 255 if images.dtype == torch.uint8 else images.float()
         if x.numel() and (x.min() < 0 or x.max() > 1):
-            raise ValueError(f"float pictures must lie in [0, 1], these reach from {x.min():.3g} to {x.max():.3g}")
+            raise ValueError(
+                f"float pictures must lie in [0, 1], these reach from {x.min():.3g} to "
+                f"{x.max():.3g}"
+            )
         if normalisation not in MEAN_STD:
-            raise ValueError(f"normalisation = {normalisation!r} is not one of {', '.join(MEAN_STD)}")
+            raise ValueError(
+                f"normalisation = {normalisation!r} is not one of {', '.join(MEAN_STD)}"
+            )
         if x.shape[-2:] != (self.image_size, self.image_size):
-            x = F.interpolate(x, (self.image_size, self.image_size), mode="bicubic", antialias=True).clamp(0, 1)
+            x = F.interpolate(
+                x, (self.image_size, self.image_size), mode="bicubic", antialias=True
+            ).clamp(0, 1)
         mean, std = (x.new_tensor(values).view(1, 3, 1, 1) for values in MEAN_STD[normalisation])
         return (x - mean) / std
 
@@ -154,7 +197,9 @@ class FrozenCLIP(nn.Module):
     def image_tokens(
         self, images: Tensor, levels: Sequence[int], after_block: AfterBlock | None = None
     ) -> list[Tensor]:
-        """Tokens (B, 1 + N, D) that the given blocks, counted from 1, put out, after `after_block` has changed them."""
+        """Tokens (B, 1 + N, D) that the given blocks, counted from 1, put out, after `after_block`
+        has changed them.
+        """
         x, tokens = self._embed_image(images), []
         for index, block in enumerate(self.visual.transformer.resblocks[: max(levels)]):
             x = self._block(block, x)
@@ -166,7 +211,9 @@ class FrozenCLIP(nn.Module):
     def dense_tokens(
         self, images: Tensor, levels: Sequence[int], dense_blocks: int, dense_axis: str | None
     ) -> tuple[list[Tensor], Tensor]:
-        """(value-value tokens at the levels, ordinary tokens of the last block); blocks that both share run once."""
+        """(value-value tokens at the levels, ordinary tokens of the last block); blocks that both
+        share run once.
+        """
         ordinary, tokens = self._embed_image(images), []
         dense = ordinary
         split = self.vision_blocks - (dense_blocks if dense_axis else 0)
@@ -182,14 +229,20 @@ class FrozenCLIP(nn.Module):
 
     @torch.no_grad()
     def dense_features(self, images: Tensor, recipe: "Recipe") -> tuple[Tensor, ...]:
-        """Stage 1's frozen features, one (B, N, d) a level: unit patch features plus the unit class feature."""
+        """Stage 1's frozen features, one (B, N, d) a level: unit patch features plus the unit class
+        feature.
+        """
         clip = self.with_activation(recipe.activation)
         depths = recipe.resolve(self.vision_blocks, self.text_blocks_count)
-        dense, last = clip.dense_tokens(images, depths.levels, depths.dense_blocks, recipe.dense_axis)
+        dense, last = clip.dense_tokens(
+            images, depths.levels, depths.dense_blocks, recipe.dense_axis
+        )
         class_feature = F.normalize(clip.visual_head(last[:, :1]), dim=-1)
-        return tuple(F.normalize(clip.visual_head(tokens[:, 1:]), dim=-1) + class_feature for tokens in dense)
+        return tuple(
+            F.normalize(clip.visual_head(tokens[:, 1:]), dim=-1) + class_feature for tokens in dense
+        )
 
-    # ---- sentences ------------------------------------------------------------------------------------------------
+    # ---- sentences -------------------------------------------------------------------------------
 
     def tokenize(self, sentences: Sequence[str]) -> Tensor:
         """Sentences -> token ids (B, context); one that is too long is cut, and said so."""
@@ -197,7 +250,10 @@ class FrozenCLIP(nn.Module):
         longer = self.tokenizer(sentences, self.context + 1)
         for sentence, last in zip(sentences, longer[:, -1].tolist(), strict=True):
             if last:
-                warnings.warn(f"cut to the {self.context} tokens that this CLIP reads: {sentence!r}", stacklevel=2)
+                warnings.warn(
+                    f"cut to the {self.context} tokens that this CLIP reads: {sentence!r}",
+                    stacklevel=2,
+                )
         return self.tokenizer(sentences, self.context) if longer[:, -1].any() else longer[:, :-1]
 
     def encode_text(self, sentences: Sequence[str] | Tensor) -> Tensor:
@@ -208,11 +264,13 @@ class FrozenCLIP(nn.Module):
         return self.text_states(tokens) @ self.text_projection
 
     def text_states(self, tokens: Tensor, after_block: AfterBlock | None = None) -> Tensor:
-        """Token ids (B, context) -> (B, text_width): the normalised state at the end-of-text token (the highest id).
+        """Token ids (B, context) -> (B, text_width): the normalised state at the end-of-text token
+        (the highest id).
 
-        Attention looks back only. So nothing is computed behind a sentence's end, and a beginning that sentences share
-        runs once: `after_block` sees the N different beginnings, (N, text_width). The result is equal. Rows are taken
-        with F.embedding, since indexing adds up gradients in an order that changes from run to run.
+        Attention looks back only. So nothing is computed behind a sentence's end, and a beginning
+        that sentences share runs once: `after_block` sees the N different beginnings, (N,
+        text_width). The result is equal. Rows are taken with F.embedding, since indexing adds up
+        gradients in an order that changes from run to run.
         """
         tokens = tokens[:, : int(tokens.argmax(dim=-1).max()) + 1]
         places, first = (index.to(self.text_projection.device) for index in _beginnings(tokens))
@@ -223,12 +281,13 @@ class FrozenCLIP(nn.Module):
             x = x if after_block is None else after_block(index, x)
         return self.ln_final(F.embedding(places[:, -1], x))
 
-    # ---- one block ------------------------------------------------------------------------------------------------
+    # ---- one block -------------------------------------------------------------------------------
 
     def _embed_image(self, images: Tensor) -> Tensor:
         if images.shape[1:] != (3, self.image_size, self.image_size):
             raise ValueError(
-                f"pictures have shape {tuple(images.shape)}, this CLIP takes (B, 3, {self.image_size}, "
+                f"pictures have shape {tuple(images.shape)}, this CLIP takes (B, 3, "
+                f"{self.image_size}, "
                 f"{self.image_size}); use preprocess(), or load_clip(..., image_size=...)"
             )
         visual = self.visual
@@ -236,38 +295,50 @@ class FrozenCLIP(nn.Module):
         x = torch.cat([visual.class_embedding.expand(len(x), 1, -1).to(x.dtype), x], dim=1)
         return visual.ln_pre(x + visual.positional_embedding)
 
-    def _block(self, block: nn.Module, x: Tensor, dense_axis: str | None = None, sentences: Shared = None) -> Tensor:
+    def _block(
+        self, block: nn.Module, x: Tensor, dense_axis: str | None = None, sentences: Shared = None
+    ) -> Tensor:
         if self.checkpointing and torch.is_grad_enabled() and x.requires_grad:
             return checkpoint(self._run_block, block, x, dense_axis, sentences, use_reentrant=False)
         return self._run_block(block, x, dense_axis, sentences)
 
-    def _run_block(self, block: nn.Module, x: Tensor, dense_axis: str | None, sentences: Shared) -> Tensor:
-        """One residual block: attention, then the two-layer net. Attention is ordinary, value to value along an axis,
-        or causal within sentences that share rows of x."""
+    def _run_block(
+        self, block: nn.Module, x: Tensor, dense_axis: str | None, sentences: Shared
+    ) -> Tensor:
+        """One residual block: attention, then the two-layer net. Attention is ordinary, value to
+        value along an axis, or causal within sentences that share rows of x.
+        """
         attn, hidden = block.attn, block.ln_1(x)
-        if dense_axis == "batch":  # the public code's mistaken axes: batch mates attend to each other, patch by patch
+        # the public code's mistaken axes: batch mates attend to each other, patch by patch
+        if dense_axis == "batch":
             hidden = hidden.transpose(0, 1)
-        parts = 1 if dense_axis else 3  # the weights of query, key, value lie below each other; the last third is value
+        # the weights of query, key, value lie below each other; the last third is value
+        parts = 1 if dense_axis else 3
         rows = slice(-parts * x.shape[-1], None)
         stacked = F.linear(hidden, attn.in_proj_weight[rows], attn.in_proj_bias[rows])
         stacked = stacked if sentences is None else F.embedding(sentences[0], stacked)
-        stacked = stacked.unflatten(-1, (parts, attn.num_heads, -1)).permute(
-            2, 0, 3, 1, 4
-        )  # (parts, B, heads, N, D/heads)
+        # (parts, B, heads, N, D/heads)
+        stacked = stacked.unflatten(-1, (parts, attn.num_heads, -1)).permute(2, 0, 3, 1, 4)
         query, key, value = stacked.expand(3, -1, -1, -1, -1)
         mixed = F.scaled_dot_product_attention(query, key, value, is_causal=sentences is not None)
         mixed = mixed.transpose(1, 2).flatten(2)
         mixed = mixed.transpose(0, 1) if dense_axis == "batch" else mixed
         mixed = mixed if sentences is None else mixed.flatten(0, 1)[sentences[1]]
         x = x + block.ls_1(attn.out_proj(mixed))
-        return x + block.ls_2(block.mlp.c_proj(ACTIVATIONS[self.activation](block.mlp.c_fc(block.ln_2(x)))))
+        return x + block.ls_2(
+            block.mlp.c_proj(ACTIVATIONS[self.activation](block.mlp.c_fc(block.ln_2(x))))
+        )
 
 
 def _beginnings(tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """Token ids (B, L) -> (B, L) which beginning ends at each place, behind a sentence's end the whole sentence; and
-    (N,) where in the flattened ids each of the N different beginnings first ends."""
+    """Token ids (B, L) -> (B, L) which beginning ends at each place, behind a sentence's end the
+    whole sentence; and (N,) where in the flattened ids each of the N different beginnings first
+    ends.
+    """
     known, first, places = {}, [], []
-    for row, (ids, end) in enumerate(zip(tokens.tolist(), tokens.argmax(dim=-1).tolist(), strict=True)):
+    for row, (ids, end) in enumerate(
+        zip(tokens.tolist(), tokens.argmax(dim=-1).tolist(), strict=True)
+    ):
         node, path = -1, []
         for place, token in enumerate(ids[: end + 1]):
             if (node, token) not in known:
@@ -280,13 +351,17 @@ def _beginnings(tokens: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def resize_positions(positions: Tensor, grid: int) -> Tensor:
-    """(1 + n*n, D) -> (1 + grid*grid, D): class row untouched, grid bicubic and antialiased, corners not aligned."""
+    """(1 + n*n, D) -> (1 + grid*grid, D): class row untouched, grid bicubic and antialiased,
+    corners not aligned.
+    """
     side = math.isqrt(len(positions) - 1)
     if side * side != len(positions) - 1:
         raise WeightsError(f"a position grid of {len(positions) - 1} places is not square")
     if side == grid:
         return positions
     square = positions[1:].float().reshape(1, side, side, -1).permute(0, 3, 1, 2)
-    square = F.interpolate(square, (grid, grid), mode="bicubic", antialias=True, align_corners=False)
+    square = F.interpolate(
+        square, (grid, grid), mode="bicubic", antialias=True, align_corners=False
+    )
     resized = square.permute(0, 2, 3, 1).reshape(grid * grid, -1).to(positions.dtype)
     return torch.cat([positions[:1], resized])

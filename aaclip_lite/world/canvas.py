@@ -1,8 +1,9 @@
 """A small drawing board for product photos: shapes become layers, layers become a lit picture.
 
-A product is drawn as layers (colour, height, gloss, and where the object covers the ground), never as
-finished pixels. Light, shadow, camera noise come last, in `shade`. So anything that changes a layer before
-shading behaves as on a real part: a scratch catches the light, a dent shades, a hole shows the ground.
+A product is drawn as layers (colour, height, gloss, and where the object covers the ground), never
+as finished pixels. Light, shadow, camera noise come last, in `shade`. So anything that changes a
+layer before shading behaves as on a real part: a scratch catches the light, a dent shades, a hole
+shows the ground.
 
     c = Canvas(128, np.random.default_rng(0))
     c.place(angle=30, scale=0.85)
@@ -21,23 +22,50 @@ from itertools import pairwise
 import numpy as np
 
 f32 = np.float32
-GROUND_COLOURS = ("white", "grey", "black", "blue", "green", "brown", "beige", "dark", "silver", "cream")
+GROUND_COLOURS = (
+    "white",
+    "grey",
+    "black",
+    "blue",
+    "green",
+    "brown",
+    "beige",
+    "dark",
+    "silver",
+    "cream",
+)
 
 PALETTE = {
-    "white": (0.90, 0.90, 0.88), "black": (0.10, 0.10, 0.11), "grey": (0.50, 0.51, 0.53), "silver": (0.70, 0.71, 0.74),
-    "red": (0.76, 0.14, 0.13), "orange": (0.88, 0.47, 0.13), "yellow": (0.90, 0.77, 0.20), "green": (0.16, 0.50, 0.24),
-    "blue": (0.14, 0.28, 0.68), "purple": (0.45, 0.22, 0.56), "pink": (0.88, 0.52, 0.62), "brown": (0.42, 0.26, 0.15),
-    "beige": (0.82, 0.73, 0.58), "golden": (0.80, 0.62, 0.28), "copper": (0.74, 0.43, 0.29), "tan": (0.70, 0.52, 0.34),
-    "cream": (0.92, 0.86, 0.72), "dark": (0.20, 0.19, 0.20), "olive": (0.42, 0.43, 0.20),
+    "white": (0.90, 0.90, 0.88),
+    "black": (0.10, 0.10, 0.11),
+    "grey": (0.50, 0.51, 0.53),
+    "silver": (0.70, 0.71, 0.74),
+    "red": (0.76, 0.14, 0.13),
+    "orange": (0.88, 0.47, 0.13),
+    "yellow": (0.90, 0.77, 0.20),
+    "green": (0.16, 0.50, 0.24),
+    "blue": (0.14, 0.28, 0.68),
+    "purple": (0.45, 0.22, 0.56),
+    "pink": (0.88, 0.52, 0.62),
+    "brown": (0.42, 0.26, 0.15),
+    "beige": (0.82, 0.73, 0.58),
+    "golden": (0.80, 0.62, 0.28),
+    "copper": (0.74, 0.43, 0.29),
+    "tan": (0.70, 0.52, 0.34),
+    "cream": (0.92, 0.86, 0.72),
+    "dark": (0.20, 0.19, 0.20),
+    "olive": (0.42, 0.43, 0.20),
     "turquoise": (0.20, 0.60, 0.60),
-}  # fmt: skip
+}
 
 
 @cache
 def grid(size: int) -> tuple[np.ndarray, np.ndarray]:
     """Pixel centres of a size x size frame as (x, y) in [-1, 1]."""
     axis = ((np.arange(size, dtype=f32) + 0.5) * (2 / size) - 1).astype(f32)
-    return np.broadcast_to(axis, (size, size)).copy(), np.broadcast_to(axis[:, None], (size, size)).copy()
+    return np.broadcast_to(axis, (size, size)).copy(), np.broadcast_to(
+        axis[:, None], (size, size)
+    ).copy()
 
 
 @cache
@@ -55,7 +83,9 @@ def _stretch(size: int, cells: int) -> np.ndarray:
 
 @cache
 def _gauss(size: int, radius_milli: int) -> np.ndarray:
-    """Matrix (size, size) of a Gaussian blur along an axis; two small matrix products blur a picture."""
+    """Matrix (size, size) of a Gaussian blur along an axis; two small matrix products blur a
+    picture.
+    """
     sigma = radius_milli / 1000 * size / 2
     i = np.arange(size)
     matrix = np.exp(-0.5 * ((i[:, None] - i[None]) / max(sigma, 1e-3)) ** 2)
@@ -86,8 +116,12 @@ def defocus(planes: np.ndarray, sigma: float) -> np.ndarray:
     return planes
 
 
-def noise(size: int, rng: np.random.Generator, cells: int, cells_y: int | None = None) -> np.ndarray:
-    """Smooth random field (size, size) in about [-1, 1], with `cells` hills across and `cells_y` down."""
+def noise(
+    size: int, rng: np.random.Generator, cells: int, cells_y: int | None = None
+) -> np.ndarray:
+    """Smooth random field (size, size) in about [-1, 1], with `cells` hills across and `cells_y`
+    down.
+    """
     cells, cells_y = min(cells, size), min(cells_y or cells, size)
     values = rng.uniform(-1, 1, (cells_y + 1, cells + 1)).astype(f32)
     return _stretch(size, cells_y) @ values @ _stretch(size, cells).T
@@ -105,9 +139,17 @@ def smooth(t: np.ndarray) -> np.ndarray:
 
 
 class Canvas:
-    """Layers of one picture. `u`, `v` are the coordinates shapes are drawn in; `piece` marks removable parts."""
+    """Layers of one picture. `u`, `v` are the coordinates shapes are drawn in; `piece` marks
+    removable parts.
+    """
 
-    def __init__(self, size: int, rng: np.random.Generator, bend: tuple | None = None, fault: tuple | None = None):
+    def __init__(
+        self,
+        size: int,
+        rng: np.random.Generator,
+        bend: tuple | None = None,
+        fault: tuple | None = None,
+    ):
         self.size, self.rng = size, rng
         self.x, self.y = grid(size)
         self.u, self.v = self.x, self.y
@@ -116,19 +158,23 @@ class Canvas:
         self.height = np.zeros((size, size), f32)
         self.gloss = np.zeros((size, size), f32)
         self.cover = np.zeros((size, size), f32)
-        # structural defects: (along, across, amount, centre, width); (piece, "missing" | "misplaced", dx, dy, turn)
+        # structural defects: (along, across, amount, centre, width); (piece, "missing" |
+        # "misplaced", dx, dy, turn)
         self.bend, self.fault = bend, fault
         self.pieces, self.muted = 0, False
         self.base, self.colour_name = np.array(PALETTE["grey"], f32), "grey"
 
-    # -- where things are drawn -------------------------------------------------------------------------------
+    # -- where things are drawn --------------------------------------------------------------------
 
-    def place(self, angle: float = 0.0, scale: float = 1.0, dx: float = 0.0, dy: float = 0.0) -> None:
+    def place(
+        self, angle: float = 0.0, scale: float = 1.0, dx: float = 0.0, dy: float = 0.0
+    ) -> None:
         """Put the drawing (designed for the unit circle) into the frame; angle in degrees."""
         x, y = self.x - f32(dx), self.y - f32(dy)
         c, s = f32(np.cos(np.radians(angle)) / scale), f32(np.sin(np.radians(angle)) / scale)
         self.u, self.v, self.unit = c * x + s * y, c * y - s * x, scale
-        if self.bend:  # a smooth sideways push of everything near one line: what a bent part looks like
+        # a smooth sideways push of everything near one line: what a bent part looks like
+        if self.bend:
             along, across, amount, centre, width = self.bend
             t = self.u * f32(along) + self.v * f32(across) - f32(centre)
             push = f32(amount) * smooth(t / f32(width))
@@ -146,7 +192,9 @@ class Canvas:
 
     @contextmanager
     def tiled(self, pitch_x: float, pitch_y: float, shift: float = 0.0):
-        """Repeat what is drawn on a grid; odd rows move by `shift` pitches. Yields (column, row) numbers per pixel."""
+        """Repeat what is drawn on a grid; odd rows move by `shift` pitches. Yields (column, row)
+        numbers per pixel.
+        """
         kept = self.u, self.v
         row = np.floor(self.v / f32(pitch_y) + f32(0.5))
         u = self.u - ((row.astype(np.int32) & 1).astype(f32) * f32(shift * pitch_x) if shift else 0)
@@ -169,7 +217,9 @@ class Canvas:
 
     @contextmanager
     def piece(self):
-        """A part that could be missing or out of place; draw it inside. Random numbers are used up all the same."""
+        """A part that could be missing or out of place; draw it inside. Random numbers are used up
+        all the same.
+        """
         index, kept = self.pieces, (self.u, self.v, self.muted)
         self.pieces += 1
         if self.fault and self.fault[0] == index:
@@ -183,7 +233,7 @@ class Canvas:
         yield self
         self.u, self.v, self.muted = kept
 
-    # -- shapes: signed distances in drawing units ------------------------------------------------------------
+    # -- shapes: signed distances in drawing units -------------------------------------------------
 
     def circle(self, x=0.0, y=0.0, r=0.5):
         return hypot(self.u - f32(x), self.v - f32(y)) - f32(r)
@@ -200,7 +250,12 @@ class Canvas:
     def line(self, x1, y1, x2, y2, r=0.05, r2=None):
         """Thick line with round ends; a second radius makes it taper."""
         ax, ay = x2 - x1, y2 - y1
-        t = np.clip(((self.u - f32(x1)) * f32(ax) + (self.v - f32(y1)) * f32(ay)) / f32(ax * ax + ay * ay + 1e-9), 0, 1)
+        t = np.clip(
+            ((self.u - f32(x1)) * f32(ax) + (self.v - f32(y1)) * f32(ay))
+            / f32(ax * ax + ay * ay + 1e-9),
+            0,
+            1,
+        )
         width = f32(r) if r2 is None else f32(r) + f32(r2 - r) * t
         return hypot(self.u - f32(x1) - f32(ax) * t, self.v - f32(y1) - f32(ay) * t) - width
 
@@ -238,7 +293,9 @@ class Canvas:
         phi = np.arctan2(dv, du)
         edge = np.zeros_like(phi)
         for k in range(2, lobes + 2):
-            edge += f32(self.rng.uniform(-1, 1) / np.sqrt(lobes)) * np.cos(k * phi + f32(self.rng.uniform(0, 6.28)))
+            edge += f32(self.rng.uniform(-1, 1) / np.sqrt(lobes)) * np.cos(
+                k * phi + f32(self.rng.uniform(0, 6.28))
+            )
         return hypot(du, dv) - f32(r) * (1 + f32(wobble) * edge)
 
     def stripes(self, pitch=0.2, share=0.5, angle=0.0):
@@ -246,14 +303,16 @@ class Canvas:
         t = self.u * f32(np.cos(np.radians(angle))) + self.v * f32(np.sin(np.radians(angle)))
         return np.abs(t - f32(pitch) * np.round(t / f32(pitch))) - f32(pitch * share / 2)
 
-    # -- random fields and colours ----------------------------------------------------------------------------
+    # -- random fields and colours -----------------------------------------------------------------
 
     def noise(self, cells=6, cells_y=None):
         """Smooth random field over the frame, about [-1, 1]."""
         return noise(self.size, self.rng, cells, cells_y)
 
     def grain(self, cells=8, cells_y=None):
-        """Smooth random field in drawing coordinates, so it turns with the part: wood, brushed metal."""
+        """Smooth random field in drawing coordinates, so it turns with the part: wood, brushed
+        metal.
+        """
         nx, ny = cells, cells_y or cells
         values = self.rng.uniform(-1, 1, (ny, nx)).astype(f32)
         p, q = (self.u + 1) * f32(nx / 2), (self.v + 1) * f32(ny / 2)
@@ -266,17 +325,23 @@ class Canvas:
 
     def mottle(self, amount=0.06, cells=10):
         """Random light and dark clouds as a factor on a colour, (S, S, 1)."""
-        return (1 + f32(amount) * self.noise(cells) + f32(amount * 0.6) * self.noise(cells * 3))[..., None]
+        return (1 + f32(amount) * self.noise(cells) + f32(amount * 0.6) * self.noise(cells * 3))[
+            ..., None
+        ]
 
     def colour(self, name, jitter=0.04):
         """A named colour, a little different every time."""
         rgb = np.array(PALETTE[name], f32) * f32(1 + self.rng.uniform(-2, 2) * jitter)
-        return np.clip(rgb + self.rng.uniform(-jitter, jitter, 3).astype(f32), 0.03, 0.97).astype(f32)
+        return np.clip(rgb + self.rng.uniform(-jitter, jitter, 3).astype(f32), 0.03, 0.97).astype(
+            f32
+        )
 
-    # -- putting paint, height and holes on the layers ----------------------------------------------------------
+    # -- putting paint, height and holes on the layers ---------------------------------------------
 
     def _alpha(self, shape):
-        return np.clip(f32(0.5) - shape * f32(self.unit * self.size / 2), 0, 1).astype(f32, copy=False)
+        return np.clip(f32(0.5) - shape * f32(self.unit * self.size / 2), 0, 1).astype(
+            f32, copy=False
+        )
 
     def _blend(self, layer, value, alpha):
         rows = np.flatnonzero(alpha.any(1))
@@ -288,7 +353,9 @@ class Canvas:
         layer[part] += (value - layer[part]) * alpha
 
     def part(self, shape, colour, rise=0.12, bevel=0.08, dome=0.0, gloss=0.25, solid=True):
-        """A body: covers the ground, rises with a bevelled rim and an optional dome towards its middle."""
+        """A body: covers the ground, rises with a bevelled rim and an optional dome towards its
+        middle.
+        """
         if self.muted:
             return
         alpha = self._alpha(shape)
@@ -312,7 +379,9 @@ class Canvas:
         """Colour without height: print, glaze, grain. `soft` blurs the outline over that distance."""
         if self.muted:
             return
-        alpha = (smooth(f32(0.5) - shape / f32(2 * soft)) if soft else self._alpha(shape)) * f32(strength)
+        alpha = (smooth(f32(0.5) - shape / f32(2 * soft)) if soft else self._alpha(shape)) * f32(
+            strength
+        )
         self._blend(self.albedo, colour, alpha)
         if gloss is not None:
             self._blend(self.gloss, f32(gloss), alpha)
@@ -342,22 +411,41 @@ class Canvas:
         self.albedo, self.height, self.gloss, self.cover = (layer.copy() for layer in layers)
 
 
-GROUNDS = ("plain", "speckled", "brushed", "mottled", "woven", "ruled", "worn", "checked", "perforated", "pebbled")
+GROUNDS = (
+    "plain",
+    "speckled",
+    "brushed",
+    "mottled",
+    "woven",
+    "ruled",
+    "worn",
+    "checked",
+    "perforated",
+    "pebbled",
+)
 
 
 class Scene:
-    """Light, camera and the ground a part lies on; drawn once, so that a part with and without its defect compare."""
+    """Light, camera and the ground a part lies on; drawn once, so that a part with and without its
+    defect compare.
+    """
 
     def __init__(self, rng: np.random.Generator, size: int):
         self.ground_name = str(rng.choice(GROUND_COLOURS))
         self.ground_kind = str(rng.choice(GROUNDS))
         turn, tilt = rng.uniform(0, 2 * np.pi), np.radians(rng.uniform(28, 50))
-        self.light = np.array([np.cos(turn) * np.sin(tilt), np.sin(turn) * np.sin(tilt), np.cos(tilt)], f32)
+        self.light = np.array(
+            [np.cos(turn) * np.sin(tilt), np.sin(turn) * np.sin(tilt), np.cos(tilt)], f32
+        )
         self.ambient = f32(rng.uniform(0.42, 0.62))
         self.exposure = f32(rng.uniform(0.88, 1.14))
         self.tint = rng.uniform(0.96, 1.04, 3).astype(f32)
         self.sharpness = f32(rng.uniform(14, 40))
-        self.shadow = f32(rng.uniform(0.25, 0.6)), float(rng.uniform(0.04, 0.10)), float(rng.uniform(0.02, 0.07))
+        self.shadow = (
+            f32(rng.uniform(0.25, 0.6)),
+            float(rng.uniform(0.04, 0.10)),
+            float(rng.uniform(0.02, 0.07)),
+        )
         x, y = grid(size)
         slope = rng.uniform(-0.1, 0.1, 2).astype(f32)
         falloff = 1 + slope[0] * x + slope[1] * y + f32(0.05) * noise(size, rng, 2)
@@ -369,15 +457,24 @@ class Scene:
 
     @cached_property
     def ground(self) -> np.ndarray:
-        """(3, S, S), laid only where something of it shows; nothing else draws from the generator after it."""
+        """(3, S, S), laid only where something of it shows; nothing else draws from the generator
+        after it.
+        """
         size, rng = self.size, self.rng
         x, y = grid(size)
         base = np.array(PALETTE[self.ground_name], f32) * f32(rng.uniform(0.85, 1.12))
         base = np.clip(base + rng.uniform(-0.04, 0.04, 3).astype(f32), 0.05, 0.95)
         field = f32(0.05) * noise(size, rng, 5)
-        kind, bold = self.ground_kind, f32(rng.uniform(0.6, 1.5))  # a quiet ground would give every part away
+        # a quiet ground would give every part away
+        kind, bold = (
+            self.ground_kind,
+            f32(rng.uniform(0.6, 1.5)),
+        )
         angle = rng.uniform(0, np.pi)
-        p, q = x * f32(np.cos(angle)) + y * f32(np.sin(angle)), y * f32(np.cos(angle)) - x * f32(np.sin(angle))
+        p, q = (
+            x * f32(np.cos(angle)) + y * f32(np.sin(angle)),
+            y * f32(np.cos(angle)) - x * f32(np.sin(angle)),
+        )
         pitch = f32(rng.uniform(0.12, 0.3))
         if kind == "speckled":
             field = field + f32(0.55) * bold * (noise(size, rng, 56) * noise(size, rng, 48))
@@ -385,7 +482,11 @@ class Scene:
             across = rng.random() < 0.5
             field = field + f32(0.2) * bold * noise(size, rng, *((4, 64) if across else (64, 4)))
         elif kind == "mottled":
-            field = field + f32(0.2) * bold * noise(size, rng, 9) + f32(0.16) * bold * noise(size, rng, 26)
+            field = (
+                field
+                + f32(0.2) * bold * noise(size, rng, 9)
+                + f32(0.16) * bold * noise(size, rng, 26)
+            )
         elif kind == "woven":
             k = f32(rng.uniform(30, 55))
             field = field + f32(0.22) * bold * np.sin(p * k) * np.sin(q * k)
@@ -393,9 +494,15 @@ class Scene:
             field = field - f32(0.4) * bold * (np.abs(p - pitch * np.round(p / pitch)) < 0.02)
         elif kind == "worn":
             patches = noise(size, rng, 24, 8) * noise(size, rng, 12, 28)
-            field = field + f32(0.7) * bold * np.clip(patches - f32(0.1), 0, 1) + f32(0.12) * noise(size, rng, 40)
+            field = (
+                field
+                + f32(0.7) * bold * np.clip(patches - f32(0.1), 0, 1)
+                + f32(0.12) * noise(size, rng, 40)
+            )
         elif kind == "checked":
-            field = field + f32(0.2) * bold * np.sign(np.sin(p * f32(np.pi) / pitch) * np.sin(q * f32(np.pi) / pitch))
+            field = field + f32(0.2) * bold * np.sign(
+                np.sin(p * f32(np.pi) / pitch) * np.sin(q * f32(np.pi) / pitch)
+            )
         elif kind == "perforated":
             dots = hypot(p - pitch * np.round(p / pitch), q - pitch * np.round(q / pitch))
             field = field - f32(0.5) * bold * smooth((pitch * f32(0.3) - dots) / f32(0.02))
@@ -403,7 +510,8 @@ class Scene:
             field = field + f32(0.3) * bold * np.abs(noise(size, rng, 22))
             field = field - f32(0.3) * bold * np.abs(noise(size, rng, 30))
         ground = np.clip(base[:, None, None] * (1 + field * f32(1.2)), 0.02, 1)
-        for _ in range(rng.integers(0, 7)):  # dust and crumbs on the ground are part of every normal picture
+        # dust and crumbs on the ground are part of every normal picture
+        for _ in range(rng.integers(0, 7)):
             a, b, r = rng.uniform(-1, 1), rng.uniform(-1, 1), rng.uniform(0.006, 0.02)
             i, j, reach = int((b + 1) * size / 2), int((a + 1) * size / 2), int(r * size / 2) + 2
             here = slice(max(i - reach, 0), i + reach), slice(max(j - reach, 0), j + reach)
@@ -415,7 +523,9 @@ class Scene:
 
 
 def shade(canvas: Canvas, scene: Scene, as_float: bool = False) -> np.ndarray:
-    """Light the layers: diffuse and specular light, occlusion in grooves, a drop shadow, lens and sensor."""
+    """Light the layers: diffuse and specular light, occlusion in grooves, a drop shadow, lens and
+    sensor.
+    """
     size, cover, height = canvas.size, canvas.cover, canvas.height
     h = height * cover
     step = f32(size / 4)
@@ -427,11 +537,16 @@ def shade(canvas: Canvas, scene: Scene, as_float: bool = False) -> np.ndarray:
     diffuse = np.maximum((lz - gx * lx - gy * ly) * inverse, 0) / lz
     half = np.array([lx, ly, lz + 1], f32)
     half /= np.linalg.norm(half)
-    gleam = np.maximum((half[2] - gx * half[0] - gy * half[1]) * inverse, f32(0.3)) ** scene.sharpness
+    gleam = (
+        np.maximum((half[2] - gx * half[0] - gy * half[1]) * inverse, f32(0.3)) ** scene.sharpness
+    )
     occlusion = np.clip((blur(h, 0.06) - h) * f32(2.2), 0, 0.45)
     light = (scene.ambient + (1 - scene.ambient) * diffuse) * (1 - occlusion)
-    # planes, one a colour: (S, S, 3) would make every product with a (S, S) field crawl in steps of three
-    picture = np.ascontiguousarray(canvas.albedo.transpose(2, 0, 1)) * light + gleam * canvas.gloss * f32(0.75)
+    # planes, one a colour: (S, S, 3) would make every product with a (S, S) field crawl in steps of
+    # three
+    picture = np.ascontiguousarray(
+        canvas.albedo.transpose(2, 0, 1)
+    ) * light + gleam * canvas.gloss * f32(0.75)
     if (least := cover.min()) < 1:
         strength, throw, softness = scene.shadow
         dx, dy = round(-float(lx) * throw * size), round(-float(ly) * throw * size)

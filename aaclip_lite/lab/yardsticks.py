@@ -1,10 +1,13 @@
-"""How hard is the factory's world: two yardsticks, and the data card that reports them beside contact sheets.
+"""How hard is the factory's world: two yardsticks, and the data card that reports them beside
+contact sheets.
 
-Trivial rules (brightness, distance from the median colour, ...) must fail: the world can't be cheated. A small U-Net,
-supervised on the training products for a few minutes, must find damage on products it has never seen: the world can be
-learned. Both are measured class by class, inside the object beside the whole picture.
+Trivial rules (brightness, distance from the median colour, ...) must fail: the world can't be
+cheated. A small U-Net, supervised on the training products for a few minutes, must find damage on
+products it has never seen: the world can be learned. Both are measured class by class, inside the
+object beside the whole picture.
 
-    python -m aaclip_lite yardsticks                       # draws, measures, writes data/README.md and data/sheets
+    python -m aaclip_lite yardsticks                       # draws, measures, writes data/README.md
+    and data/sheets
 """
 
 from __future__ import annotations
@@ -25,22 +28,31 @@ from scipy import ndimage
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from . import factory, metrics, scoring
-from .datasets import AnomalyDataset, open_dataset
-from .evaluate import trivial_heat
-from .products import PRODUCTS
+from .. import metrics, scoring
+from ..datasets import AnomalyDataset, open_dataset
+from ..evaluation import trivial_heat
+from ..world import factory
+from ..world.products import PRODUCTS
 
-TILE, DRAWN = 120, 240  # a picture on a sheet, and the size it is drawn at: smaller and smoother, as in print
+# a picture on a sheet, and the size it is drawn at: smaller and smoother, as in print
+TILE, DRAWN = (
+    120,
+    240,
+)
 GOALS = {"trivial": 0.70, "whole": 0.88, "inside": 0.82}
 
 
 class UNet(nn.Module):
-    """A small U-Net that works at half resolution: four pixels become channels first, and come apart last."""
+    """A small U-Net that works at half resolution: four pixels become channels first, and come
+    apart last.
+    """
 
     def __init__(self, widths: tuple[int, ...] = (32, 64, 96, 128)):
         super().__init__()
         self.down = nn.ModuleList(self._pair(i, o) for i, o in pairwise((12, *widths)))
-        self.up = nn.ModuleList(self._pair(fine + coarse, fine) for fine, coarse in [*pairwise(widths)][::-1])
+        self.up = nn.ModuleList(
+            self._pair(fine + coarse, fine) for fine, coarse in [*pairwise(widths)][::-1]
+        )
         self.last = nn.Conv2d(widths[0], 4, 1)
 
     @staticmethod
@@ -50,7 +62,9 @@ class UNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """images (B, 3, H, W) in [0, 1], sides multiples of 16 -> logits of damage (B, H, W)."""
-        x = F.pixel_unshuffle((images - 0.45) / 0.25, 2).contiguous(memory_format=torch.channels_last)
+        x = F.pixel_unshuffle((images - 0.45) / 0.25, 2).contiguous(
+            memory_format=torch.channels_last
+        )
         kept = [self.down[0](x)]
         for block in self.down[1:]:
             kept.append(block(F.max_pool2d(kept[-1], 2)))
@@ -60,8 +74,12 @@ class UNet(nn.Module):
         return F.pixel_shuffle(self.last(x), 2)[:, 0]
 
 
-def train_unet(data: AnomalyDataset, steps: int, seed: int = 0, batch: int = 16, lr: float = 3e-3) -> UNet:
-    """A U-Net taught by the masks of the training products; pictures are turned, mirrored and re-lit."""
+def train_unet(
+    data: AnomalyDataset, steps: int, seed: int = 0, batch: int = 16, lr: float = 3e-3
+) -> UNet:
+    """A U-Net taught by the masks of the training products; pictures are turned, mirrored and
+    re-lit.
+    """
     samples = [data[i] for i in tqdm(range(len(data)), desc="reading", leave=False)]
     images = torch.from_numpy(np.stack([s.image for s in samples])).permute(0, 3, 1, 2)
     masks = torch.from_numpy(np.stack([s.mask for s in samples]))
@@ -70,7 +88,11 @@ def train_unet(data: AnomalyDataset, steps: int, seed: int = 0, batch: int = 16,
     optimizer = torch.optim.AdamW(model.parameters(), lr, weight_decay=0.01)
     for step in tqdm(range(steps), desc="teaching a U-Net", unit="step"):
         for group in optimizer.param_groups:
-            group["lr"] = lr * min(1, (step + 1) / 50) * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * step / steps)))
+            group["lr"] = (
+                lr
+                * min(1, (step + 1) / 50)
+                * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * step / steps)))
+            )
         chosen, turns = torch.randint(len(images), (batch,)), int(torch.randint(4, ()))
         x, y = images[chosen].float() / 255, masks[chosen].float()
         x, y = x.rot90(turns, (2, 3)), y.rot90(turns, (1, 2))
@@ -79,7 +101,9 @@ def train_unet(data: AnomalyDataset, steps: int, seed: int = 0, batch: int = 16,
         with torch.autocast("cpu", torch.bfloat16):
             logits = model(x)
         p = (logits := logits.float()).sigmoid()
-        entropy = (F.binary_cross_entropy_with_logits(logits, y, reduction="none") * (1 + 6 * y)).mean()
+        entropy = (
+            F.binary_cross_entropy_with_logits(logits, y, reduction="none") * (1 + 6 * y)
+        ).mean()
         loss = entropy + 1 - (2 * (p * y).sum() + 1) / (p.sum() + y.sum() + 1)
         optimizer.zero_grad()
         loss.backward()
@@ -88,7 +112,9 @@ def train_unet(data: AnomalyDataset, steps: int, seed: int = 0, batch: int = 16,
 
 
 def measure(data: AnomalyDataset, unet: Callable[[Tensor], Tensor]) -> tuple[dict, dict]:
-    """{rule: {class: figures}} of the trivial rules and the U-Net, and {kind of defect: the U-Net's mean figures}."""
+    """{rule: {class: figures}} of the trivial rules and the U-Net, and {kind of defect: the U-Net's
+    mean figures}.
+    """
     rules, kinds = {}, {}
     for name in tqdm(data.classes, desc="measuring", unit="class"):
         part, maps, batches = data.filter(name), {}, []
@@ -98,11 +124,18 @@ def measure(data: AnomalyDataset, unet: Callable[[Tensor], Tensor]) -> tuple[dic
                 found = {rule: heat for rule, (heat, *_) in trivial_heat(batch).items()}
                 for rule, heat in (found | {"U-Net": unet(batch["image"]).float()}).items():
                     maps.setdefault(rule, []).append(heat)
-        mask, inside = (torch.cat([batch[key][:, 0] for batch in batches]).numpy() for key in ("mask", "inside"))
-        label, kind = torch.cat([b["label"] for b in batches]).numpy(), np.array([r.defect for r in part.records])
+        mask, inside = (
+            torch.cat([batch[key][:, 0] for batch in batches]).numpy() for key in ("mask", "inside")
+        )
+        label, kind = (
+            torch.cat([b["label"] for b in batches]).numpy(),
+            np.array([r.defect for r in part.records]),
+        )
         for rule, heat in ((rule, torch.cat(parts)) for rule, parts in maps.items()):
             scores, heat = scoring.top_fraction(heat).numpy(), heat.numpy()
-            rules.setdefault(rule, {})[name] = metrics.evaluate(scores, label, heat, mask, inside, binned=True)
+            rules.setdefault(rule, {})[name] = metrics.evaluate(
+                scores, label, heat, mask, inside, binned=True
+            )
         for each in set(kind[label == 1]):
             chosen = kind == each
             figures = metrics.pixel_metrics(heat[chosen], mask[chosen], inside[chosen])
@@ -116,10 +149,12 @@ def mean(rows: Iterable[dict]) -> dict[str, float]:
     return {key: float(np.mean([row[key] for row in rows])) for key in rows[0] if key != "area"}
 
 
-# -- contact sheets ---------------------------------------------------------------------------------------------------
+# -- contact sheets --------------------------------------------------------------------------------
 
 
-def tiles(name: str, seed: int, split="sheet", defect: str | None = None, severity: int = 1) -> list[Image.Image]:
+def tiles(
+    name: str, seed: int, split="sheet", defect: str | None = None, severity: int = 1
+) -> list[Image.Image]:
     """One picture of a product; of a damaged one also a copy with the mask's outline."""
     while True:
         try:
@@ -130,8 +165,12 @@ def tiles(name: str, seed: int, split="sheet", defect: str | None = None, severi
     shown = [picture.image]
     if defect:
         reach = [ndimage.binary_dilation(picture.mask, iterations=by) for by in (3, 6)]
-        shown.append(np.where((reach[1] & ~reach[0])[..., None], np.uint8((255, 0, 255)), picture.image))
-    return [Image.fromarray(pixels).resize((TILE, TILE), Image.Resampling.LANCZOS) for pixels in shown]
+        shown.append(
+            np.where((reach[1] & ~reach[0])[..., None], np.uint8((255, 0, 255)), picture.image)
+        )
+    return [
+        Image.fromarray(pixels).resize((TILE, TILE), Image.Resampling.LANCZOS) for pixels in shown
+    ]
 
 
 def sheet(path: Path, blocks: list[tuple[str, list[Image.Image]]], across: int) -> None:
@@ -150,7 +189,11 @@ def sheet(path: Path, blocks: list[tuple[str, list[Image.Image]]], across: int) 
 
 
 def normal_blocks(split: str, count: int) -> list[tuple[str, list[Image.Image]]]:
-    return [(name, [tiles(name, i)[0] for i in range(count)]) for name, p in PRODUCTS.items() if p.split == split]
+    return [
+        (name, [tiles(name, i)[0] for i in range(count)])
+        for name, p in PRODUCTS.items()
+        if p.split == split
+    ]
 
 
 def unseen_blocks() -> list[tuple[str, list[Image.Image]]]:
@@ -158,7 +201,11 @@ def unseen_blocks() -> list[tuple[str, list[Image.Image]]]:
     for number, name in enumerate(factory.jobs("val") + factory.jobs("test")):
         able = factory.kinds_for(name)
         kinds = [able[(3 * number + k) % len(able)] for k in range(3)]
-        row = [tile for k, kind in enumerate(kinds) for tile in tiles(name, k, "sheet", kind, (number + k) % 3)]
+        row = [
+            tile
+            for k, kind in enumerate(kinds)
+            for tile in tiles(name, k, "sheet", kind, (number + k) % 3)
+        ]
         blocks.append((f"{name}: normal, {', '.join(kinds)}", tiles(name, 9) + row))
     return blocks
 
@@ -187,18 +234,30 @@ def hard_blocks() -> list[tuple[str, list[Image.Image]]]:
 def sheets(folder: Path) -> dict[str, str]:
     """Draw the five sheets; {file name: caption}."""
     made = {
-        "train": ("Training products with VisA's names, normal parts.", normal_blocks("train", 6), 2),
-        "extension": ("The extension of the training products, normal parts.", normal_blocks("extension", 3), 3),
-        "unseen": ("Validation (first five) and test products: normal, then damaged and outlined.", unseen_blocks(), 2),
+        "train": (
+            "Training products with VisA's names, normal parts.",
+            normal_blocks("train", 6),
+            2,
+        ),
+        "extension": (
+            "The extension of the training products, normal parts.",
+            normal_blocks("extension", 3),
+            3,
+        ),
+        "unseen": (
+            "Validation (first five) and test products: normal, then damaged and outlined.",
+            unseen_blocks(),
+            2,
+        ),
         "kinds": ("Every local kind of defect in three severities.", kind_blocks(), 2),
         "hard": ("The hard set: structural defects on test products.", hard_blocks(), 1),
-    }  # fmt: skip
+    }
     for name, (_, blocks, across) in made.items():
         sheet(folder / f"{name}.png", blocks, across)
     return {f"{name}.png": caption for name, (caption, *_) in made.items()}
 
 
-# -- the card ---------------------------------------------------------------------------------------------------------
+# -- the card --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -211,43 +270,71 @@ class Yardsticks:
 
 
 def rule_table(rules: dict[str, dict[str, dict]]) -> str:
-    lines = ["| rule | pixel AUROC | objects | textures | inside the object | peak on the defect | image AUROC |"]
+    lines = [
+        "| rule | pixel AUROC | objects | textures | inside the object | peak on the defect | "
+        "image AUROC |"
+    ]
     lines.append("| --- |" + " ---: |" * 6)
     for rule, rows in rules.items():
         whole, groups = mean(rows.values()), []
         for texture in (False, True):
-            groups.append(np.mean([r["pixel_auroc"] for n, r in rows.items() if PRODUCTS[n].texture == texture]))
-        cells = (whole["pixel_auroc"], *groups, whole["inside_auroc"], whole["peak_hit"], whole["image_auroc"])
-        lines.append(f"| {rule.replace('_', ' ')} | " + " | ".join(f"{value:.3f}" for value in cells) + " |")
+            groups.append(
+                np.mean(
+                    [r["pixel_auroc"] for n, r in rows.items() if PRODUCTS[n].texture == texture]
+                )
+            )
+        cells = (
+            whole["pixel_auroc"],
+            *groups,
+            whole["inside_auroc"],
+            whole["peak_hit"],
+            whole["image_auroc"],
+        )
+        lines.append(
+            f"| {rule.replace('_', ' ')} | " + " | ".join(f"{value:.3f}" for value in cells) + " |"
+        )
     return "\n".join(lines)
 
 
 def class_table(rows: dict[str, dict]) -> str:
-    lines = ["| product | pixel AUROC | inside the object | peak on the defect |", "| --- |" + " ---: |" * 3]
+    lines = [
+        "| product | pixel AUROC | inside the object | peak on the defect |",
+        "| --- |" + " ---: |" * 3,
+    ]
     for name, row in rows.items():
         cells = (row[key] for key in ("pixel_auroc", "inside_auroc", "peak_hit"))
-        lines.append(f"| {name.replace('_', ' ')} | " + " | ".join(f"{value:.3f}" for value in cells) + " |")
+        lines.append(
+            f"| {name.replace('_', ' ')} | " + " | ".join(f"{value:.3f}" for value in cells) + " |"
+        )
     return "\n".join(lines)
 
 
 def kind_table(kinds: dict[str, dict]) -> str:
     lines = [
-        "| kind | mask, share of the picture: 10 %, median, 90 % | U-Net pixel AUROC | inside | peak on the defect |"
+        "| kind | mask, share of the picture: 10 %, median, 90 % | U-Net pixel AUROC | inside | "
+        "peak on the defect |"
     ]
     lines.append("| --- |" + " ---: |" * 4)
     for kind, row in sorted(kinds.items()):
         low, middle, high = np.percentile(row["areas"] * 100, (10, 50, 90))
         cells = " | ".join(f"{row[key]:.3f}" for key in ("pixel_auroc", "inside_auroc", "peak_hit"))
-        lines.append(f"| {kind.replace('_', ' ')} | {low:.1f}, {middle:.1f}, {high:.1f} % | {cells} |")
+        lines.append(
+            f"| {kind.replace('_', ' ')} | {low:.1f}, {middle:.1f}, {high:.1f} % | {cells} |"
+        )
     return "\n".join(lines)
 
 
 def count_table() -> str:
-    lines = ["| set | products | normal | defective | each product |", "| --- |" + " ---: |" * 3 + " --- |"]
+    lines = [
+        "| set | products | normal | defective | each product |",
+        "| --- |" + " ---: |" * 3 + " --- |",
+    ]
     for split in factory.SPLITS:
         extra, normal, damaged = factory.COUNTS[split]
         count = len(factory.jobs(split))
-        each = f"{normal} normal and {damaged} defective" + (f", and {extra} normal for calibration" if extra else "")
+        each = f"{normal} normal and {damaged} defective" + (
+            f", and {extra} normal for calibration" if extra else ""
+        )
         lines.append(f"| {split} | {count} | {count * normal} | {count * damaged} | {each} |")
     return "\n".join(lines)
 
@@ -271,17 +358,34 @@ def run(options: Yardsticks) -> int:
         if split == "val":
             missed += [
                 f"val: the U-Net's {name} is {taught[name]:.3f}, below {goal}"
-                for name, goal in (("pixel_auroc", GOALS["whole"]), ("inside_auroc", GOALS["inside"]))
+                for name, goal in (
+                    ("pixel_auroc", GOALS["whole"]),
+                    ("inside_auroc", GOALS["inside"]),
+                )
                 if taught[name] < goal
             ]
-        parts += [f"### factory/{split}", rule_table(rules), class_table(rules["U-Net"]), kind_table(kinds)]
-    pictures = "\n\n".join(f"![{text}](sheets/{name})\n\n*{text}*" for name, text in captions.items())
+        parts += [
+            f"### factory/{split}",
+            rule_table(rules),
+            class_table(rules["U-Net"]),
+            kind_table(kinds),
+        ]
+    pictures = "\n\n".join(
+        f"![{text}](sheets/{name})\n\n*{text}*" for name, text in captions.items()
+    )
     verdict = "Both yardsticks hold." if not missed else "Missed: " + "; ".join(missed) + "."
     text = CARD.format(
-        counts=count_table(), tables="\n\n".join(parts), pictures=pictures, verdict=verdict, today=date.today(),
-        minutes=minutes, steps=options.unet_steps, threads=options.threads,
-        weights=sum(p.numel() for p in unet.parameters()), **GOALS,
-    )  # fmt: skip
+        counts=count_table(),
+        tables="\n\n".join(parts),
+        pictures=pictures,
+        verdict=verdict,
+        today=date.today(),
+        minutes=minutes,
+        steps=options.unet_steps,
+        threads=options.threads,
+        weights=sum(p.numel() for p in unet.parameters()),
+        **GOALS,
+    )
     (out / ".README.tmp").write_text(text)
     os.replace(out / ".README.tmp", out / "README.md")
     print(f"{verdict}\n{out / 'README.md'}")

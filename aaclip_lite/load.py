@@ -1,8 +1,11 @@
-"""Where a CLIP comes from: embedded, a hub, a local file, a config. The only file that imports open_clip.
+"""Where a CLIP comes from: embedded, a hub, a local file, a config. The only file that imports
+open_clip.
 
-Special: the activation belongs to the weights (OpenAI's are QuickGELU), running another is reported with its measured
-cost; "lite" touches no network; a source that cannot work gives one error with the remedy, and no file's code is run.
-Use: `load_clip("lite")`, `load_clip("ViT-L-14-336", "openai", image_size=518)`, `load_clip(config, weights=PATH)`.
+Special: the activation belongs to the weights (OpenAI's are QuickGELU), running another is reported
+with its measured cost; "lite" touches no network; a source that cannot work gives one error with
+the remedy, and no file's code is run.
+Use: `load_clip("lite")`, `load_clip("ViT-L-14-336", "openai", image_size=518)`, `load_clip(config,
+weights=PATH)`.
 """
 
 import copy
@@ -20,9 +23,9 @@ import open_clip
 import torch
 from torch import Tensor, nn
 
-from .environment import data_path
-from .frozen import ACTIVATIONS, FrozenCLIP
-from .weights import WeightsError, read_state
+from .clip import ACTIVATIONS, FrozenCLIP
+from .files.environment import data_path
+from .files.weights import WeightsError, read_state
 
 
 class Found(NamedTuple):
@@ -40,17 +43,23 @@ def load_clip(
 ) -> FrozenCLIP:
     """A frozen CLIP in fp32 on the CPU.
 
-    source: "lite" (embedded), an open_clip name, or a config: dict, .json file, folder with config.json and weights.
-    weights: "own" (those beside the config), a tag such as "openai", a file, or None for random ones.
+    source: "lite" (embedded), an open_clip name, or a config: dict, .json file, folder with
+    config.json and weights.
+    weights: "own" (those beside the config), a tag such as "openai", a file, or None for random
+    ones.
     image_size: side of the square input; the position grid is resized to it.
     activation: "gelu", "quick_gelu", or None for the weights' own.
     """
     if activation not in (None, *ACTIVATIONS):
-        raise ValueError(f"activation = {activation!r} is not known; use {', '.join(map(repr, ACTIVATIONS))} or None")
+        raise ValueError(
+            f"activation = {activation!r} is not known; use {', '.join(map(repr, ACTIVATIONS))} or "
+            "None"
+        )
     found = _find(source, weights)
     if image_size is not None:
         found.config["vision_cfg"]["image_size"] = image_size
-    device = "cpu" if found.state is None else "meta"  # weights that are replaced need no random start
+    # weights that are replaced need no random start
+    device = "cpu" if found.state is None else "meta"
     model = _build(found.config, found.label, device)
     clip = FrozenCLIP(model, open_clip.tokenize, activation or found.activation)
     if found.state is not None:
@@ -58,8 +67,10 @@ def load_clip(
         if clip.activation != found.activation:
             image_change, text_change = clip.activation_cost(found.activation)
             warnings.warn(
-                f"{found.label}: trained with {found.activation}, run with {clip.activation}. Image features change by "
-                f"{image_change:.1%}, text features by {text_change:.1%} (relative length, one fixed input each)",
+                f"{found.label}: trained with {found.activation}, run with {clip.activation}. "
+                "Image features change by "
+                f"{image_change:.1%}, text features by {text_change:.1%} (relative length, one "
+                "fixed input each)",
                 stacklevel=2,
             )
     return clip
@@ -75,8 +86,10 @@ def _find(source: str | dict | Path, weights: str | Path | None) -> Found:
         file = place if place.suffix == ".json" else place / "config.json"
         if not file.is_file():
             raise FileNotFoundError(
-                f"{source!r} is not a source, and {file} is missing. Sources: 'lite', an open_clip name such as "
-                "'ViT-L-14-336', a config dict, a .json file, a folder with config.json and model.safetensors; "
+                f"{source!r} is not a source, and {file} is missing. Sources: 'lite', an open_clip "
+                "name such as "
+                "'ViT-L-14-336', a config dict, a .json file, a folder with config.json and "
+                "model.safetensors; "
                 "a weights file goes into weights=..."
             )
         config, label = json.loads(file.read_text()), str(file)
@@ -86,7 +99,8 @@ def _find(source: str | dict | Path, weights: str | Path | None) -> Found:
         raise WeightsError(f"{label}: a CLIP config has embed_dim, vision_cfg and text_cfg")
     if weights == "own":
         warnings.warn(
-            "a config without weights gives a random CLIP; weights=None says that this is meant", stacklevel=3
+            "a config without weights gives a random CLIP; weights=None says that this is meant",
+            stacklevel=3,
         )
     quick = bool(config.get("quick_gelu"))
     if weights in ("own", None):
@@ -102,12 +116,18 @@ def _find_named(name: str, weights: str | Path | None) -> Found:
     if weights is None:
         return Found(config, None, _activation(quick), label)
     if weights == "own":
-        raise ValueError(f"which weights of {name}? One of {', '.join(tags)}, a file, or None for random ones")
+        raise ValueError(
+            f"which weights of {name}? One of {', '.join(tags)}, a file, or None for random ones"
+        )
     tag = open_clip.get_pretrained_cfg(name, str(weights))
     if not tag and not Path(weights).is_file():
-        raise FileNotFoundError(f"weights = {str(weights)!r}: no such file, and no such tag; tags: {', '.join(tags)}")
+        raise FileNotFoundError(
+            f"weights = {str(weights)!r}: no such file, and no such tag; tags: {', '.join(tags)}"
+        )
     state, by_openai = read_state(_download(name, str(weights), tag) if tag else weights)
-    return Found(config, state, _activation(quick or by_openai or bool(tag.get("quick_gelu"))), label)
+    return Found(
+        config, state, _activation(quick or by_openai or bool(tag.get("quick_gelu"))), label
+    )
 
 
 def _activation(quick: bool) -> str:
@@ -117,19 +137,26 @@ def _activation(quick: bool) -> str:
 def _download(name: str, tag: str, entry: dict) -> str:
     """A file from the cache, or else from the network; without either, the two remedies at once."""
     repo, _, file = entry.get("hf_hub", "").rpartition("/")
-    for candidate in (file,) if file else ("open_clip_model.safetensors", "open_clip_pytorch_model.bin"):
+    for candidate in (
+        (file,) if file else ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+    ):
         cached = huggingface_hub.try_to_load_from_cache(repo, candidate) if repo else None
         if isinstance(cached, str):
             return cached
     try:
-        if not huggingface_hub.constants.HF_HUB_OFFLINE and not getproxies():  # the hub's own retries take a minute
+        # the hub's own retries take a minute
+        if not huggingface_hub.constants.HF_HUB_OFFLINE and not getproxies():
             host = urlsplit(huggingface_hub.constants.ENDPOINT if repo else entry["url"])
             socket.create_connection((host.hostname, host.port or 443), timeout=5).close()
         return open_clip.download_pretrained(entry)
-    except Exception as error:  # every network library has its own kinds; the reader needs the remedies
+    except (
+        Exception
+    ) as error:  # every network library has its own kinds; the reader needs the remedies
         raise FileNotFoundError(
-            f"weights {tag!r} of {name} are not in the cache and cannot be fetched ({type(error).__name__}). Either "
-            f"give a local file, load_clip({name!r}, weights='path/to/file'), or set the environment variable "
+            f"weights {tag!r} of {name} are not in the cache and cannot be fetched "
+            f"({type(error).__name__}). Either "
+            f"give a local file, load_clip({name!r}, weights='path/to/file'), or set the "
+            "environment variable "
             "HF_HUB_CACHE to a cache folder that holds them."
         ) from error
 
@@ -143,14 +170,23 @@ def blank_clip(config: dict) -> tuple[nn.Module, Callable]:
 def _build(config: dict, label: str, device: str) -> nn.Module:
     """open_clip's own model, refused where our walk would not follow it."""
     vision, text = config["vision_cfg"], config["text_cfg"]
-    foreign = [f"{key} = {part[key]!r}" for part in (config, vision, text) for key in _FOREIGN if part.get(key)]
+    foreign = [
+        f"{key} = {part[key]!r}"
+        for part in (config, vision, text)
+        for key in _FOREIGN
+        if part.get(key)
+    ]
     if isinstance(vision.get("layers"), list):
         foreign.append("a ResNet for pictures")
     if not foreign:
         size, patch = vision.get("image_size", 224), vision.get("patch_size", 16)
         if not isinstance(size, int) or not isinstance(patch, int) or size < patch or size % patch:
-            raise WeightsError(f"{label}: image_size = {size!r} is not a multiple of the patch size {patch!r}")
-        options = {key: value for key, value in config.items() if key not in ("quick_gelu", "custom_text")}
+            raise WeightsError(
+                f"{label}: image_size = {size!r} is not a multiple of the patch size {patch!r}"
+            )
+        options = {
+            key: value for key, value in config.items() if key not in ("quick_gelu", "custom_text")
+        }
         try:
             with torch.device(device):
                 model = open_clip.CLIP(**options)
@@ -163,15 +199,24 @@ def _build(config: dict, label: str, device: str) -> nn.Module:
             "blocks": ({type(block).__name__ for block in blocks}, {"ResidualAttentionBlock"}),
             "causal mask": (model.attn_mask is not None, True),
         }
-        foreign = [f"{what} = {value!r}" for what, (value, plain) in built.items() if value != plain]
+        foreign = [
+            f"{what} = {value!r}" for what, (value, plain) in built.items() if value != plain
+        ]
     if foreign:
         raise WeightsError(
-            f"{label}: only plain CLIP models with two transformers are supported; in the way: {'; '.join(foreign)}"
+            f"{label}: only plain CLIP models with two transformers are supported; in the way: "
+            f"{'; '.join(foreign)}"
         )
     return model
 
 
 _FOREIGN = (
-    "custom_text", "multimodal_cfg", "timm_model_name", "hf_model_name", "attentional_pool", "embed_cls", "proj_bias",
+    "custom_text",
+    "multimodal_cfg",
+    "timm_model_name",
+    "hf_model_name",
+    "attentional_pool",
+    "embed_cls",
+    "proj_bias",
     "act_kwargs",
-)  # fmt: skip
+)

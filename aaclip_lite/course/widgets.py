@@ -1,6 +1,8 @@
-"""Sliders, choices and lines to type in around a function of a setting. The only file that imports ipywidgets.
+"""Sliders, choices and lines to type in around a function of a setting. The only file that imports
+ipywidgets.
 
-    live(explorer.one, start, {"blur": (0.0, 2.5, 0.1)})         # explorer.Explorer's view of a picture, with a slider
+live(explorer.one, start, {"blur": (0.0, 2.5, 0.1)})         # explorer.Explorer's view of a
+picture, with a slider
 """
 
 import html
@@ -20,7 +22,9 @@ class Panel(ipywidgets.VBox):
         return f"(live: run this cell in Jupyter and change {', '.join(getattr(self, 'controls', ()))})"
 
 
-def live(show: Callable[[Setting], View], setting: Setting, choices: Mapping[str, Sequence]) -> Panel:
+def live(
+    show: Callable[[Setting], View], setting: Setting, choices: Mapping[str, Sequence]
+) -> Panel:
     """show: Explorer.one or .many. choices: {field of Setting: what it may be}, a control for each.
 
     (lowest, highest, step) makes a slider, a list a choice, () a line to type in.
@@ -34,13 +38,18 @@ def live(show: Callable[[Setting], View], setting: Setting, choices: Mapping[str
             panel.controls[label] = _control(label, value, allowed)
 
     def update(_=None) -> None:
-        chosen, began = {label.replace(" ", "_"): each.value for label, each in panel.controls.items()}, time.time()
+        chosen, began = (
+            {label.replace(" ", "_"): each.value for label, each in panel.controls.items()},
+            time.time(),
+        )
         if weights := tuple(chosen.pop(name) for name in list(chosen) if name.startswith("level_")):
             chosen["level_weights"] = weights
         try:
             panel.setting = replace(setting, **chosen)
             panel.view = show(panel.setting)
-        except ValueError as error:  # a setting that cannot be, such as no level at all: the last picture stays
+        except (
+            ValueError
+        ) as error:  # a setting that cannot be, such as no level at all: the last picture stays
             note.value = f"<b>{html.escape(str(error))}</b>"
         else:
             picture.value = panel.view.jpeg
@@ -55,9 +64,16 @@ def live(show: Callable[[Setting], View], setting: Setting, choices: Mapping[str
 
 
 def _control(label: str, value, allowed: Sequence) -> ipywidgets.Widget:
-    options = {"description": label, "value": value, "style": {"description_width": "9em"}, "layout": {"width": "30em"}}
+    options = {
+        "description": label,
+        "value": value,
+        "style": {"description_width": "9em"},
+        "layout": {"width": "30em"},
+    }
     if not allowed:
-        return ipywidgets.Text(continuous_update=False, placeholder="the recipe's own sentences", **options)
+        return ipywidgets.Text(
+            continuous_update=False, placeholder="the recipe's own sentences", **options
+        )
     if isinstance(allowed, tuple):
         low, high, step = allowed
         kind = ipywidgets.FloatSlider if isinstance(step, float) else ipywidgets.IntSlider

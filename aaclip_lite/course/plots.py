@@ -1,9 +1,12 @@
-"""Every figure: sheets of pictures with their maps, training curves, bars by class, anchors before and after.
+"""Every figure: sheets of pictures with their maps, training curves, bars by class, anchors before
+and after.
 
-Special: colours stay readable in grey and for the colour-blind (viridis for maps; lines and points also differ in dash
-and shape), the ground is always white, and a defect's true outline is black and white, so that it shows on anything.
-Use: `sheet(pictures, maps, masks)`, `curves(history)`, `class_bars(report)`, `save(figure, "runs/a/loss.png")`. Each
-gives a matplotlib Figure; a notebook shows it when it is the last line of a cell.
+Special: colours stay readable in grey and for the colour-blind (viridis for maps; lines and points
+also differ in dash and shape), the ground is always white, and a defect's true outline is black and
+white, so that it shows on anything.
+Use: `sheet(pictures, maps, masks)`, `curves(history)`, `class_bars(report)`, `save(figure,
+"runs/a/loss.png")`. Each gives a matplotlib Figure; a notebook shows it when it is the last line of
+a cell.
 """
 
 import json
@@ -21,15 +24,33 @@ from matplotlib.figure import Figure
 from scipy import ndimage
 from torch import Tensor
 
-from .datasets import AnomalyDataset
-from .evaluate import NAMES, Report, heat_of
+from ..datasets import AnomalyDataset
+from ..evaluation import NAMES, Report, heat_of
 
 HEAT, STYLE = "viridis", {"font.size": 9, "figure.facecolor": "white", "axes.facecolor": "white"}
-LINES = (("#0072b2", "-", "o"), ("#d55e00", "--", "^"), ("#009e73", "-.", "s"), ("#000000", ":", "D"))
-WORDS = dict(zip(NAMES, (
-    "pixel AUROC", "pixel AP", "pixel F1-max", "PRO up to 0.3", "pixel AUROC inside the object",
-    "share of peaks on the defect", "image AUROC", "image AP", "image F1-max",
-), strict=True))  # fmt: skip
+LINES = (
+    ("#0072b2", "-", "o"),
+    ("#d55e00", "--", "^"),
+    ("#009e73", "-.", "s"),
+    ("#000000", ":", "D"),
+)
+WORDS = dict(
+    zip(
+        NAMES,
+        (
+            "pixel AUROC",
+            "pixel AP",
+            "pixel F1-max",
+            "PRO up to 0.3",
+            "pixel AUROC inside the object",
+            "share of peaks on the defect",
+            "image AUROC",
+            "image AP",
+            "image F1-max",
+        ),
+        strict=True,
+    )
+)
 
 
 def save(figure: Figure, path: str | Path, dpi: int = 110) -> Path:
@@ -43,27 +64,46 @@ def save(figure: Figure, path: str | Path, dpi: int = 110) -> Path:
 
 
 def sheet(
-    pictures: Sequence, maps: Sequence | None = None, masks: Sequence | None = None, titles: Sequence | None = None,
-    title: str = "", columns: int | None = None, scale: str | tuple[float, float] = "shared",
+    pictures: Sequence,
+    maps: Sequence | None = None,
+    masks: Sequence | None = None,
+    titles: Sequence | None = None,
+    title: str = "",
+    columns: int | None = None,
+    scale: str | tuple[float, float] = "shared",
     unit: str = "anomaly score",
-) -> Figure:  # fmt: skip
-    """Pictures (H, W, 3), each with its map (H, W) to the right and its mask (H, W) as an outline on both.
+) -> Figure:
+    """Pictures (H, W, 3), each with its map (H, W) to the right and its mask (H, W) as an outline
+    on both.
 
-    scale: "shared" colours all maps alike, so that they can be compared; (low, high) does so over several sheets;
-    "own" stretches each to its own ends, which shows where it peaks but makes good parts look as alarming as bad ones.
+    scale: "shared" colours all maps alike, so that they can be compared; (low, high) does so over
+    several sheets; "own" stretches each to its own ends, which shows where it peaks but makes good
+    parts look as alarming as bad ones.
     """
     for name, given in (("maps", maps), ("masks", masks), ("titles", titles)):
         if given is not None and len(given) != len(pictures):
             raise ValueError(f"{len(pictures)} pictures, but {len(given)} {name}")
     if not len(pictures) or not (scale in ("shared", "own") or len(scale) == 2):
-        raise ValueError(f"{len(pictures)} pictures, scale {scale!r}: needs some, and 'shared', 'own' or two ends")
-    each, columns = 1 if maps is None else 2, columns or min(len(pictures), 6 if maps is None else 4)
+        raise ValueError(
+            f"{len(pictures)} pictures, scale {scale!r}: needs some, and 'shared', 'own' or two "
+            "ends"
+        )
+    each, columns = (
+        1 if maps is None else 2,
+        columns or min(len(pictures), 6 if maps is None else 4),
+    )
     heats = [] if maps is None else [_array(heat) for heat in maps]
     ends = (None, None) if scale == "own" else scale
     values = np.concatenate([heat.ravel() for heat in heats]) if heats else None
-    ends = np.percentile(values, (1, 99.8)) if heats and scale == "shared" else ends  # else one glint dims all others
+    # else one glint dims all others
+    ends = np.percentile(values, (1, 99.8)) if heats and scale == "shared" else ends
     # Placed by hand, in inches: matplotlib's own layout takes seconds for this many axes.
-    side, line, head, step = 1.5, 0.24 if titles else 0.06, 0.04 + 0.2 * len(title.splitlines()), each * 1.55 + 0.12
+    side, line, head, step = (
+        1.5,
+        0.24 if titles else 0.06,
+        0.04 + 0.2 * len(title.splitlines()),
+        each * 1.55 + 0.12,
+    )
     rows, bar = math.ceil(len(pictures) / columns), 0.8 * bool(heats and scale != "own")
     size = np.array((columns * step + bar, rows * (side + line) + head + 0.08))
     with _style():
@@ -71,7 +111,9 @@ def sheet(
     plt.close(figure)
 
     def axes(left: float, top: float, width: float, height: float) -> Axes:
-        return figure.add_axes((left / size[0], 1 - (top + height) / size[1], width / size[0], height / size[1]))
+        return figure.add_axes(
+            (left / size[0], 1 - (top + height) / size[1], width / size[0], height / size[1])
+        )
 
     for i, picture in enumerate(pictures):
         row, column = divmod(i, columns)
@@ -85,7 +127,9 @@ def sheet(
                 outline(ax, _array(masks[i]))
         cells[0].set_title("" if titles is None else titles[i], fontsize=8, loc="left", pad=3)
     if bar:
-        where = axes(size[0] - bar + 0.05, head + line, 0.12, min(2.4, size[1] - head - line - 0.08))
+        where = axes(
+            size[0] - bar + 0.05, head + line, 0.12, min(2.4, size[1] - head - line - 0.08)
+        )
         figure.colorbar(shown, where, extend="both").set_label(unit, fontsize=8)
     figure.suptitle(title, fontsize=10, y=1 - 0.06 / size[1])
     return figure
@@ -94,42 +138,76 @@ def sheet(
 def outline(ax: Axes, mask: np.ndarray) -> None:
     """The edge of a mask (H, W), visible on any ground."""
     if mask.any():
-        around = ndimage.binary_dilation(mask > 0, iterations=max(1, max(mask.shape) // 64))  # thin ones stay visible
+        # thin ones stay visible
+        around = ndimage.binary_dilation(mask > 0, iterations=max(1, max(mask.shape) // 64))
         closed = np.pad(around, 1).astype(float)  # also where a defect touches the rim
         at = np.arange(-1, closed.shape[1] - 1), np.arange(-1, closed.shape[0] - 1)
         for colour, width in (("black", 1.8), ("white", 0.8)):
             ax.contour(*at, closed, [0.5], colors=colour, linewidths=width)
 
 
-def cases(model, data: AnomalyDataset, report: Report, which: str = "worst", count: int = 8) -> Figure:
-    """The report's best or worst defective pictures, or its false alarms, with their maps made again."""
+def cases(
+    model, data: AnomalyDataset, report: Report, which: str = "worst", count: int = 8
+) -> Figure:
+    """The report's best or worst defective pictures, or its false alarms, with their maps made
+    again.
+    """
     rows = report.extremes(count)[which]
     if not rows:
         raise ValueError(f"the report knows no {which} pictures: no masks, or no normal pictures")
     samples = [data[row["index"]] for row in rows]
     heat, maps = heat_of(model, report.about["stage"], report.about["domain"]), []
     for sample in samples:
-        image = torch.from_numpy(sample.image).to(next(getattr(model, "model", model).parameters()).device)
+        image = torch.from_numpy(sample.image).to(
+            next(getattr(model, "model", model).parameters()).device
+        )
         with torch.no_grad():
-            found = heat({"image": image.movedim(-1, 0)[None] / 255, "class_name": [sample.class_name]})
+            found = heat(
+                {"image": image.movedim(-1, 0)[None] / 255, "class_name": [sample.class_name]}
+            )
         maps.append(found[""][0][0])
-    ends = [f"AP {row['pixel_ap']:.2f}" if row["label"] else f"score {row['score']:.2f}" for row in rows]
-    titles = [f"{row['class_name']}: {row['defect'] or 'normal'}, {end}" for row, end in zip(rows, ends, strict=True)]
-    words = {"best": "Defects found best", "worst": "Defects missed most", "false alarms": "Most alarming normal parts"}
-    given = [s.image for s in samples], maps, [s.mask for s in samples], [title.replace("_", " ") for title in titles]
+    ends = [
+        f"AP {row['pixel_ap']:.2f}" if row["label"] else f"score {row['score']:.2f}" for row in rows
+    ]
+    titles = [
+        f"{row['class_name']}: {row['defect'] or 'normal'}, {end}"
+        for row, end in zip(rows, ends, strict=True)
+    ]
+    words = {
+        "best": "Defects found best",
+        "worst": "Defects missed most",
+        "false alarms": "Most alarming normal parts",
+    }
+    given = (
+        [s.image for s in samples],
+        maps,
+        [s.mask for s in samples],
+        [title.replace("_", " ") for title in titles],
+    )
     return sheet(*given, f"{words[which]} (outline: true defect)")
 
 
-def curves(rows, names: Sequence[str] | None = None, x: str = "step", title: str = "Training") -> Figure:
+def curves(
+    rows, names: Sequence[str] | None = None, x: str = "step", title: str = "Training"
+) -> Figure:
     """One small plot a column: thin each row, thick the running mean.
 
-    rows: a History, its rows, a .jsonl log (of training or of pretraining), or {label: one of these} to compare runs.
+    rows: a History, its rows, a .jsonl log (of training or of pretraining), or {label: one of
+    these} to compare runs.
     """
-    runs = {label: _rows(run) for label, run in (rows.items() if isinstance(rows, Mapping) else [("", rows)])}
-    known = {k: v for run in runs.values() for row in run for k, v in row.items()}  # a later row may have more columns
+    runs = {
+        label: _rows(run)
+        for label, run in (rows.items() if isinstance(rows, Mapping) else [("", rows)])
+    }
+    # a later row may have more columns
+    known = {k: v for run in runs.values() for row in run for k, v in row.items()}
     if not known:
         raise ValueError("no rows to draw: the run has not taken a step yet")
-    plain = (k for k, v in known.items() if isinstance(v, int | float) and k not in _CLOCKS and "/" not in k and k != x)
+    plain = (
+        k
+        for k, v in known.items()
+        if isinstance(v, int | float) and k not in _CLOCKS and "/" not in k and k != x
+    )
     names = list(names or sorted(plain, key="lr".__eq__))
     if unknown := [name for name in (x, *names) if name not in known]:
         raise ValueError(f"no column {', '.join(unknown)}; there are: {', '.join(known)}")
@@ -139,7 +217,9 @@ def curves(rows, names: Sequence[str] | None = None, x: str = "step", title: str
         for (label, run), (colour, dash, _) in zip(runs.items(), LINES * len(runs), strict=False):
             at, values = (np.array([row.get(key) for row in run], float) for key in (x, name))
             width = max(1, len(values) // 20)
-            smooth = np.convolve(np.pad(values, (width - 1, 0), "edge"), np.ones(width) / width, "valid")
+            smooth = np.convolve(
+                np.pad(values, (width - 1, 0), "edge"), np.ones(width) / width, "valid"
+            )
             ax.plot(at, values, color=colour, alpha=0.3, linewidth=0.8)
             ax.plot(at, smooth, dash, color=colour, linewidth=1.8, label=label)
         ax.set_title(name.replace("_", " "), fontsize=9)
@@ -153,21 +233,39 @@ def curves(rows, names: Sequence[str] | None = None, x: str = "step", title: str
     return figure
 
 
-def class_bars(report: Report, figure_name: str = "pixel_auroc", baselines: Sequence[str] | None = None) -> Figure:
-    """A figure of every class with its 95 % interval, the mean, and what baselines reach on the same class."""
+def class_bars(
+    report: Report, figure_name: str = "pixel_auroc", baselines: Sequence[str] | None = None
+) -> Figure:
+    """A figure of every class with its 95 % interval, the mean, and what baselines reach on the
+    same class.
+    """
     if figure_name not in NAMES:
         raise ValueError(f"no figure {figure_name!r}; there are: {', '.join(NAMES)}")
     if unknown := sorted(set(baselines or ()) - report.baseline_classes.keys()):
-        raise ValueError(f"no baseline {', '.join(unknown)}; the report has: {', '.join(report.baseline_classes)}")
-    means = {label: row[figure_name] for label, row in report.baselines.items() if not math.isnan(row[figure_name])}
+        raise ValueError(
+            f"no baseline {', '.join(unknown)}; the report has: "
+            f"{', '.join(report.baseline_classes)}"
+        )
+    means = {
+        label: row[figure_name]
+        for label, row in report.baselines.items()
+        if not math.isnan(row[figure_name])
+    }
     chosen = sorted(means, key=means.get)[-2:] if baselines is None else baselines
-    classes = sorted(report.classes, key=lambda name: np.nan_to_num(report.classes[name][figure_name], nan=-1))
+    classes = sorted(
+        report.classes, key=lambda name: np.nan_to_num(report.classes[name][figure_name], nan=-1)
+    )
     place, plot = np.arange(len(classes)), _new(1, 1, 7, 0.3 * len(classes) + 1.6)
     ax = plot[1][0, 0]
     values = [report.classes[name][figure_name] for name in classes]
     ax.barh(place, values, color="#9ec5e0", label="this model", height=0.7)
     for y, name in zip(place, classes, strict=True):
-        ax.plot(report.intervals[name].get(figure_name, (np.nan,) * 2), (y, y), color="#0b3d63", linewidth=1.6)
+        ax.plot(
+            report.intervals[name].get(figure_name, (np.nan,) * 2),
+            (y, y),
+            color="#0b3d63",
+            linewidth=1.6,
+        )
     for label, (colour, _, marker) in zip(chosen, LINES[1:] * 9, strict=False):
         values = [report.baseline_classes[label][name][figure_name] for name in classes]
         ax.plot(values, place, marker, color=colour, markersize=5, label=label.replace("_", " "))
@@ -182,9 +280,15 @@ def class_bars(report: Report, figure_name: str = "pixel_auroc", baselines: Sequ
     return plot[0]
 
 
-def anchors(stages: Mapping[str, Mapping[str, Tensor]], title: str = "Where the words lie") -> Figure:
-    """{"before": {class: (d, 2)}, "after": ...} -> normal and abnormal anchors, all on the same two main axes."""
-    points = {label: np.stack([_array(a).T for a in given.values()]) for label, given in stages.items()}
+def anchors(
+    stages: Mapping[str, Mapping[str, Tensor]], title: str = "Where the words lie"
+) -> Figure:
+    """{"before": {class: (d, 2)}, "after": ...} -> normal and abnormal anchors, all on the same two
+    main axes.
+    """
+    points = {
+        label: np.stack([_array(a).T for a in given.values()]) for label, given in stages.items()
+    }
     flat = np.concatenate([p.reshape(-1, p.shape[-1]) for p in points.values()])
     centre, axes_of = flat.mean(0), np.linalg.svd(flat - flat.mean(0), full_matrices=False)[2][:2]
     figure, axes = _new(1, len(points), 4.4 * len(points), 4.4, sharex=True, sharey=True)
@@ -193,11 +297,24 @@ def anchors(stages: Mapping[str, Mapping[str, Tensor]], title: str = "Where the 
         for normal, abnormal in flat_points:
             ax.plot(*np.stack([normal, abnormal]).T, color="#888888", linewidth=0.7)
         for side, (colour, _, marker), word in ((0, LINES[0], "normal"), (1, LINES[1], "abnormal")):
-            ax.plot(*flat_points[:, side].T, marker, color=colour, linestyle="", markersize=7, label=word)
+            ax.plot(
+                *flat_points[:, side].T,
+                marker,
+                color=colour,
+                linestyle="",
+                markersize=7,
+                label=word,
+            )
         for name, (at, _) in zip(stages[label], flat_points, strict=True):
-            ax.annotate(name.replace("_", " "), at, xytext=(4, 4), textcoords="offset points", fontsize=7)
+            ax.annotate(
+                name.replace("_", " "), at, xytext=(4, 4), textcoords="offset points", fontsize=7
+            )
         cosine = (each[:, 0] * each[:, 1]).sum(-1).mean()
-        ax.set(title=f"{label}: mean cosine {cosine:.2f}", xlabel="first main axis", ylabel="second main axis")
+        ax.set(
+            title=f"{label}: mean cosine {cosine:.2f}",
+            xlabel="first main axis",
+            ylabel="second main axis",
+        )
         ax.margins(0.12)
         ax.grid(alpha=0.25)
     axes[0, 0].legend(frameon=False)
@@ -206,11 +323,19 @@ def anchors(stages: Mapping[str, Mapping[str, Tensor]], title: str = "Where the 
 
 
 def ratios(result: Mapping, title: str | None = None) -> Figure:
-    """What `bench` measured: how many times the plain way's CPU time and memory the package's fit into."""
-    rows = [(f"{case}, bf16" if way == "bf16" else case, rows["plain"], row)
-            for case, rows in result["cases"].items() for way, row in rows.items() if way != "plain"]  # fmt: skip
+    """What `bench` measured: how many times the plain way's CPU time and memory the package's fit
+    into.
+    """
+    rows = [
+        (f"{case}, bf16" if way == "bf16" else case, rows["plain"], row)
+        for case, rows in result["cases"].items()
+        for way, row in rows.items()
+        if way != "plain"
+    ]
     figure, axes = _new(1, 2, 9, 0.32 * len(rows) + 1)
-    for ax, key, words in zip(axes.flat, ("cpu", "peak_mb"), ("CPU time", "peak memory"), strict=True):
+    for ax, key, words in zip(
+        axes.flat, ("cpu", "peak_mb"), ("CPU time", "peak memory"), strict=True
+    ):
         values = [base[key] / row[key] for _, base, row in rows]
         bars = ax.barh([name for name, *_ in rows], values, color=LINES[0][0], height=0.65)
         ax.bar_label(bars, [f" {value:.3g}" for value in values], fontsize=8)
@@ -221,7 +346,9 @@ def ratios(result: Mapping, title: str | None = None) -> Figure:
         ax.grid(axis="x", alpha=0.25)
         ax.invert_yaxis()
     axes.flat[1].set_yticklabels([])
-    figure.suptitle(title or f"{result['model']}, {result['machine']}, {result['date']}", fontsize=11)
+    figure.suptitle(
+        title or f"{result['model']}, {result['machine']}, {result['date']}", fontsize=11
+    )
     return figure
 
 
@@ -237,38 +364,78 @@ def growth(result: Mapping) -> Figure:
         ax.set_xlabel(what)
         ax.grid(alpha=0.25)
         ax.legend(frameon=False, fontsize=7, loc="upper left")
-    figure.suptitle(f"12 blocks of width 384, {result['machine']}, one thread, {result['date']}", fontsize=10)
+    figure.suptitle(
+        f"12 blocks of width 384, {result['machine']}, one thread, {result['date']}", fontsize=10
+    )
     return figure
 
 
 def finding(found, title: str | None = None) -> Figure:
-    """A doctor's finding: a line a row, each value as a dot (with two errors to each side) beside its null values.
+    """A doctor's finding: a line a row, each value as a dot (with two errors to each side) beside
+    its null values.
 
     The pictures that doctor.dataset looked at are in `found.samples`; `sheet` draws them.
     """
     if found.kind not in _PANELS:
-        raise ValueError(f"a finding of kind {found.kind!r} cannot be drawn; known are {', '.join(_PANELS)}")
-    labels = [" ".join(v for v in list(row.values())[:2] if isinstance(v, str)) for row in found.rows]
-    labels = [label.replace("image_adapter.", "").replace("text_adapter.", "text ") for label in labels]
+        raise ValueError(
+            f"a finding of kind {found.kind!r} cannot be drawn; known are {', '.join(_PANELS)}"
+        )
+    labels = [
+        " ".join(v for v in list(row.values())[:2] if isinstance(v, str)) for row in found.rows
+    ]
+    labels = [
+        label.replace("image_adapter.", "").replace("text_adapter.", "text ") for label in labels
+    ]
     panels = [p for p in _PANELS[found.kind] if any(_finite(row.get(p[0])) for row in found.rows)]
     if not panels:
-        raise ValueError(f"{found.subject}: no number to draw ({found.verdict}: {'; '.join(found.reasons)})")
-    figure, axes = _new(1, len(panels), 1.5 + 4 * len(panels), 0.24 * len(labels) + 2.2, sharey=True)
+        raise ValueError(
+            f"{found.subject}: no number to draw ({found.verdict}: {'; '.join(found.reasons)})"
+        )
+    figure, axes = _new(
+        1, len(panels), 1.5 + 4 * len(panels), 0.24 * len(labels) + 2.2, sharey=True
+    )
     place = np.arange(len(labels))[::-1]
     for ax, (name, nulls, error, scale) in zip(axes[0], panels, strict=True):
-        for null, (colour, _, marker) in zip(nulls, (("#555555", "", "D"), ("#999999", "", "s")), strict=False):
+        for null, (colour, _, marker) in zip(
+            nulls, (("#555555", "", "D"), ("#999999", "", "s")), strict=False
+        ):
             values = [row.get(null) if _finite(row.get(null)) else np.nan for row in found.rows]
-            ax.plot(values, place, marker, color=colour, markerfacecolor="none", markersize=7, label=null)
-        values = np.array([row[name] if _finite(row.get(name)) else np.nan for row in found.rows], float)
-        spread = [2 * (row.get(error) or 0) if error and _finite(row.get(error)) else 0 for row in found.rows]
-        ax.errorbar(values, place, xerr=spread, fmt="o", color=LINES[0][0], markersize=4, capsize=2, label=name)
+            ax.plot(
+                values,
+                place,
+                marker,
+                color=colour,
+                markerfacecolor="none",
+                markersize=7,
+                label=null,
+            )
+        values = np.array(
+            [row[name] if _finite(row.get(name)) else np.nan for row in found.rows], float
+        )
+        spread = [
+            2 * (row.get(error) or 0) if error and _finite(row.get(error)) else 0
+            for row in found.rows
+        ]
+        ax.errorbar(
+            values,
+            place,
+            xerr=spread,
+            fmt="o",
+            color=LINES[0][0],
+            markersize=4,
+            capsize=2,
+            label=name,
+        )
         ax.set_xscale("symlog", linthresh=1e-9) if scale == "log" else None
         ax.set(xlabel=name + (", bars: two errors" if any(spread) else ""), yticks=place)
         ax.set_yticklabels(labels, fontsize=7)
         ax.grid(alpha=0.25)
         ax.legend(frameon=False, fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
     why = found.reasons[0] if found.reasons else ""
-    figure.suptitle(f"{title or found.subject}: {found.verdict}" + (f"\n{why[:110]}" if why else ""), fontsize=10)
+    figure.suptitle(
+        f"{title or found.subject}: {found.verdict}" + (f"\n{why[:110]}" if why else ""),
+        fontsize=10,
+    )
     return figure
 
 
@@ -281,7 +448,10 @@ _PANELS = {  # kind of finding: (value, its null values, its error, scale) of ea
     "dataset": (("balance", ("even",), "±", ""), ("mask share", ("inverted",), "mask ±", "")),
     "losses": (("value", ("undecided", "all normal"), "±", ""), ("share", ("even",), None, "")),
     "gradients": (("a weight", ("epsilon",), None, "log"), ("agreement", ("unrelated",), "±", "")),
-    "anchors": (("cosine", ("frozen cosine",), None, ""), ("reach", ("frozen reach", "random"), None, "")),
+    "anchors": (
+        ("cosine", ("frozen cosine",), None, ""),
+        ("reach", ("frozen reach", "random"), None, ""),
+    ),
     "scales": (("b / a", ("equal",), "±", ""), ("std", (), None, "log")),
 }
 _CLOCKS = ("step", "epoch", "seconds", "seen", "drawn")  # columns that only count
@@ -289,7 +459,9 @@ _CLOCKS = ("step", "epoch", "seconds", "seen", "drawn")  # columns that only cou
 
 @contextmanager
 def _style():
-    """These settings for a while; plt.rc_context would also undo what the first figure of a notebook sets up."""
+    """These settings for a while; plt.rc_context would also undo what the first figure of a
+    notebook sets up.
+    """
     before = {name: plt.rcParams[name] for name in STYLE}
     plt.rcParams.update(STYLE)
     try:
@@ -298,7 +470,9 @@ def _style():
         plt.rcParams.update(before)
 
 
-def _new(rows: int, columns: int, width: float, height: float, **options) -> tuple[Figure, np.ndarray]:
+def _new(
+    rows: int, columns: int, width: float, height: float, **options
+) -> tuple[Figure, np.ndarray]:
     with _style():
         options |= {"figsize": (width, height), "squeeze": False, "layout": "constrained"}
         figure, axes = plt.subplots(rows, columns, **options)
@@ -307,7 +481,9 @@ def _new(rows: int, columns: int, width: float, height: float, **options) -> tup
 
 
 def _array(values) -> np.ndarray:
-    return values.detach().float().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    return (
+        values.detach().float().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    )
 
 
 def _rows(run) -> list[dict]:

@@ -1,8 +1,10 @@
 """Where the project's files lie, and whether this machine can run the course.
 
-Special: the same calls work in a checkout (shipped and drawn files lie in `data/`) and in an installed wheel (shipped
-files lie inside the package, drawn ones in the user's cache; the variable AACLIP_LITE_CACHE moves the latter).
-Use: `data_path("lite_clip")`, `generated_path("factory")`; `python -m aaclip_lite.environment` prints one line a check.
+Special: the same calls work in a checkout (shipped and drawn files lie in `data/`) and in an
+installed wheel (shipped files lie inside the package, drawn ones in the user's cache; the variable
+AACLIP_LITE_CACHE moves the latter).
+Use: `data_path("lite_clip")`, `generated_path("factory")`; `python -m
+aaclip_lite.files.environment` prints one line a check.
 """
 
 import os
@@ -14,7 +16,7 @@ from typing import NamedTuple
 
 from packaging.requirements import Requirement
 
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parents[1]
 CHECKOUT = PACKAGE.parent if (PACKAGE.parent / "pyproject.toml").is_file() else None
 FREE_GB = 1  # the factory's sets and the course's runs fit
 
@@ -27,12 +29,16 @@ def data_path(name: str) -> Path:
     """A shipped file or folder, such as `lite_clip` or `checkpoints`."""
     path = (CHECKOUT / "data" if CHECKOUT else PACKAGE / "_data") / name
     if not path.exists():
-        raise FileNotFoundError(f"{path} is missing, though shipped. Remedy: restore it with git, or reinstall")
+        raise FileNotFoundError(
+            f"{path} is missing, though shipped. Remedy: restore it with git, or reinstall"
+        )
     return path
 
 
 def generated_path(name: str) -> Path:
-    """Where something drawn or computed on first use belongs, such as `factory`; it need not exist yet."""
+    """Where something drawn or computed on first use belongs, such as `factory`; it need not exist
+    yet.
+    """
     if cache := os.environ.get("AACLIP_LITE_CACHE"):
         return Path(cache).expanduser().absolute() / name
     return (CHECKOUT / "data" if CHECKOUT else Path.home() / ".cache" / "aaclip_lite") / name
@@ -50,28 +56,38 @@ class Scale(NamedTuple):
 
 
 def choose_scale(wanted: str | None = None) -> Scale:
-    """ "lite": embedded CLIP and factory; "full": ViT-L/14-336 at 518 px on VisA and MVTec AD. None: what is there.
+    """ "lite": embedded CLIP and factory; "full": ViT-L/14-336 at 518 px on VisA and MVTec AD.
+    None: what is there.
 
-    full needs a CUDA device, weights (a file of OpenAI's ViT-L-14-336, .pt or .safetensors) and both data sets:
-    data/weights/, data/visa/ and data/mvtec/, or the same three folders below the one that AACLIP_LITE_REAL names.
+    full needs a CUDA device, weights (a file of OpenAI's ViT-L-14-336, .pt or .safetensors) and
+    both data sets: data/weights/, data/visa/ and data/mvtec/, or the same three folders below the
+    one that AACLIP_LITE_REAL names.
     """
     import torch
 
     real = Path(os.environ.get("AACLIP_LITE_REAL") or generated_path(".")).expanduser().resolve()
-    weights = sorted(file for file in (real / "weights").glob("*336*") if file.suffix in (".pt", ".safetensors"))
+    weights = sorted(
+        file for file in (real / "weights").glob("*336*") if file.suffix in (".pt", ".safetensors")
+    )
     lacks = [f"no {real.name}/{name}" for name in ("visa", "mvtec") if not (real / name).is_dir()]
     lacks += [] if weights else [f"no weights in {real.name}/weights"]
     lacks += [] if torch.cuda.is_available() else ["no CUDA device"]
     if wanted not in (None, "lite", "full"):
         raise ValueError(f"scale {wanted!r}: choose 'lite', 'full' or None")
     if wanted == "full" and lacks:
-        raise FileNotFoundError(f"the full scale cannot run here: {', '.join(lacks)}. {choose_scale.__doc__}")
+        raise FileNotFoundError(
+            f"the full scale cannot run here: {', '.join(lacks)}. {choose_scale.__doc__}"
+        )
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if wanted == "lite" or lacks:
         why = "as asked for" if wanted else f"full is not possible: {', '.join(lacks)}"
         return Scale("lite", why, {"source": "lite"}, "factory/train", "factory/test", device)
     clip = {"source": "ViT-L-14-336", "weights": weights[0], "image_size": 518}
-    why = "as asked for" if wanted else f"found {weights[0].name}, VisA, MVTec AD and {torch.cuda.get_device_name()}"
+    why = (
+        "as asked for"
+        if wanted
+        else f"found {weights[0].name}, VisA, MVTec AD and {torch.cuda.get_device_name()}"
+    )
     return Scale("full", why, clip, str(real / "visa"), str(real / "mvtec"), device)
 
 
@@ -81,7 +97,9 @@ def check_python() -> str:
 
 
 def check_packages() -> str:
-    """What pyproject.toml asks for, in its versions; of the extras only the kernel of the notebooks."""
+    """What pyproject.toml asks for, in its versions; of the extras only the kernel of the
+    notebooks.
+    """
     install = "`make env` in a checkout, else `pip install --upgrade 'aaclip-lite[lab]'`"
     try:
         listed = map(Requirement, metadata.requires("aaclip-lite") or [])
@@ -104,19 +122,37 @@ def check_torch() -> str:
     """PyTorch computes, and torchvision was built for it (a mixed pair breaks at import)."""
     try:
         torch, vision = import_module("torch"), import_module("torchvision")
-        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        device = (
+            "cuda"
+            if torch.cuda.is_available()
+            else "mps"
+            if torch.backends.mps.is_available()
+            else "cpu"
+        )
         torch.ones(2, 2, device=device).matmul(torch.ones(2, 2, device=device)).sum().item()
     except (ImportError, RuntimeError, OSError) as error:
-        raise CheckFailed(repr(error), "reinstall torch and torchvision together (`make clean env`)") from error
-    where = torch.cuda.get_device_name() if device == "cuda" else f"{device}, {torch.get_num_threads()} threads"
+        raise CheckFailed(
+            repr(error), "reinstall torch and torchvision together (`make clean env`)"
+        ) from error
+    where = (
+        torch.cuda.get_device_name()
+        if device == "cuda"
+        else f"{device}, {torch.get_num_threads()} threads"
+    )
     return f"torch {torch.__version__}, torchvision {vision.__version__}, {where}"
 
 
 def check_model() -> str:
-    weights = [path for path in data_path("lite_clip").glob("*.safetensors") if path.stat().st_size > 0]
+    weights = [
+        path for path in data_path("lite_clip").glob("*.safetensors") if path.stat().st_size > 0
+    ]
     if not weights:
-        raise FileNotFoundError(f"{data_path('lite_clip')} holds no weights. Remedy: restore it with git, or reinstall")
-    return f"{sum(path.stat().st_size for path in weights) / 1e6:.1f} MB in {weights[0].parent.name}"
+        raise FileNotFoundError(
+            f"{data_path('lite_clip')} holds no weights. Remedy: restore it with git, or reinstall"
+        )
+    return (
+        f"{sum(path.stat().st_size for path in weights) / 1e6:.1f} MB in {weights[0].parent.name}"
+    )
 
 
 def check_room() -> str:

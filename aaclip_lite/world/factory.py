@@ -1,9 +1,10 @@
-"""The factory: products with and without defects, exact masks, captions and regions, drawn to order.
+"""The factory: products with and without defects, exact masks, captions and regions, drawn to
+order.
 
-`draw("bottle", seed=3, defect="scratch")` gives one `Picture`; `ensure("test")` a whole data set on disk in MVTec
-AD's folders with a manifest in AA-CLIP's form, drawn on first use. Every picture follows from its product, split
-and number alone, so two runs agree. A mask is what a defect CHANGED: the lit picture with it is compared with the
-lit picture without it.
+`draw("bottle", seed=3, defect="scratch")` gives one `Picture`; `ensure("test")` a whole data set on
+disk in MVTec AD's folders with a manifest in AA-CLIP's form, drawn on first use. Every picture
+follows from its product, split and number alone, so two runs agree. A mask is what a defect
+CHANGED: the lit picture with it is compared with the lit picture without it.
 
     python -m aaclip_lite factory --out data/factory
 """
@@ -27,21 +28,35 @@ from filelock import FileLock
 from PIL import Image
 from scipy import ndimage
 
+from ..files.environment import generated_path
 from .canvas import PALETTE, Canvas, Scene, shade, smooth, to_uint8
-from .environment import generated_path
 from .products import PRODUCTS, names
 
-LOCAL_DEFECTS = ("scratch", "crack", "hole", "stain", "dent", "cut", "colour_spot", "contamination", "thread")
+LOCAL_DEFECTS = (
+    "scratch",
+    "crack",
+    "hole",
+    "stain",
+    "dent",
+    "cut",
+    "colour_spot",
+    "contamination",
+    "thread",
+)
 STRUCTURAL_DEFECTS = ("missing_part", "misplaced_part", "bent", "broken_edge")
 SPLITS = ("train", "val", "test", "test_hard")
-CHANGED = 0.035  # a pixel belongs to the mask when a channel moved by more than this (9 of 255 grey levels)
-VISIBLE = 0.1  # the least mean change inside a mask (25 grey levels); fainter defects are drawn again, stronger
+# a pixel belongs to the mask when a channel moved by more than this (9 of 255 grey levels)
+CHANGED = 0.035
+# the least mean change inside a mask (25 grey levels); fainter defects are drawn again, stronger
+VISIBLE = 0.1
 WORLD = "3"  # raise when pictures change: cached data sets of another world are drawn again
 
 
 @dataclass
 class Picture:
-    """One drawn picture; `regions` are (phrase, mask) of what lies where, `facts` what a caption can say."""
+    """One drawn picture; `regions` are (phrase, mask) of what lies where, `facts` what a caption
+    can say.
+    """
 
     image: np.ndarray  # uint8 (S, S, 3)
     mask: np.ndarray  # uint8 (S, S), 1 = defect
@@ -52,7 +67,7 @@ class Picture:
     regions: list[tuple[str, np.ndarray]] = field(default_factory=list)
 
 
-# -- defects: each edits the layers around (0, 0) of the current coordinates; s is size, k strength ------------------
+# -- defects: each edits the layers around (0, 0) of the current coordinates; s is size, k strength
 
 
 def _wander(rng, length, bends, wild):
@@ -67,13 +82,18 @@ def _contrast(c: Canvas, rng, k, dark=0.65):
     spot = c.albedo[np.hypot(c.u, c.v) < 0.12]
     here = spot.mean(0) if len(spot) else c.base
     lighter = here.mean() < 0.16 or (here.mean() < 0.6 and rng.random() > dark)
-    return np.clip(here + (1 - here) * 0.5 * k, 0, 0.97) if lighter else here * max(1 - 0.62 * k, 0.06)
+    return (
+        np.clip(here + (1 - here) * 0.5 * k, 0, 0.97) if lighter else here * max(1 - 0.62 * k, 0.06)
+    )
 
 
 def _scratch(c, rng, s, k):
     colour = _contrast(c, rng, k, 0.4)
     for offset in rng.normal(0, 0.05, rng.integers(1, 3)):
-        line = c.path([(x, y + offset) for x, y in _wander(rng, rng.uniform(0.55, 0.85) * s, 5, 0.18)], 0.020 * s**0.5)
+        line = c.path(
+            [(x, y + offset) for x, y in _wander(rng, rng.uniform(0.55, 0.85) * s, 5, 0.18)],
+            0.020 * s**0.5,
+        )
         c.carve(line - 0.012, 0.05 * k, 0.03)
         c.paint(line, colour, 0.8)
 
@@ -84,7 +104,10 @@ def _crack(c, rng, s, k):
     for i in rng.choice(np.arange(1, 7), 2, replace=False):
         (x, y), turn = points[i], rng.choice([-1, 1]) * rng.uniform(0.5, 1.2)
         reach = rng.uniform(0.12, 0.22) * s
-        line = np.minimum(line, c.line(x, y, x + reach * np.cos(turn), y + reach * np.sin(turn), 0.018 * s**0.5, 0.008))
+        line = np.minimum(
+            line,
+            c.line(x, y, x + reach * np.cos(turn), y + reach * np.sin(turn), 0.018 * s**0.5, 0.008),
+        )
     c.carve(line - 0.01, 0.12 * k, 0.05)
     c.paint(line, np.float32((0.05, 0.045, 0.04)), min(0.85 * k, 0.95), gloss=0)
 
@@ -98,9 +121,15 @@ def _hole(c, rng, s, k):
 
 def _stain(c, rng, s, k):
     shape = c.blob(0, 0, rng.uniform(0.17, 0.25) * s, 0.3, 5) + 0.03 * c.noise(10)
-    tint = np.float32([(0.55, 0.38, 0.18), (0.25, 0.22, 0.2), (0.35, 0.3, 0.42), (0.62, 0.5, 0.25)][rng.integers(4)])
+    tint = np.float32(
+        [(0.55, 0.38, 0.18), (0.25, 0.22, 0.2), (0.35, 0.3, 0.42), (0.62, 0.5, 0.25)][
+            rng.integers(4)
+        ]
+    )
     rim = 1 + 0.5 * smooth(1 - np.abs(shape) / 0.05)
-    alpha = (smooth(0.5 - shape / 0.05) * np.clip(0.62 * k, 0, 0.85) * np.clip(rim, 0, 1.2))[..., None]
+    alpha = (smooth(0.5 - shape / 0.05) * np.clip(0.62 * k, 0, 0.85) * np.clip(rim, 0, 1.2))[
+        ..., None
+    ]
     c.albedo += (c.albedo * tint - c.albedo) * np.clip(alpha, 0, 0.95)
     c.gloss *= 1 - 0.8 * alpha[..., 0]
 
@@ -133,39 +162,60 @@ def _colour_spot(c, rng, s, k):
 
 
 def _contamination(c, rng, s, k):
-    colour = np.float32([(0.08, 0.07, 0.06), (0.32, 0.2, 0.1), (0.6, 0.6, 0.62), (0.85, 0.83, 0.75)][rng.integers(4)])
+    colour = np.float32(
+        [(0.08, 0.07, 0.06), (0.32, 0.2, 0.1), (0.6, 0.6, 0.62), (0.85, 0.83, 0.75)][
+            rng.integers(4)
+        ]
+    )
     shape = None
     for _ in range(rng.integers(5, 10)):
         x, y = rng.normal(0, 0.09 * s, 2)
-        crumb = c.line(x, y, x + rng.normal(0, 0.04), y + rng.normal(0, 0.04), rng.uniform(0.02, 0.04) * s)
+        crumb = c.line(
+            x, y, x + rng.normal(0, 0.04), y + rng.normal(0, 0.04), rng.uniform(0.02, 0.04) * s
+        )
         shape = crumb if shape is None else np.minimum(shape, crumb)
-    c.part(shape, colour * (1 + 0.25 * c.noise(40))[..., None], rise=0.07 * k, bevel=0.03, gloss=0.2)
+    c.part(
+        shape, colour * (1 + 0.25 * c.noise(40))[..., None], rise=0.07 * k, bevel=0.03, gloss=0.2
+    )
 
 
 def _thread(c, rng, s, k):
     bow, reach = rng.uniform(-0.5, 0.5), rng.uniform(0.4, 0.65) * s
     t = np.linspace(-1, 1, 9)
-    points = list(zip(t * reach, bow * reach * (t**2 - 0.3) + 0.06 * np.sin(3 * t + rng.uniform(0, 6)), strict=True))
-    colour = np.float32([(0.92, 0.9, 0.86), (0.1, 0.1, 0.14), (0.7, 0.12, 0.12), (0.15, 0.3, 0.7)][rng.integers(4)])
+    points = list(
+        zip(
+            t * reach,
+            bow * reach * (t**2 - 0.3) + 0.06 * np.sin(3 * t + rng.uniform(0, 6)),
+            strict=True,
+        )
+    )
+    colour = np.float32(
+        [(0.92, 0.9, 0.86), (0.1, 0.1, 0.14), (0.7, 0.12, 0.12), (0.15, 0.3, 0.7)][rng.integers(4)]
+    )
     c.part(c.path(points, 0.022 * s**0.3), colour, rise=0.06 * k, bevel=0.02, gloss=0.1)
 
 
 _DRAW_DEFECT: dict[str, Callable] = {kind: globals()[f"_{kind}"] for kind in LOCAL_DEFECTS}
 
 
-# -- neutral things: what may lie or be printed on a part without harming it ----------------------------------------
+# -- neutral things: what may lie or be printed on a part without harming it -----------------------
 
 _LETTERS = {
-    "A": [(-0.6, 1), (0, -1), (0.6, 1), (0.3, 0.3), (-0.3, 0.3)], "L": [(-0.5, -1), (-0.5, 1), (0.6, 1)],
-    "N": [(-0.6, 1), (-0.6, -1), (0.6, 1), (0.6, -1)], "T": [(-0.7, -1), (0.7, -1), (0, -1), (0, 1)],
-    "V": [(-0.7, -1), (0, 1), (0.7, -1)], "Z": [(-0.6, -1), (0.6, -1), (-0.6, 1), (0.6, 1)],
+    "A": [(-0.6, 1), (0, -1), (0.6, 1), (0.3, 0.3), (-0.3, 0.3)],
+    "L": [(-0.5, -1), (-0.5, 1), (0.6, 1)],
+    "N": [(-0.6, 1), (-0.6, -1), (0.6, 1), (0.6, -1)],
+    "T": [(-0.7, -1), (0.7, -1), (0, -1), (0, 1)],
+    "V": [(-0.7, -1), (0, 1), (0.7, -1)],
+    "Z": [(-0.6, -1), (0.6, -1), (-0.6, 1), (0.6, 1)],
     "E": [(0.6, -1), (-0.5, -1), (-0.5, 0), (0.4, 0), (-0.5, 0), (-0.5, 1), (0.6, 1)],
     "7": [(-0.6, -1), (0.6, -1), (-0.2, 1)],
-}  # fmt: skip
+}
 
 
 def _letter(c, rng, r, colour):
-    shape = c.path([(x * r * 0.7, y * r) for x, y in _LETTERS[str(rng.choice(list(_LETTERS)))]], 0.2 * r)
+    shape = c.path(
+        [(x * r * 0.7, y * r) for x, y in _LETTERS[str(rng.choice(list(_LETTERS)))]], 0.2 * r
+    )
     c.paint(shape, colour)
     return shape
 
@@ -183,21 +233,32 @@ def _label(c, rng, r, colour):
     shape = c.box(0, 0, 1.2 * r, 0.8 * r, 0.1 * r)
     c.part(shape, colour, rise=0.01, bevel=0.02, gloss=0.1)
     rows = np.maximum(c.box(0, 0, r, 0.55 * r), c.stripes(0.36 * r, 0.4, 90))
-    c.paint(rows, np.float32((0.12, 0.12, 0.14)) if colour.mean() > 0.4 else np.float32((0.9, 0.9, 0.88)))
+    c.paint(
+        rows,
+        np.float32((0.12, 0.12, 0.14)) if colour.mean() > 0.4 else np.float32((0.9, 0.9, 0.88)),
+    )
     return shape
 
 
 def _barcode(c, rng, r, colour):
     shape = c.box(0, 0, 1.2 * r, 0.75 * r)
     c.paint(shape, np.float32((0.92, 0.92, 0.9)))
-    c.paint(np.maximum(c.box(0, 0, r, 0.55 * r), c.stripes(0.3 * r, 0.45)), np.float32((0.06, 0.06, 0.07)))
+    c.paint(
+        np.maximum(c.box(0, 0, r, 0.55 * r), c.stripes(0.3 * r, 0.45)),
+        np.float32((0.06, 0.06, 0.07)),
+    )
     return shape
 
 
 def _screw_head(c, rng, r, colour):
     shape = c.circle(0, 0, 0.8 * r)
     c.part(shape, c.colour("silver"), rise=0.07, bevel=0.06, gloss=0.9)
-    c.carve(np.minimum(c.box(0, 0, 0.6 * r, 0.12 * r), c.box(0, 0, 0.12 * r, 0.6 * r)), 0.05, 0.03, (0.2, 0.2, 0.2))
+    c.carve(
+        np.minimum(c.box(0, 0, 0.6 * r, 0.12 * r), c.box(0, 0, 0.12 * r, 0.6 * r)),
+        0.05,
+        0.03,
+        (0.2, 0.2, 0.2),
+    )
     return shape
 
 
@@ -261,7 +322,9 @@ def _staple(c, rng, r, colour):
 
 
 def _chalk(c, rng, r, colour):
-    shape = c.path([(-1.4 * r, 0), (-0.4 * r, -0.3 * r), (0.5 * r, 0.3 * r), (1.4 * r, -0.1 * r)], 0.16 * r)
+    shape = c.path(
+        [(-1.4 * r, 0), (-0.4 * r, -0.3 * r), (0.5 * r, 0.3 * r), (1.4 * r, -0.1 * r)], 0.16 * r
+    )
     c.paint(shape + 0.03 * c.noise(48), colour, 0.7, soft=0.02)
     return shape
 
@@ -280,7 +343,9 @@ def _splash(c, rng, r, colour):
 
 def _strokes(width, *ends):
     """Straight strokes between points given in units of r."""
-    return _painted(lambda c, rng, r: np.min([c.line(*(r * v for v in end), width * r) for end in ends], 0))
+    return _painted(
+        lambda c, rng, r: np.min([c.line(*(r * v for v in end), width * r) for end in ends], 0)
+    )
 
 
 _arrow = _strokes(0.16, (-1, 0, 1, 0), (1, 0, 0.3, -0.6), (1, 0, 0.3, 0.6))
@@ -293,17 +358,66 @@ _stripe_mark = _painted(lambda c, rng, r: c.box(0, 0, 1.7 * r, 0.25 * r))
 
 # phrase (with {} where it has a colour) -> how it is drawn
 THINGS: dict[str, Callable] = {
-    "{} dot": _dot, "{} ring mark": _ring_mark, "{} triangle": _triangle, "{} square": _square, "{} cross": _cross,
-    "{} arrow": _arrow, "{} stripe": _stripe_mark, "printed {} letter": _letter, "{} label": _label,
-    "barcode": _barcode, "metal screw": _screw_head, "{} bead": _bead, "water drop": _drop, "shallow dimple": _dimple,
-    "dark seam": _seam, "raised ridge": _ridge, "{} tape": _tape, "{} rubber band": _band, "{} sand grains": _grains,
-    "metal staple": _staple, "{} chalk line": _chalk, "{} hair": _hair, "{} ink splash": _splash,
-}  # fmt: skip
-THING_COLOURS = ("white", "black", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "turquoise")
-PRINTS = ("{} dot", "{} triangle", "{} square", "printed {} letter", "{} label", "barcode", "{} arrow", "{} stripe")
+    "{} dot": _dot,
+    "{} ring mark": _ring_mark,
+    "{} triangle": _triangle,
+    "{} square": _square,
+    "{} cross": _cross,
+    "{} arrow": _arrow,
+    "{} stripe": _stripe_mark,
+    "printed {} letter": _letter,
+    "{} label": _label,
+    "barcode": _barcode,
+    "metal screw": _screw_head,
+    "{} bead": _bead,
+    "water drop": _drop,
+    "shallow dimple": _dimple,
+    "dark seam": _seam,
+    "raised ridge": _ridge,
+    "{} tape": _tape,
+    "{} rubber band": _band,
+    "{} sand grains": _grains,
+    "metal staple": _staple,
+    "{} chalk line": _chalk,
+    "{} hair": _hair,
+    "{} ink splash": _splash,
+}
+THING_COLOURS = (
+    "white",
+    "black",
+    "red",
+    "orange",
+    "yellow",
+    "green",
+    "blue",
+    "purple",
+    "pink",
+    "brown",
+    "turquoise",
+)
+PRINTS = (
+    "{} dot",
+    "{} triangle",
+    "{} square",
+    "printed {} letter",
+    "{} label",
+    "barcode",
+    "{} arrow",
+    "{} stripe",
+)
 
 
-PLACES = ("top left", "top", "top right", "left", "middle", "right", "bottom left", "bottom", "bottom right")
+PLACES = (
+    "top left",
+    "top",
+    "top right",
+    "left",
+    "middle",
+    "right",
+    "bottom left",
+    "bottom",
+    "bottom right",
+)
 
 
 def place_name(x: float, y: float) -> str:
@@ -332,10 +446,12 @@ def _add_thing(canvas: Canvas, rng, allowed) -> tuple[str, np.ndarray, str]:
     return phrase.format(colour_name), (shape < 0) & (canvas.cover > 0.5), place_name(x, y)
 
 
-# -- one picture -----------------------------------------------------------------------------------------------------
+# -- one picture -----------------------------------------------------------------------------------
 
 
-def _paint_product(name: str, size: int, seed_key: list[int], bend=None, fault=None) -> tuple[Canvas, dict]:
+def _paint_product(
+    name: str, size: int, seed_key: list[int], bend=None, fault=None
+) -> tuple[Canvas, dict]:
     """Draw the layers of one normal part (or of one with a structural fault)."""
     item = PRODUCTS[name]
     rng = np.random.default_rng([*seed_key, 1])
@@ -347,16 +463,26 @@ def _paint_product(name: str, size: int, seed_key: list[int], bend=None, fault=N
         canvas.place(angle, rng.uniform(0.8, 1.25), *rng.uniform(-1, 1, 2))
     else:
         angle = rng.uniform(0, 360) if item.pose == "free" else rng.uniform(-9, 9)
-        pose = "upright" if item.pose == "upright" else "tilted" if 20 < angle % 90 < 70 else "straight"
+        pose = (
+            "upright"
+            if item.pose == "upright"
+            else "tilted"
+            if 20 < angle % 90 < 70
+            else "straight"
+        )
         canvas.place(angle, rng.uniform(0.82, 0.98), *rng.uniform(-0.04, 0.04, 2))
     item.draw(canvas)
     facts = {"product": name, "spoken": item.spoken, "colour": canvas.colour_name}
     return canvas, facts | {"material": item.material, "pose": pose}
 
 
-def _mask_of(before: np.ndarray, after: np.ndarray, filled: bool = True) -> tuple[np.ndarray, float]:
-    """What changed, as a mask, and how strongly on average inside it. Small gaps close; specks go. `filled`: what a
-    change surrounds belongs to it, as in the middle of a dent (but not in the middle of a missing ring)."""
+def _mask_of(
+    before: np.ndarray, after: np.ndarray, filled: bool = True
+) -> tuple[np.ndarray, float]:
+    """What changed, as a mask, and how strongly on average inside it. Small gaps close; specks go.
+    `filled`: what a change surrounds belongs to it, as in the middle of a dent (but not in the
+    middle of a missing ring).
+    """
     change = np.abs(after - before)
     change = np.maximum(np.maximum(change[..., 0], change[..., 1]), change[..., 2])
     mask = change > CHANGED
@@ -364,9 +490,15 @@ def _mask_of(before: np.ndarray, after: np.ndarray, filled: bool = True) -> tupl
         return mask, 0.0
     reach = max(1, round(len(mask) / 100))
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)  # the rest can't become part of the mask
+    # the rest can't become part of the mask
+    box = (
+        slice(rows[0], rows[-1] + 1),
+        slice(columns[0], columns[-1] + 1),
+    )
     closed = ndimage.binary_closing(np.pad(mask[box], 2 * reach), iterations=reach)
-    closed = (ndimage.binary_fill_holes(closed) if filled else closed)[2 * reach : -2 * reach, 2 * reach : -2 * reach]
+    closed = (ndimage.binary_fill_holes(closed) if filled else closed)[
+        2 * reach : -2 * reach, 2 * reach : -2 * reach
+    ]
     labels, count = ndimage.label(closed, np.ones((3, 3)))
     if count > 1:
         sizes = np.bincount(labels.ravel())[1:]
@@ -418,10 +550,18 @@ def _with_structural_defect(name, size, key, scene, rng, kind, severity, canvas,
             if not canvas.pieces:
                 return None
             dx, dy = rng.uniform(0.1, 0.22, 2) * rng.choice([-1, 1], 2) * amount
-            fault = (int(rng.integers(canvas.pieces)), kind.split("_")[0], dx, dy, rng.uniform(-40, 40) * amount)
+            fault = (
+                int(rng.integers(canvas.pieces)),
+                kind.split("_")[0],
+                dx,
+                dy,
+                rng.uniform(-40, 40) * amount,
+            )
         wrong, _ = _paint_product(name, size, key, bend, fault)
         if kind == "broken_edge":
-            rim = np.flatnonzero((canvas.cover > 0.2) & (ndimage.minimum_filter(canvas.cover, 3) < 0.2))
+            rim = np.flatnonzero(
+                (canvas.cover > 0.2) & (ndimage.minimum_filter(canvas.cover, 3) < 0.2)
+            )
             if not len(rim):
                 return None
             index = rim[rng.integers(len(rim))]
@@ -441,16 +581,29 @@ class NotShown(ValueError):
     """This part can't carry this defect visibly; another seed is another part."""
 
 
-def draw(name: str, seed: int, size: int = 128, defect: str | None = None, severity: int = 1,
-         things: int | Sequence[str] | None = None, split: str = "free", regions: bool = False) -> Picture:  # fmt: skip
-    """Draw one picture of a product. `things`: how many neutral things lie on it, or which (keys of THINGS); None: now
-    and then a small print."""
+def draw(
+    name: str,
+    seed: int,
+    size: int = 128,
+    defect: str | None = None,
+    severity: int = 1,
+    things: int | Sequence[str] | None = None,
+    split: str = "free",
+    regions: bool = False,
+) -> Picture:
+    """Draw one picture of a product. `things`: how many neutral things lie on it, or which (keys of
+    THINGS); None: now and then a small print.
+    """
     if name not in PRODUCTS:
         raise ValueError(f"no product {name!r}; the factory makes: {', '.join(PRODUCTS)}")
     if defect is not None and defect not in LOCAL_DEFECTS + STRUCTURAL_DEFECTS:
-        raise ValueError(f"no defect {defect!r}; known: {', '.join(LOCAL_DEFECTS + STRUCTURAL_DEFECTS)}")
+        raise ValueError(
+            f"no defect {defect!r}; known: {', '.join(LOCAL_DEFECTS + STRUCTURAL_DEFECTS)}"
+        )
     if not isinstance(things, int | None) and (unknown := set(things) - set(THINGS)):
-        raise ValueError(f"no neutral thing {', '.join(sorted(unknown))}; known: {', '.join(THINGS)}")
+        raise ValueError(
+            f"no neutral thing {', '.join(sorted(unknown))}; known: {', '.join(THINGS)}"
+        )
     if not 64 <= size <= 512:
         raise ValueError(f"size={size}: the factory draws from 64 to 512 pixels")
     if severity not in (0, 1, 2):
@@ -465,7 +618,9 @@ def draw(name: str, seed: int, size: int = 128, defect: str | None = None, sever
     if things is None:
         choices = [PRINTS] * (int(rng.random() < 0.25) * (not structural))
     else:
-        choices = [list(THINGS)] * things if isinstance(things, int) else [[each] for each in things]
+        choices = (
+            [list(THINGS)] * things if isinstance(things, int) else [[each] for each in things]
+        )
     canvas.rng = rng
     for allowed in choices:
         phrase, mask, where = _add_thing(canvas, rng, allowed)
@@ -477,26 +632,44 @@ def draw(name: str, seed: int, size: int = 128, defect: str | None = None, sever
     mask = np.zeros((size, size), bool)
     if defect:
         if structural:
-            result = _with_structural_defect(name, size, key, scene, rng, defect, severity, canvas, picture)
+            result = _with_structural_defect(
+                name, size, key, scene, rng, defect, severity, canvas, picture
+            )
         else:
             result = _with_local_defect(canvas, scene, rng, defect, severity, picture)
         if result is None:
-            raise NotShown(f"{defect} can't be shown on this {name} (seed {seed}); try another seed")
+            raise NotShown(
+                f"{defect} can't be shown on this {name} (seed {seed}); try another seed"
+            )
         picture, mask = result
     ground = None if PRODUCTS[name].texture else scene.ground_name
     facts |= {"ground": ground, "things": placed, "damaged": bool(defect)}
     if regions:  # together they cover the picture, each pixel once
         found = [(phrase, seen) for phrase, seen in found if seen.sum() >= 8]
-        free = ~np.any([seen for _, seen in found], axis=0) if found else np.ones((size, size), bool)
+        free = (
+            ~np.any([seen for _, seen in found], axis=0) if found else np.ones((size, size), bool)
+        )
         found.append((f"the surface of a {facts['spoken']}", free & inside if ground else free))
         if ground:
             found.append((f"{ground} background", free & ~inside))
     image = to_uint8(picture + scene.grain)
-    return Picture(image, mask.astype(np.uint8), inside.astype(np.uint8), name, defect, facts, found if regions else [])
+    return Picture(
+        image,
+        mask.astype(np.uint8),
+        inside.astype(np.uint8),
+        name,
+        defect,
+        facts,
+        found if regions else [],
+    )
 
 
-def caption(facts: dict, rng: np.random.Generator, mirrored: bool = False, damage_word: str | None = None) -> str:
-    """One of many ways to say what a picture shows; drawn anew each time. Mirrored pictures swap left and right."""
+def caption(
+    facts: dict, rng: np.random.Generator, mirrored: bool = False, damage_word: str | None = None
+) -> str:
+    """One of many ways to say what a picture shows; drawn anew each time. Mirrored pictures swap
+    left and right.
+    """
     noun = facts["spoken"] if rng.random() < 0.6 else facts["product"].replace("_", " ")
     if damage_word:
         noun = f"{damage_word} {noun}"
@@ -514,18 +687,28 @@ def caption(facts: dict, rng: np.random.Generator, mirrored: bool = False, damag
         spoken = []
         for phrase, where in facts["things"]:
             if mirrored:
-                where = where.replace("left", "right") if "left" in where else where.replace("right", "left")
-            spoken.append(f"a {phrase}" + (f" {rng.choice(['at', 'in'])} the {where}" if rng.random() < 0.7 else ""))
+                where = (
+                    where.replace("left", "right")
+                    if "left" in where
+                    else where.replace("right", "left")
+                )
+            spoken.append(
+                f"a {phrase}"
+                + (f" {rng.choice(['at', 'in'])} the {where}" if rng.random() < 0.7 else "")
+            )
         text += " with " + " and ".join(spoken)
     frames = ["{}", "{}.", "a photo of {}", "a photo of {}.", "a picture of {}", "an image of {}"]
     return str(rng.choice(frames)).format(text)
 
 
-# -- data sets on disk -----------------------------------------------------------------------------------------------
+# -- data sets on disk -----------------------------------------------------------------------------
 
 COUNTS = {  # pictures per class: normal in the train part, normal and defective in the test part
-    "train": (0, 50, 99), "val": (20, 45, 63), "test": (20, 45, 63), "test_hard": (0, 20, 24),
-}  # fmt: skip
+    "train": (0, 50, 99),
+    "val": (20, 45, 63),
+    "test": (20, 45, 63),
+    "test_hard": (0, 20, 24),
+}
 
 
 def jobs(split: str) -> list[str]:
@@ -535,7 +718,9 @@ def jobs(split: str) -> list[str]:
     return names(split)
 
 
-def _draw_class(split: str, name: str, folder: Path, size: int, counts: tuple[int, int, int]) -> None:
+def _draw_class(
+    split: str, name: str, folder: Path, size: int, counts: tuple[int, int, int]
+) -> None:
     """Draw one class into a temporary folder, then put it in place in one step."""
     train_normal, normal, defective = counts
     kinds = kinds_for(name, structural=split == "test_hard")
@@ -581,7 +766,9 @@ def _draw_class(split: str, name: str, folder: Path, size: int, counts: tuple[in
     os.replace(work, folder / name)
 
 
-def draw_share(split: str, folder: str, size: int, classes: list[str], counts: tuple[int, int, int]) -> None:
+def draw_share(
+    split: str, folder: str, size: int, classes: list[str], counts: tuple[int, int, int]
+) -> None:
     """One worker's share of a data set: those of its classes that are not there yet."""
     for name in classes:
         if not (Path(folder) / name / "manifest.jsonl").is_file():
@@ -589,14 +776,22 @@ def draw_share(split: str, folder: str, size: int, classes: list[str], counts: t
 
 
 def world_key(size: int) -> str:
-    """Names the world that a cached data set was drawn in; a test holds WORLD to the pictures' digest."""
+    """Names the world that a cached data set was drawn in; a test holds WORLD to the pictures'
+    digest.
+    """
     return f"world {WORLD}, {size} px"
 
 
 def ensure(
-    split: str, root: str | Path | None = None, size: int = 128, workers: int | None = None, progress: bool = True
+    split: str,
+    root: str | Path | None = None,
+    size: int = 128,
+    workers: int | None = None,
+    progress: bool = True,
 ) -> Path:
-    """The folder of a factory data set, drawn first if it is not there yet (restartable, several processes)."""
+    """The folder of a factory data set, drawn first if it is not there yet (restartable, several
+    processes).
+    """
     if split not in SPLITS:
         raise ValueError(f"no factory data set {split!r}; there are {', '.join(SPLITS)}")
     folder = Path(root or generated_path("factory")) / split
@@ -615,14 +810,17 @@ def _draw_set(split: str, folder: Path, size: int, workers: int, progress: bool,
     started, stamp = folder / ".drawing.json", folder / "world.json"
     if folder.exists() and (not started.is_file() or started.read_text() != key):
         if not stamp.is_file() and not started.is_file() and any(folder.iterdir()):
-            raise FileExistsError(f"{folder} holds files that are not a factory data set; choose another folder")
+            raise FileExistsError(
+                f"{folder} holds files that are not a factory data set; choose another folder"
+            )
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in folder.glob(".*-*"):
         shutil.rmtree(leftover, ignore_errors=True)
     started.write_text(key)
-    # plain subprocesses, not multiprocessing: works alike in scripts, notebooks and on every platform
-    code = "import json, sys; from aaclip_lite.factory import draw_share; draw_share(*json.loads(sys.argv[1]))"
+    # plain subprocesses, not multiprocessing: works alike in scripts, notebooks and on every
+    # platform
+    code = "import json, sys; from aaclip_lite.world.factory import draw_share; draw_share(*json.loads(sys.argv[1]))"
     path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     env = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": path}
     classes, running = jobs(split), []
@@ -637,7 +835,9 @@ def _draw_set(split: str, folder: Path, size: int, workers: int, progress: bool,
             process.terminate()
             process.communicate()
     temporary = folder / ".manifest.tmp"
-    temporary.write_text("".join((folder / name / "manifest.jsonl").read_text() for name in classes))
+    temporary.write_text(
+        "".join((folder / name / "manifest.jsonl").read_text() for name in classes)
+    )
     os.replace(temporary, folder / "manifest.jsonl")
     started.unlink()
     temporary.write_text(key)
@@ -649,14 +849,20 @@ def _watch(running: list[subprocess.Popen], split: str, folder: Path, progress: 
     from tqdm.auto import tqdm
 
     classes = jobs(split)
-    with tqdm(total=len(classes), desc=f"drawing {split}", unit="class", disable=not progress) as bar:
+    with tqdm(
+        total=len(classes), desc=f"drawing {split}", unit="class", disable=not progress
+    ) as bar:
         while True:
             ended = [process.poll() for process in running]
             if new := sum((folder / name / "manifest.jsonl").is_file() for name in classes) - bar.n:
                 bar.update(new)
             if failed := [process for process, code in zip(running, ended, strict=True) if code]:
-                reason = failed[0].stderr.read().strip().splitlines() or [f"exit code {failed[0].returncode}"]
-                raise RuntimeError(f"drawing {split} in {folder} failed: {reason[-1]}; the same call again goes on")
+                reason = failed[0].stderr.read().strip().splitlines() or [
+                    f"exit code {failed[0].returncode}"
+                ]
+                raise RuntimeError(
+                    f"drawing {split} in {folder} failed: {reason[-1]}; the same call again goes on"
+                )
             if None not in ended:
                 return
             time.sleep(0.1)

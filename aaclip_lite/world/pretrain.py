@@ -1,20 +1,22 @@
 """How the embedded CLIP was made: an ordinary open_clip model, trained from scratch on the factory.
 
-Worker processes draw pictures into a pool on disk; every picture is replayed a few times, mirrored and with a
-caption drawn anew, so that the renderer is never the brake. Five losses:
+Worker processes draw pictures into a pool on disk; every picture is replayed a few times, mirrored
+and with a caption drawn anew, so that the renderer is never the brake. Five losses:
 
-  caption  picture and caption find each other in a batch of few classes (hard negatives), and the picture refuses
+  caption  picture and caption find each other in a batch of few classes (hard negatives), and the
+  picture refuses
            its own caption with the place of a thing changed
-  phrase   the mean patch under a neutral thing ("a red dot") finds its phrase among all phrases of the batch
-  patch    every patch picks one of its own picture's phrases, at every level: patches learn WHAT is WHERE
-  where    the other direction: every phrase picks its patches among all of its picture, at every level
-  pixels   patches keep enough detail to redraw themselves
+  phrase   the mean patch under a neutral thing ("a red dot") finds its phrase among all phrases of
+  the batch patch    every patch picks one of its own picture's phrases, at every level: patches
+  learn WHAT is WHERE where    the other direction: every phrase picks its patches among all of its
+  picture, at every level pixels   patches keep enough detail to redraw themselves
 
 No picture ever shows damage to a test or validation product, and damage words appear in a share of
 `damage_share` of the captions of training products. Runs are resumable and log JSON lines.
 
     python -m aaclip_lite pretrain --minutes 60 --out runs/pretrain
-    python -m aaclip_lite pretrain --warm-start data/lite_clip --minutes 300   # goes on from its 249 minutes
+    python -m aaclip_lite pretrain --warm-start data/lite_clip --minutes 300   # goes on from its
+    249 minutes
 """
 
 from __future__ import annotations
@@ -38,14 +40,31 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from . import factory, prompts
-from .backbone import blank_clip
+from .. import prompts
+from ..load import blank_clip
+from . import factory
 from .products import PRODUCTS
 
 LEVELS = (2, 4, 6, 8)
 REGIONS = 5  # at most three things, the surface, the ground
-HARD_THINGS = ("shallow dimple", "raised ridge", "water drop", "{} hair", "{} sand grains")  # relief, or a trace
-CHANGING = ("minutes", "lr", "batch", "replays", "hard_things", "where_weight", "wrong_places")  # from leg to leg
+# relief, or a trace
+HARD_THINGS = (
+    "shallow dimple",
+    "raised ridge",
+    "water drop",
+    "{} hair",
+    "{} sand grains",
+)
+# from leg to leg
+CHANGING = (
+    "minutes",
+    "lr",
+    "batch",
+    "replays",
+    "hard_things",
+    "where_weight",
+    "wrong_places",
+)
 COUNTS = {"step": 0, "seen": 0, "elapsed": 0.0, "legs": []}  # of a run from nothing
 DAMAGE_WORDS = ("damaged", "broken", "defective")
 MODEL = {
@@ -69,7 +88,8 @@ class Pretraining:
     lr: float = 1.2e-3
     weight_decay: float = 0.05
     warmup: int = 300  # steps
-    keep: int = 112  # of 256 patches; those under neutral things always; all of them in the last twentieth
+    # of 256 patches; those under neutral things always; all of them in the last twentieth
+    keep: int = 112
     pool: int = 40_000  # pictures kept on disk, about 50 KB each
     replays: int = 6  # how often a picture is used before a new one replaces it
     phrase_weight: float = 0.7
@@ -77,15 +97,18 @@ class Pretraining:
     where_weight: float = 0.5
     pixel_weight: float = 0.3
     caption_things: bool = True  # captions name the neutral things and their places
-    wrong_places: bool = True  # a picture must also refuse its caption with the place of a thing changed
-    hard_things: float = 3.0  # how often a thing of HARD_THINGS is drawn for each time another one is
+    # a picture must also refuse its caption with the place of a thing changed
+    wrong_places: bool = True
+    # how often a thing of HARD_THINGS is drawn for each time another one is
+    hard_things: float = 3.0
     damage_share: float = 0.003
-    test_things: bool = True  # neutral things also lie on validation and test products (never damage)
+    # neutral things also lie on validation and test products (never damage)
+    test_things: bool = True
     save_every: float = 5.0  # minutes
     seed: int = 0
 
 
-# -- the pool: pictures drawn by workers, replayed by the trainer -----------------------------------------------------
+# -- the pool: pictures drawn by workers, replayed by the trainer ----------------------------------
 
 
 def _worker(folder, pool, first, step, options, ready, tokens):
@@ -96,7 +119,9 @@ def _worker(folder, pool, first, step, options, ready, tokens):
     cover = np.memmap(Path(folder) / "cover.u8", np.uint8, "r+", shape=(pool, REGIONS, 256))
     everyone = list(PRODUCTS)
     rng = np.random.default_rng([options.seed, first, time.time_ns() % 2**32])
-    often = np.array([options.hard_things if each in HARD_THINGS else 1.0 for each in factory.THINGS])
+    often = np.array(
+        [options.hard_things if each in HARD_THINGS else 1.0 for each in factory.THINGS]
+    )
     number = first
     while True:
         tokens.acquire()
@@ -104,19 +129,27 @@ def _worker(folder, pool, first, step, options, ready, tokens):
         for _ in range(8):
             slot, name = number % pool, everyone[rng.integers(len(everyone))]
             unseen = PRODUCTS[name].split in ("val", "test")
-            count = int(rng.choice(4, p=(0.2, 0.3, 0.3, 0.2))) if options.test_things or not unseen else 0
+            count = (
+                int(rng.choice(4, p=(0.2, 0.3, 0.3, 0.2)))
+                if options.test_things or not unseen
+                else 0
+            )
             things = rng.choice(list(factory.THINGS), count, p=often / often.sum()).tolist()
             damaged = not unseen and rng.random() < options.damage_share
             kind = str(rng.choice(factory.LOCAL_DEFECTS)) if damaged else None
             try:
                 seed = int(rng.integers(2**31))
-                picture = factory.draw(name, seed, 128, kind, things=things, split="pretrain", regions=not damaged)
+                picture = factory.draw(
+                    name, seed, 128, kind, things=things, split="pretrain", regions=not damaged
+                )
             except ValueError:  # this defect can't be seen on this part: take another picture
                 continue
             images[slot] = picture.image
             cover[slot] = 0
             for i, (_, mask) in enumerate(picture.regions):
-                cover[slot, i] = (mask.reshape(16, 8, 16, 8).sum((1, 3)) * 3.98).astype(np.uint8).ravel()
+                cover[slot, i] = (
+                    (mask.reshape(16, 8, 16, 8).sum((1, 3)) * 3.98).astype(np.uint8).ravel()
+                )
             batch.append((slot, picture.facts, [phrase for phrase, _ in picture.regions]))
             number += step
         ready.put(batch)
@@ -128,12 +161,16 @@ class Pool:
     def __init__(self, options: Pretraining):
         self.folder = tempfile.mkdtemp(prefix="aaclip-pool-")
         self.size = options.pool
-        for name, shape in (("images", (self.size, 128, 128, 3)), ("cover", (self.size, REGIONS, 256))):
+        for name, shape in (
+            ("images", (self.size, 128, 128, 3)),
+            ("cover", (self.size, REGIONS, 256)),
+        ):
             array = np.memmap(Path(self.folder) / f"{name}.u8", np.uint8, "w+", shape=shape)
             setattr(self, name, array)
         self.facts, self.phrases = [None] * self.size, [None] * self.size
         self.by_class: dict[str, set[int]] = {name: set() for name in PRODUCTS}
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # for the workers: numpy's own threads only spin there
+        # for the workers: numpy's own threads only spin there
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         context = mp.get_context("spawn")
         self.ready, self.tokens, self.drawn = context.Queue(), context.Semaphore(0), 0
         self.workers = [
@@ -157,7 +194,9 @@ class Pool:
                 batch = self.ready.get(timeout=2)
             except queue.Empty:
                 if not all(worker.is_alive() for worker in self.workers):
-                    raise RuntimeError("a drawing process has stopped; its own message stands above") from None
+                    raise RuntimeError(
+                        "a drawing process has stopped; its own message stands above"
+                    ) from None
                 continue
             for slot, facts, phrases in batch:
                 if self.facts[slot]:
@@ -174,7 +213,10 @@ class Pool:
         slots = []
         for i in chosen:
             mine = list(self.by_class[full[i]])
-            slots += [mine[j] for j in rng.choice(len(mine), min(batch // len(chosen), len(mine)), replace=False)]
+            slots += [
+                mine[j]
+                for j in rng.choice(len(mine), min(batch // len(chosen), len(mine)), replace=False)
+            ]
         return slots
 
     def close(self) -> None:
@@ -183,23 +225,41 @@ class Pool:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-# -- words ------------------------------------------------------------------------------------------------------------
+# -- words -----------------------------------------------------------------------------------------
 
 
 def vocabulary(tokenizer) -> list[int]:
     """Ids of all tokens that captions, phrases and prompts of this project can contain, in order."""
     nouns = sorted({*PRODUCTS, *(item.spoken for item in PRODUCTS.values()), "object"})
-    wordings = [(s, t, n) for s in prompts.STATES for t in prompts.TEMPLATES for n in ("plain", "real")]
-    texts = [text for noun in nouns for way in wordings for group in prompts.sentences(noun, *way) for text in group]
-    texts += [phrase.format(colour) for phrase in factory.THINGS for colour in factory.THING_COLOURS]
-    texts += [f"{item.spoken} {item.material}, {name.replace('_', ' ')}" for name, item in PRODUCTS.items()]
-    texts += [*DAMAGE_WORDS, *factory.PALETTE, "filling the frame, upright, tilted, straight", "the surface of a"]
+    wordings = [
+        (s, t, n) for s in prompts.STATES for t in prompts.TEMPLATES for n in ("plain", "real")
+    ]
+    texts = [
+        text
+        for noun in nouns
+        for way in wordings
+        for group in prompts.sentences(noun, *way)
+        for text in group
+    ]
+    texts += [
+        phrase.format(colour) for phrase in factory.THINGS for colour in factory.THING_COLOURS
+    ]
+    texts += [
+        f"{item.spoken} {item.material}, {name.replace('_', ' ')}"
+        for name, item in PRODUCTS.items()
+    ]
+    texts += [
+        *DAMAGE_WORDS,
+        *factory.PALETTE,
+        "filling the frame, upright, tilted, straight",
+        "the surface of a",
+    ]
     texts += ["a picture of an image of made of on a background ground table with and at in the"]
     texts += ["top left, top right, bottom left, bottom right, top, bottom, left, right, middle"]
     return sorted({0, *tokenizer(texts).flatten().tolist()})
 
 
-# -- the model in training --------------------------------------------------------------------------------------------
+# -- the model in training -------------------------------------------------------------------------
 
 
 def _norm(x, layer):
@@ -211,22 +271,28 @@ def _linear(x, weight, bias):
 
 
 def _block(x: Tensor, block, mask: Tensor | None = None) -> Tensor:
-    """One open_clip block in the precision of x. Written out because on a CPU torch's fused attention is slow
-    backwards and autocast copies far more than it computes: 87 pictures per CPU second against 31."""
+    """One open_clip block in the precision of x. Written out because on a CPU torch's fused
+    attention is slow backwards and autocast copies far more than it computes: 87 pictures per CPU
+    second against 31.
+    """
     b, n, width = x.shape
     qkv = _linear(_norm(x, block.ln_1), block.attn.in_proj_weight, block.attn.in_proj_bias)
     q, k, v = qkv.view(b, n, 3, block.attn.num_heads, -1).permute(2, 0, 3, 1, 4)
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
     attention = (scores if mask is None else scores + mask).softmax(-1)
     x = x + _linear(
-        (attention @ v).transpose(1, 2).reshape(b, n, width), block.attn.out_proj.weight, block.attn.out_proj.bias
+        (attention @ v).transpose(1, 2).reshape(b, n, width),
+        block.attn.out_proj.weight,
+        block.attn.out_proj.bias,
     )
     hidden = F.gelu(_linear(_norm(x, block.ln_2), block.mlp.c_fc.weight, block.mlp.c_fc.bias))
     return x + _linear(hidden, block.mlp.c_proj.weight, block.mlp.c_proj.bias)
 
 
 class Learner(nn.Module):
-    """open_clip's CLIP with a short word table, patch dropout by choice, and the heads of the side losses."""
+    """open_clip's CLIP with a short word table, patch dropout by choice, and the heads of the side
+    losses.
+    """
 
     def __init__(self, ids: list[int], dtype: torch.dtype = torch.float32):
         super().__init__()
@@ -239,14 +305,18 @@ class Learner(nn.Module):
         self.clip.token_embedding = nn.Embedding(len(ids), MODEL["text_cfg"]["width"])
         nn.init.normal_(self.clip.token_embedding.weight, std=0.02)
         self.region_scale = nn.Parameter(torch.tensor(math.log(10.0)))
-        self.redraw = nn.Linear(MODEL["vision_cfg"]["width"], 3 * MODEL["vision_cfg"]["patch_size"] ** 2)
+        self.redraw = nn.Linear(
+            MODEL["vision_cfg"]["width"], 3 * MODEL["vision_cfg"]["patch_size"] ** 2
+        )
 
     def words(self, tokens: Tensor) -> Tensor:
         """tokens (B, L) -> unit sentence features (B, d)."""
         clip, length = self.clip, int(tokens.argmax(1).max()) + 1
         rows = self.row_of[tokens[:, :length]]
         if (rows < 0).any():
-            raise ValueError(f"token {tokens[:, :length][rows < 0][0].item()} is not in the embedded vocabulary")
+            raise ValueError(
+                f"token {tokens[:, :length][rows < 0][0].item()} is not in the embedded vocabulary"
+            )
         x = (clip.token_embedding(rows) + clip.positional_embedding[:length]).to(self.dtype)
         mask = clip.attn_mask[:length, :length].to(self.dtype)
         for block in clip.transformer.resblocks:
@@ -255,7 +325,9 @@ class Learner(nn.Module):
         return F.normalize((x @ clip.text_projection.to(x.dtype)).float(), dim=-1)
 
     def patches(self, images: Tensor, kept: Tensor):
-        """images (B, 3, 128, 128) -> class feature (B, d), level features 4 x (B, K, d), last tokens (B, K, D)."""
+        """images (B, 3, 128, 128) -> class feature (B, d), level features 4 x (B, K, d), last
+        tokens (B, K, D).
+        """
         v = self.clip.visual
         x = F.conv2d(images.to(self.dtype), v.conv1.weight.to(self.dtype), stride=v.conv1.stride)
         x = x.flatten(2).transpose(1, 2) + v.positional_embedding[1:].to(self.dtype)
@@ -282,7 +354,9 @@ def losses(model: Learner, batch: dict, options: Pretraining) -> dict[str, Tenso
     if len(batch["misplaced"]):
         scores = (cls[batch["misplaced_of"]] * model.words(batch["misplaced"])).sum(1, keepdim=True)
         wrong = wrong.index_copy(0, batch["misplaced_of"], sharpness * scores)
-    caption = (F.cross_entropy(torch.cat([logits, wrong], 1), target) + F.cross_entropy(logits.T, target)) / 2
+    caption = (
+        F.cross_entropy(torch.cat([logits, wrong], 1), target) + F.cross_entropy(logits.T, target)
+    ) / 2
     # every patch picks one of its own picture's phrases; regions weigh the same whatever their size
     own = phrases[batch["phrase_of"]]  # (B, R, d)
     absent = batch["phrase_of"] < 0
@@ -290,24 +364,38 @@ def losses(model: Learner, batch: dict, options: Pretraining) -> dict[str, Tenso
     share = owner / owner.sum(1, keepdim=True).clamp(min=1)
     weight = share.sum(2) / share.sum((1, 2)).clamp(min=1e-6)[:, None]
     present = (owner.sum(1) > 0) & ~absent
-    spread = torch.xlogy(share, share).sum(1)[present]  # subtracted, so that a perfect answer costs nothing
+    # subtracted, so that a perfect answer costs nothing
+    spread = torch.xlogy(share, share).sum(1)[present]
     patch = where = 0.0
     scale = model.region_scale.exp().clamp(max=50)
     for level in levels:
         level = F.normalize(level.float(), dim=-1)
         scores = (scale * level @ own.transpose(1, 2)).masked_fill(absent[:, None], -1e4)
         patch = patch + (
-            F.cross_entropy(scores.flatten(0, 1), batch["owner"].flatten(), reduction="none").view(weight.shape)
+            F.cross_entropy(scores.flatten(0, 1), batch["owner"].flatten(), reduction="none").view(
+                weight.shape
+            )
             * weight
         ).sum(1).mean() / len(levels)
-        where = where + (spread - (share * scores.log_softmax(1)).sum(1)[present]).mean() / len(levels)
+        where = where + (spread - (share * scores.log_softmax(1)).sum(1)[present]).mean() / len(
+            levels
+        )
     # the mean patch of a region against every phrase of the batch
-    mean = F.normalize(share.transpose(1, 2) @ F.normalize(levels[-1].float(), dim=-1), dim=-1, eps=1e-6)
+    mean = F.normalize(
+        share.transpose(1, 2) @ F.normalize(levels[-1].float(), dim=-1), dim=-1, eps=1e-6
+    )
     phrase = F.cross_entropy(scale * mean[present] @ phrases.T, batch["phrase_of"][present])
     pixels = F.mse_loss(model.redraw(last.float()), batch["pixels"])
     total = caption + options.phrase_weight * phrase + options.patch_weight * patch
     total = total + options.where_weight * where + options.pixel_weight * pixels
-    return {"loss": total, "caption": caption, "phrase": phrase, "patch": patch, "where": where, "pixels": pixels}
+    return {
+        "loss": total,
+        "caption": caption,
+        "phrase": phrase,
+        "patch": patch,
+        "where": where,
+        "pixels": pixels,
+    }
 
 
 def misplaced(facts: dict, rng) -> dict:
@@ -315,11 +403,17 @@ def misplaced(facts: dict, rng) -> dict:
     which = int(rng.integers(len(facts["things"])))
     phrase, where = facts["things"][which]
     other = str(rng.choice([place for place in factory.PLACES if place != where]))
-    return facts | {"things": [(phrase, other) if i == which else each for i, each in enumerate(facts["things"])]}
+    return facts | {
+        "things": [
+            (phrase, other) if i == which else each for i, each in enumerate(facts["things"])
+        ]
+    }
 
 
 def make_batch(pool: Pool, tokenizer, options: Pretraining, rng, keep: int, device: str) -> dict:
-    """Pictures, kept patches, captions drawn anew and phrases; pictures are mirrored at random, with their words."""
+    """Pictures, kept patches, captions drawn anew and phrases; pictures are mirrored at random,
+    with their words.
+    """
     slots = pool.sample(options.batch, rng)
     images, cover, patch = pool.images[slots], pool.cover[slots], MODEL["vision_cfg"]["patch_size"]
     blocks = patch // 8  # the pool counts in squares of 8 pixels
@@ -327,23 +421,31 @@ def make_batch(pool: Pool, tokenizer, options: Pretraining, rng, keep: int, devi
     captions, wrong, phrases, phrase_of = [], [], {}, np.full((len(slots), REGIONS), -1)
     mirrored = rng.random(len(slots)) < 0.5
     images = np.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
-    cover = np.where(mirrored[:, None, None, None], cover[..., ::-1], cover).reshape(len(slots), REGIONS, -1)
+    cover = np.where(mirrored[:, None, None, None], cover[..., ::-1], cover).reshape(
+        len(slots), REGIONS, -1
+    )
     for b, slot in enumerate(slots):
         facts = pool.facts[slot]
         if not options.caption_things:
             facts = facts | {"things": []}
         word = str(rng.choice(DAMAGE_WORDS)) if facts["damaged"] else None
         wording = int(rng.integers(2**32))
-        say = lambda told: factory.caption(told, np.random.default_rng(wording), bool(mirrored[b]), word)  # noqa: B023, E731
-        captions.append(say(facts))
-        wrong.append(say(misplaced(facts, rng)) if options.wrong_places and facts["things"] else captions[-1])
+        captions.append(
+            factory.caption(facts, np.random.default_rng(wording), bool(mirrored[b]), word)
+        )
+        told = misplaced(facts, rng) if options.wrong_places and facts["things"] else facts
+        wrong.append(factory.caption(told, np.random.default_rng(wording), bool(mirrored[b]), word))
         for r, phrase in enumerate(pool.phrases[slot]):
             phrase_of[b, r] = phrases.setdefault(phrase, len(phrases))
     share = cover.astype(np.float32) / 255
     things = share.copy()
-    for b, slot in enumerate(slots):  # surface and ground come last; a thing owns a patch from a fifth of its area on
+    # surface and ground come last; a thing owns a patch from a fifth of its area on
+    for b, slot in enumerate(slots):
         count = len(pool.phrases[slot])
-        named = sum(not p.startswith("the surface") and not p.endswith("background") for p in pool.phrases[slot])
+        named = sum(
+            not p.startswith("the surface") and not p.endswith("background")
+            for p in pool.phrases[slot]
+        )
         things[b, named:count] *= 0.22
     owner = things.argmax(1)
     owner[(share.sum(1) == 0)] = 0
@@ -353,9 +455,12 @@ def make_batch(pool: Pool, tokenizer, options: Pretraining, rng, keep: int, devi
     kept = torch.from_numpy(kept).to(device)
     pixels = F.unfold(x, patch, stride=patch).transpose(1, 2)
     pixels = (pixels - pixels.mean(-1, keepdim=True)) / (pixels.std(-1, keepdim=True) + 0.03)
-    x = (x - torch.tensor(MEAN, device=device).view(3, 1, 1)) / torch.tensor(STD, device=device).view(3, 1, 1)
+    x = (x - torch.tensor(MEAN, device=device).view(3, 1, 1)) / torch.tensor(
+        STD, device=device
+    ).view(3, 1, 1)
     captions, wrong = tokenizer(captions), tokenizer(wrong)
-    other = (captions != wrong).any(1).nonzero()[:, 0]  # not those where the place is left out, or cut off at the end
+    # not those where the place is left out, or cut off at the end
+    other = (captions != wrong).any(1).nonzero()[:, 0]
     return {
         "images": x,
         "kept": kept,
@@ -370,7 +475,9 @@ def make_batch(pool: Pool, tokenizer, options: Pretraining, rng, keep: int, devi
 
 
 def export(model: Learner, folder: Path) -> None:
-    """Write config.json and model.safetensors (fp16, only the word rows that occur) in place of older ones."""
+    """Write config.json and model.safetensors (fp16, only the word rows that occur) in place of
+    older ones.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     state = {
         k: v.detach().to(torch.float16).cpu().contiguous()
@@ -401,7 +508,9 @@ class Run:
         torch.manual_seed(options.seed)
         saved = None
         if (self.out / "resume.pt").is_file():
-            saved = torch.load(self.out / "resume.pt", map_location=options.device, weights_only=True)
+            saved = torch.load(
+                self.out / "resume.pt", map_location=options.device, weights_only=True
+            )
             ids = saved["model"]["ids"].tolist()
         dtype = torch.bfloat16 if native_bf16(options.device) else torch.float32
         self.model = Learner(ids, dtype)
@@ -410,7 +519,10 @@ class Run:
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         wide = [p for p in self.model.parameters() if p.ndim >= 2]
         narrow = [p for p in self.model.parameters() if p.ndim < 2]
-        groups = [{"params": wide, "weight_decay": options.weight_decay}, {"params": narrow, "weight_decay": 0.0}]
+        groups = [
+            {"params": wide, "weight_decay": options.weight_decay},
+            {"params": narrow, "weight_decay": 0.0},
+        ]
         self.optimizer = torch.optim.AdamW(groups, lr=options.lr, betas=(0.9, 0.98))
         self.step, self.seen, self.elapsed, self.legs = (told.get(n, v) for n, v in COUNTS.items())
         self.first = self.step, self.elapsed  # where this schedule began
@@ -420,15 +532,27 @@ class Run:
             self.average, self.step, self.seen = saved["average"], saved["step"], saved["seen"]
             self.elapsed, self.first = saved["elapsed"], saved["first"]
             self.legs = json.loads((self.out / "model" / "run.json").read_text())["legs"]
-        self.legs = [*self.legs, {"step": self.step} | {name: getattr(options, name) for name in CHANGING}]
+        self.legs = [
+            *self.legs,
+            {"step": self.step} | {name: getattr(options, name) for name in CHANGING},
+        ]
 
     def _start(self, folder: Path) -> dict:
-        """Take the weights of a finished model; what its run.json tells is counted on. Its optimiser's state is gone,
-        so the schedule begins anew. Words that the model does not know yet keep their random rows."""
-        if missing := [name for name in ("model.safetensors", "run.json") if not (folder / name).is_file()]:
+        """Take the weights of a finished model; what its run.json tells is counted on. Its
+        optimiser's state is gone, so the schedule begins anew. Words that the model does not know
+        yet keep their random rows.
+        """
+        if missing := [
+            name for name in ("model.safetensors", "run.json") if not (folder / name).is_file()
+        ]:
             absent = " and no ".join(missing)
-            raise FileNotFoundError(f"warm_start={folder}: no {absent} there; a run leaves both in OUT/model")
-        state, told = load_file(folder / "model.safetensors"), json.loads((folder / "run.json").read_text())
+            raise FileNotFoundError(
+                f"warm_start={folder}: no {absent} there; a run leaves both in OUT/model"
+            )
+        state, told = (
+            load_file(folder / "model.safetensors"),
+            json.loads((folder / "run.json").read_text()),
+        )
         rows, known = state.pop("token_embedding.rows"), state.pop("token_embedding.ids").tolist()
         words, row_of = self.model.clip.token_embedding.weight.detach().clone(), self.model.row_of
         for row, token in zip(rows, known, strict=True):
@@ -436,7 +560,8 @@ class Run:
                 words[row_of[token]] = row.float()
         state["token_embedding.weight"] = words
         self.model.clip.load_state_dict(state)  # cast to fp32 on the way
-        # 20 where it was not kept yet: of seven scales, the one of least patch loss on the model of 3,398 steps
+        # 20 where it was not kept yet: of seven scales, the one of least patch loss on the model of
+        # 3,398 steps
         self.model.region_scale.data.fill_(math.log(told.get("region_scale", 20.0)))
         if (folder / "log.jsonl").is_file():
             shutil.copy(folder / "log.jsonl", self.out / "log.jsonl")
@@ -450,7 +575,11 @@ class Run:
         """One optimiser step; the averaged weights follow the trained ones."""
         wave = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(self.progress, 1)))
         for group in self.optimizer.param_groups:
-            group["lr"] = self.options.lr * min(1, (self.step - self.first[0] + 1) / self.options.warmup) * wave
+            group["lr"] = (
+                self.options.lr
+                * min(1, (self.step - self.first[0] + 1) / self.options.warmup)
+                * wave
+            )
         parts = losses(self.model, batch, self.options)
         self.optimizer.zero_grad(set_to_none=True)
         parts["loss"].backward()
@@ -460,35 +589,49 @@ class Run:
                 p.grad /= world
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         if not torch.isfinite(norm):
-            raise RuntimeError(f"gradient is {norm.item()} at step {self.step}; last good state: {self.out}/resume.pt")
+            raise RuntimeError(
+                f"gradient is {norm.item()} at step {self.step}; last good state: "
+                f"{self.out}/resume.pt"
+            )
         self.optimizer.step()
         taken = self.step - self.first[0]
         decay = min(0.998, (1 + taken) / (10 + taken))
         with torch.no_grad():
             for k, v in self.model.state_dict().items():
-                self.average[k].lerp_(v, 1 - decay) if v.is_floating_point() else self.average[k].copy_(v)
+                self.average[k].lerp_(v, 1 - decay) if v.is_floating_point() else self.average[
+                    k
+                ].copy_(v)
         self.step, self.seen = self.step + 1, self.seen + world * len(batch["images"])
         return parts
 
     def save(self) -> None:
         """The resume file, and the averaged model as it would be shipped now."""
         counts = {"step": self.step, "seen": self.seen, "elapsed": self.elapsed}
-        state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "average": self.average}
+        state = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average,
+        }
         torch.save(state | counts | {"first": self.first}, self.out / ".resume.tmp")
         os.replace(self.out / ".resume.tmp", self.out / "resume.pt")
         shown = Learner(self.model.ids.tolist())
         shown.load_state_dict(self.average)
         export(shown, self.out / "model")
         counts["region_scale"] = round(self.model.region_scale.exp().item(), 3)
-        facts = asdict(self.options) | counts | {"legs": self.legs}  # one for each time the run was taken up
+        # one for each time the run was taken up
+        facts = asdict(self.options) | counts | {"legs": self.legs}
         (self.out / "model" / "run.json").write_text(json.dumps(facts, indent=1) + "\n")
-        shutil.copytree(self.out / "model", self.out / "checkpoints" / str(self.step), dirs_exist_ok=True)
+        shutil.copytree(
+            self.out / "model", self.out / "checkpoints" / str(self.step), dirs_exist_ok=True
+        )
 
 
 def run(options: Pretraining) -> Path:
-    """Train until `minutes` of training time are used up (over all resumed runs); returns the model folder.
+    """Train until `minutes` of training time are used up (over all resumed runs); returns the model
+    folder.
 
-    Several processes, each with a thread and a pool of its own: `torchrun --nproc-per-node 2 -m aaclip_lite pretrain`.
+    Several processes, each with a thread and a pool of its own: `torchrun --nproc-per-node 2 -m
+    aaclip_lite pretrain`.
     """
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     if world > 1 and not dist.is_initialized():
@@ -499,12 +642,16 @@ def run(options: Pretraining) -> Path:
         if (state.out / "resume.pt").is_file():
             return state.out / "model"  # finished earlier
         had = state.elapsed / 60
-        raise ValueError(f"minutes={options.minutes:g}: the model has had {had:.1f} already; ask for more")
+        raise ValueError(
+            f"minutes={options.minutes:g}: the model has had {had:.1f} already; ask for more"
+        )
     rng = np.random.default_rng([options.seed, rank, 17, state.step])
     total = options.minutes * 60
     if rank == 0:
         used = f"{state.elapsed / 60:.1f} of {options.minutes} minutes used"
-        print(f"pretraining on {options.device}, {state.model.dtype}, from step {state.step}, {used}")
+        print(
+            f"pretraining on {options.device}, {state.model.dtype}, from step {state.step}, {used}"
+        )
     pool, saved, debt = Pool(options), state.elapsed, 0.0
     everything = (MODEL["vision_cfg"]["image_size"] // MODEL["vision_cfg"]["patch_size"]) ** 2
     bar = tqdm(total=round(total), initial=round(state.elapsed), unit="s", disable=rank != 0)
@@ -530,7 +677,12 @@ def run(options: Pretraining) -> Path:
                 continue
             bar.update(round(state.elapsed) - bar.n)
             if state.step % 20 == 0:
-                row = {"step": state.step, "seconds": round(state.elapsed, 1), "seen": state.seen, "drawn": pool.drawn}
+                row = {
+                    "step": state.step,
+                    "seconds": round(state.elapsed, 1),
+                    "seen": state.seen,
+                    "drawn": pool.drawn,
+                }
                 row |= {k: round(float(v), 4) for k, v in parts.items()}
                 with open(state.out / "log.jsonl", "a") as log:
                     log.write(json.dumps(row) + "\n")

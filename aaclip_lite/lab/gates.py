@@ -1,14 +1,17 @@
-"""What the embedded CLIP must reach before AA-CLIP can be taught on it: abilities, blindness, sight.
+"""What the embedded CLIP must reach before AA-CLIP can be taught on it: abilities, blindness,
+sight.
 
-  abilities  zero-shot recognition, caption retrieval, colour, place, neutral things found by their own phrase
-  blindness  the frozen model's maps for "damaged" against "flawless" must fail: that is where the course begins
-  sight      a linear probe on its frozen patch tokens must succeed: the knowledge is there, only the words miss it
-  teaching   an AA-CLIP run on it must find defects of products that it never trained on; random weights must not
+  abilities  zero-shot recognition, caption retrieval, colour, place, neutral things found by their
+  own phrase blindness  the frozen model's maps for "damaged" against "flawless" must fail: that is
+  where the course begins sight      a linear probe on its frozen patch tokens must succeed: the
+  knowledge is there, only the words miss it teaching   an AA-CLIP run on it must find defects of
+  products that it never trained on; random weights must not
 
 Everything is measured on held-out pictures; choices are made on validation products only.
 
-    python -m aaclip_lite gates                            # measures data/lite_clip, writes its card beside the weights
-    python -m aaclip_lite gates --checkpoints runs/pretrain/checkpoints   # and how its sight grew
+    python -m aaclip_lite gates                            # measures data/lite_clip, writes its
+    card beside the weights python -m aaclip_lite gates --checkpoints runs/pretrain/checkpoints   #
+    and how its sight grew
 """
 
 from __future__ import annotations
@@ -25,15 +28,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import factory, metrics, plots
-from .backbone import load_clip
-from .datasets import AnomalyDataset, open_dataset
-from .evaluate import evaluate, frozen_heat
-from .frozen import FrozenCLIP
-from .model import AdaptedCLIP
-from .products import PRODUCTS
-from .recipe import Recipe
-from .train import train_image, train_text
+from .. import metrics
+from ..clip import FrozenCLIP
+from ..course import plots
+from ..datasets import AnomalyDataset, open_dataset
+from ..evaluation import evaluate, frozen_heat
+from ..load import load_clip
+from ..model import AdaptedCLIP
+from ..recipe import Recipe
+from ..train import train_image, train_text
+from ..world import factory
+from ..world.products import PRODUCTS
 
 FLOORS = {  # what teaching needs: the least (>=) or the greatest (<=) value of a figure
     "zero_shot": (">=", 0.85),
@@ -48,10 +53,15 @@ FLOORS = {  # what teaching needs: the least (>=) or the greatest (<=) value of 
     "course_peak": (">=", 0.45),
     "course_ap_above_rules": (">=", 0.0),  # over the best trivial rule
     "course_textures_above_rules": (">=", 0.0),
-    "random_probe": ("<=", 0.60),  # pixel AUROC of the same probe, and of the same run, on random weights
+    # pixel AUROC of the same probe, and of the same run, on random weights
+    "random_probe": (
+        "<=",
+        0.60,
+    ),
     "random_course": ("<=", 0.60),
 }
-RUN = {name: getattr(Recipe.course(), name) for name in ("text_steps", "image_steps")}  # of the AA-CLIP run
+# of the AA-CLIP run
+RUN = {name: getattr(Recipe.course(), name) for name in ("text_steps", "image_steps")}
 
 
 @dataclass(frozen=True)
@@ -78,17 +88,26 @@ def picture_features(clip: FrozenCLIP, images: list[np.ndarray]) -> Tensor:
 
 
 def rank_of_own(scores: Tensor) -> Tensor:
-    """scores (N, N) -> how many captions lie above a picture's own, (N,). A picture's own score is read from the same
-    matrix: computed apart it differs in its last digit, and half of all pictures would lose to themselves."""
+    """scores (N, N) -> how many captions lie above a picture's own, (N,). A picture's own score is
+    read from the same
+    matrix: computed apart it differs in its last digit, and half of all pictures would lose to
+    themselves.
+    """
     return (scores > scores.diagonal()[:, None]).sum(1)
 
 
 @torch.no_grad()
 def abilities(clip: FrozenCLIP, each: int = 7, size: int = 128) -> dict[str, float]:
-    """Recognition, retrieval, colour and place on held-out normal pictures of all products: recognition on pictures
-    as the data sets have them, the rest on pictures with one neutral thing each."""
+    """Recognition, retrieval, colour and place on held-out normal pictures of all products:
+    recognition on pictures as the data sets have them, the rest on pictures with one neutral thing
+    each.
+    """
     plain, drawn = (
-        [factory.draw(name, i, size, things=things, split="heldout") for name in PRODUCTS for i in range(each)]
+        [
+            factory.draw(name, i, size, things=things, split="heldout")
+            for name in PRODUCTS
+            for i in range(each)
+        ]
         for things in (None, 1)
     )
     pictures = picture_features(clip, [p.image for p in drawn])
@@ -109,7 +128,9 @@ def abilities(clip: FrozenCLIP, each: int = 7, size: int = 128) -> dict[str, flo
             colours.append(item.colours[int((options @ feature).argmax())] == p.facts["colour"])
             chance.append(1 / len(item.colours))
         thing, where = p.facts["things"][0]
-        options = words([f"a {item.spoken} with a {thing} at the {place}" for place in factory.PLACES])
+        options = words(
+            [f"a {item.spoken} with a {thing} at the {place}" for place in factory.PLACES]
+        )
         places.append(factory.PLACES[int((options @ feature).argmax())] == where)
     figures = {
         "zero_shot": right.float().mean(),
@@ -123,34 +144,57 @@ def abilities(clip: FrozenCLIP, each: int = 7, size: int = 128) -> dict[str, flo
         "place": np.mean(places),
         "place_chance": 1 / len(factory.PLACES),
     }
-    return {k: round(float(v), 4) for k, v in figures.items()} | {"captions": len(some), "pictures": len(drawn)}
+    return {k: round(float(v), 4) for k, v in figures.items()} | {
+        "captions": len(some),
+        "pictures": len(drawn),
+    }
 
 
 @torch.no_grad()
-def patch_heat(clip: FrozenCLIP, image: np.ndarray, phrase: str, level: int | None = None) -> Tensor:
-    """Where a picture (H, W, 3) shows what a phrase says: cosine of every patch with the phrase, (grid, grid)."""
+def patch_heat(
+    clip: FrozenCLIP, image: np.ndarray, phrase: str, level: int | None = None
+) -> Tensor:
+    """Where a picture (H, W, 3) shows what a phrase says: cosine of every patch with the phrase,
+    (grid, grid).
+    """
     x = next(batches([image], clip))
-    tokens = F.normalize(clip.visual_head(clip.image_tokens(x, (level or clip.vision_blocks,))[0][0, 1:]), dim=-1)
+    tokens = F.normalize(
+        clip.visual_head(clip.image_tokens(x, (level or clip.vision_blocks,))[0][0, 1:]), dim=-1
+    )
     return (tokens @ F.normalize(clip.encode_text([phrase]), dim=-1)[0]).view(clip.grid, clip.grid)
 
 
 def enlarged(heat: Tensor, size: tuple[int, int]) -> np.ndarray:
-    return F.interpolate(heat[None, None], size, mode="bilinear", align_corners=False)[0, 0].cpu().numpy()
+    return (
+        F.interpolate(heat[None, None], size, mode="bilinear", align_corners=False)[0, 0]
+        .cpu()
+        .numpy()
+    )
 
 
-def place_heat(clip: FrozenCLIP, image: np.ndarray, phrase: str, level: int | None = None) -> np.ndarray:
+def place_heat(
+    clip: FrozenCLIP, image: np.ndarray, phrase: str, level: int | None = None
+) -> np.ndarray:
     """patch_heat as large as the picture, (H, W)."""
     return enlarged(patch_heat(clip, image, phrase, level), image.shape[:2])
 
 
-def things(clip: FrozenCLIP, levels: tuple[int, ...], count: int = 150, size: int = 128) -> dict[str, float]:
-    """AUROC of patch x own phrase inside the object, for neutral things on held-out pictures, at every level.
+def things(
+    clip: FrozenCLIP, levels: tuple[int, ...], count: int = 150, size: int = 128
+) -> dict[str, float]:
+    """AUROC of patch x own phrase inside the object, for neutral things on held-out pictures, at
+    every level.
 
-    A patch holds a thing that covers a fifth of it, as in pretraining, or half as much as of the patch it covers most
-    (a hair covers little anywhere). "pixels": the last level's map, enlarged, against the thing's pixels, where a
-    thing much thinner than a patch can't reach 1. "faint" things change their place by less than what a defect must
-    (factory.VISIBLE); they are counted apart."""
-    found: dict[str, list[float]] = {f"level_{level}": [] for level in levels} | {"pixels": [], "faint": []}
+    A patch holds a thing that covers a fifth of it, as in pretraining, or half as much as of the
+    patch it covers most (a hair covers little anywhere). "pixels": the last level's map, enlarged,
+    against the thing's pixels, where a thing much thinner than a patch can't reach 1. "faint"
+    things change their place by less than what a defect must (factory.VISIBLE); they are counted
+    apart.
+    """
+    found: dict[str, list[float]] = {f"level_{level}": [] for level in levels} | {
+        "pixels": [],
+        "faint": [],
+    }
     rng, names, patch = np.random.default_rng(1), list(PRODUCTS), size // clip.grid
     share = lambda mask: mask.reshape(clip.grid, patch, clip.grid, patch).mean((1, 3))  # noqa: E731
     auroc = lambda heat, held: metrics.image_metrics(heat, held.astype(int))["image_auroc"]  # noqa: E731
@@ -160,7 +204,10 @@ def things(clip: FrozenCLIP, levels: tuple[int, ...], count: int = 150, size: in
         bare = factory.draw(name, i, size, things=0, split="heldout-things").image.astype(int)
         change, inside = np.abs(picture.image - bare).max(-1) / 255, picture.inside > 0
         for phrase in dict(picture.facts["things"]):  # two things alike are one place to find
-            mask = np.any([shown for said, shown in picture.regions if said == phrase] or [inside & False], axis=0)
+            mask = np.any(
+                [shown for said, shown in picture.regions if said == phrase] or [inside & False],
+                axis=0,
+            )
             if not mask[inside].any():
                 continue
             cover, visible = share(mask), change[mask].mean() >= factory.VISIBLE
@@ -168,7 +215,9 @@ def things(clip: FrozenCLIP, levels: tuple[int, ...], count: int = 150, size: in
             judged = held | (share(inside) > 0.5)
             for level in levels if visible else levels[-1:]:
                 heat = patch_heat(clip, picture.image, phrase, level)
-                found[f"level_{level}" if visible else "faint"].append(auroc(heat.cpu().numpy()[judged], held[judged]))
+                found[f"level_{level}" if visible else "faint"].append(
+                    auroc(heat.cpu().numpy()[judged], held[judged])
+                )
             if visible:
                 found["pixels"].append(auroc(enlarged(heat, (size, size))[inside], mask[inside]))
     return {name: round(float(np.mean(v)), 4) for name, v in found.items() if v}
@@ -181,8 +230,12 @@ def cosine(clip: FrozenCLIP, names: list[str]) -> float:
     return round(float(np.mean([float(a[:, 0] @ a[:, 1]) for a in anchors])), 4)
 
 
-def course_run(clip: FrozenCLIP, train: AnomalyDataset, data: AnomalyDataset, text_steps: int, image_steps: int):
-    """An AA-CLIP run of so many steps with the course recipe, both stages on `train`: its figures on `data`."""
+def course_run(
+    clip: FrozenCLIP, train: AnomalyDataset, data: AnomalyDataset, text_steps: int, image_steps: int
+):
+    """An AA-CLIP run of so many steps with the course recipe, both stages on `train`: its figures
+    on `data`.
+    """
     torch.manual_seed(0)
     model = AdaptedCLIP(clip, Recipe.course().of_length(text_steps, image_steps))
     with tempfile.TemporaryDirectory() as out:
@@ -193,9 +246,14 @@ def course_run(clip: FrozenCLIP, train: AnomalyDataset, data: AnomalyDataset, te
 
 
 def measure(
-    clip: FrozenCLIP, train: AnomalyDataset, data: AnomalyDataset, each: int = 7, run: dict | None = None
+    clip: FrozenCLIP,
+    train: AnomalyDataset,
+    data: AnomalyDataset,
+    each: int = 7,
+    run: dict | None = None,
 ) -> tuple[dict, list[Gate]]:
-    """All figures as one dictionary, and the gates they pass or miss. `train` teaches the probe, `data` judges.
+    """All figures as one dictionary, and the gates they pass or miss. `train` teaches the probe,
+    `data` judges.
 
     run: steps of both stages of an AA-CLIP run; None: there is none.
     """
@@ -213,7 +271,10 @@ def measure(
         "probe": metrics.jsonable(sight),
         "rules": {  # the best of the trivial ones
             "pixel_ap": max(report.baselines[name]["pixel_ap"] for name in rules),
-            "textures": max(np.mean([report.baseline_classes[n][t]["pixel_auroc"] for t in textures]) for n in rules),
+            "textures": max(
+                np.mean([report.baseline_classes[n][t]["pixel_auroc"] for t in textures])
+                for n in rules
+            ),
         },
         "measured": str(date.today()),
     }
@@ -222,8 +283,12 @@ def measure(
     return figures, judged(figures)
 
 
-def measure_random(folder: Path, train: AnomalyDataset, data: AnomalyDataset, run: dict) -> dict[str, float]:
-    """What the same probe and the same run make of random weights: how much is the picture's own doing."""
+def measure_random(
+    folder: Path, train: AnomalyDataset, data: AnomalyDataset, run: dict
+) -> dict[str, float]:
+    """What the same probe and the same run make of random weights: how much is the picture's own
+    doing.
+    """
     torch.manual_seed(0)
     clip = load_clip(folder / "config.json", weights=None)
     report = evaluate(clip, data, baselines=True, train=train, rounds=1)
@@ -237,7 +302,9 @@ def judged(figures: dict) -> list[Gate]:
     blind, sight = figures["blindness"], figures["probe"]
     values = {
         "zero_shot": figures["abilities"]["zero_shot"],
-        "things_inside": max(value for name, value in figures["things"].items() if name.startswith("level_")),
+        "things_inside": max(
+            value for name, value in figures["things"].items() if name.startswith("level_")
+        ),
         "frozen_pixel": max(row["pixel_auroc"] for row in blind.values()),
         "frozen_image": max(row["image_auroc"] for row in blind.values()),
         "cosine": figures["cosine"],
@@ -245,9 +312,16 @@ def judged(figures: dict) -> list[Gate]:
         "probe_inside": sight["inside_auroc"],
     }
     if course := figures.get("course"):
-        names = {"course_pixel": "pixel_auroc", "course_inside": "inside_auroc", "course_peak": "peak_hit"}
+        names = {
+            "course_pixel": "pixel_auroc",
+            "course_inside": "inside_auroc",
+            "course_peak": "peak_hit",
+        }
         values |= {gate: course[name] for gate, name in names.items()}
-        for gate, name in (("course_ap_above_rules", "pixel_ap"), ("course_textures_above_rules", "textures")):
+        for gate, name in (
+            ("course_ap_above_rules", "pixel_ap"),
+            ("course_textures_above_rules", "textures"),
+        ):
             values[gate] = course[name] - figures["rules"][name]
     if random := figures.get("random"):
         values |= {"random_probe": random["probe"], "random_course": random["course"]}
@@ -255,14 +329,19 @@ def judged(figures: dict) -> list[Gate]:
 
 
 def side_by_side(clip: FrozenCLIP, train: AnomalyDataset, data: AnomalyDataset):
-    """A defective picture of each validation product: the frozen words' map, and the linear probe's."""
+    """A defective picture of each validation product: the frozen words' map, and the linear
+    probe's.
+    """
     heat = frozen_heat(AdaptedCLIP(clip), "industrial", train)
     order = np.random.default_rng(5).permutation(len(data))
     rows = [
-        next(int(i) for i in order if data.records[i].class_name == n and data.records[i].label) for n in data.classes
+        next(int(i) for i in order if data.records[i].class_name == n and data.records[i].label)
+        for n in data.classes
     ]
     samples = [data[i] for i in rows]
-    batch = {"image": torch.from_numpy(np.stack([s.image for s in samples])).permute(0, 3, 1, 2) / 255}
+    batch = {
+        "image": torch.from_numpy(np.stack([s.image for s in samples])).permute(0, 3, 1, 2) / 255
+    }
     with torch.no_grad():
         found = heat(batch | {"class_name": [s.class_name for s in samples]})
     pictures, maps, masks, titles = [], [], [], []
@@ -271,19 +350,37 @@ def side_by_side(clip: FrozenCLIP, train: AnomalyDataset, data: AnomalyDataset):
             pictures.append(sample.image)
             maps.append(found[label][0][i])
             masks.append(sample.mask)
-            titles.append(f"{words}: {sample.class_name.replace('_', ' ')}, {sample.defect.replace('_', ' ')}")
-    return plots.sheet(pictures, maps, masks, titles, "Same patches, other question", columns=len(samples), scale="own")
+            titles.append(
+                f"{words}: {sample.class_name.replace('_', ' ')}, {sample.defect.replace('_', ' ')}"
+            )
+    return plots.sheet(
+        pictures,
+        maps,
+        masks,
+        titles,
+        "Same patches, other question",
+        columns=len(samples),
+        scale="own",
+    )
 
 
 def lever_rows(log: Path) -> list[dict]:
     """What `python -m aaclip_lite levers` has found so far, a row a lever."""
-    return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.is_file() else []
+    return (
+        [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+        if log.is_file()
+        else []
+    )
 
 
 def lever_table(rows: list[dict]) -> str:
     columns = ["things_inside", "probe_pixel", "probe_inside", "frozen_pixel", "zero_shot"]
     columns += [name for name in ("course_pixel", "course_inside") if name in rows[0]]
-    lines = ["| lever | what changes | pictures | " + " | ".join(c.replace("_", " ") for c in columns) + " |"]
+    lines = [
+        "| lever | what changes | pictures | "
+        + " | ".join(c.replace("_", " ") for c in columns)
+        + " |"
+    ]
     lines.append("| --- | --- |" + " ---: |" * (1 + len(columns)))
     for row in rows:
         cells = " | ".join(f"{row[column]:.3f}" for column in columns)
@@ -292,22 +389,31 @@ def lever_table(rows: list[dict]) -> str:
 
 
 def write_card(folder: Path, figures: dict, gates: list[Gate], data: AnomalyDataset) -> Path:
-    """README.md, gates.json and pictures beside the weights; run.json and log.jsonl are the run's own."""
+    """README.md, gates.json and pictures beside the weights; run.json and log.jsonl are the run's
+    own.
+    """
     run = json.loads((folder / "run.json").read_text())
     rows = "".join(
-        f"| {g.figure} | {g.value:.3f} | {g.rule} {g.floor} | {'yes' if g.passed else 'NO'} |\n" for g in gates
+        f"| {g.figure} | {g.value:.3f} | {g.rule} {g.floor} | {'yes' if g.passed else 'NO'} |\n"
+        for g in gates
     )
     able = "".join(f"| {k.replace('_', ' ')} | {v} |\n" for k, v in figures["abilities"].items())
     spots = "".join(f"| {k.replace('_', ' ')} | {v:.3f} |\n" for k, v in figures["things"].items())
     kinds = figures["blindness"] | {"linear probe": figures["probe"]}
     frozen = "".join(
-        f"| {k.replace('_', ' ')} | {v['pixel_auroc']:.3f} | {v['inside_auroc']:.3f} | {v['image_auroc']:.3f} |\n"
+        f"| {k.replace('_', ' ')} | {v['pixel_auroc']:.3f} | {v['inside_auroc']:.3f} | "
+        f"{v['image_auroc']:.3f} |\n"
         for k, v in kinds.items()
     )
     legs = "\n".join(
-        f"  - from about step {leg['step']:,}: rate {leg['lr']}, every picture used {leg['replays']} times, relief, "
+        f"  - from about step {leg['step']:,}: rate {leg['lr']}, every picture used "
+        f"{leg['replays']} times, relief, "
         f"drops,\n    hairs and grains drawn {leg['hard_things']:g} times for each other thing"
-        + (f"; phrases pick their patches, weight {leg['where_weight']:g}" if leg.get("where_weight") else "")
+        + (
+            f"; phrases pick their patches, weight {leg['where_weight']:g}"
+            if leg.get("where_weight")
+            else ""
+        )
         + ("; captions with\n    wrong places to refuse" if leg.get("wrong_places") else "")
         for leg in run["legs"]
     )
@@ -315,7 +421,9 @@ def write_card(folder: Path, figures: dict, gates: list[Gate], data: AnomalyData
     if rows_of := lever_rows(folder / "levers.jsonl"):
         rounds: dict[str, list[dict]] = {}
         for row in rows_of:
-            rounds.setdefault(f"**{row['round']}, {row['minutes']:g} minutes each**", []).append(row)
+            rounds.setdefault(f"**{row['round']}, {row['minutes']:g} minutes each**", []).append(
+                row
+            )
         tables = "\n\n".join(f"{name}\n\n{lever_table(mine)}" for name, mine in rounds.items())
         levers = LEVERS.format(seen=run["seen"], table=tables)
     if (folder / "growth.png").is_file():
@@ -325,10 +433,20 @@ def write_card(folder: Path, figures: dict, gates: list[Gate], data: AnomalyData
         taught += RANDOM.format(**random)
     size = (folder / "model.safetensors").stat().st_size / 1e6
     text = CARD.format(
-        size=size, rows=rows, able=able, taught=taught, spots=spots, frozen=frozen, classes=", ".join(data.classes),
-        today=figures["measured"], **(run | {"minutes": run["elapsed"] / 60, "legs": legs, "levers": levers}),
-    )  # fmt: skip
-    for name, content in (("gates.json", json.dumps(figures, indent=1) + "\n"), ("README.md", text)):
+        size=size,
+        rows=rows,
+        able=able,
+        taught=taught,
+        spots=spots,
+        frozen=frozen,
+        classes=", ".join(data.classes),
+        today=figures["measured"],
+        **(run | {"minutes": run["elapsed"] / 60, "legs": legs, "levers": levers}),
+    )
+    for name, content in (
+        ("gates.json", json.dumps(figures, indent=1) + "\n"),
+        ("README.md", text),
+    ):
         (folder / f".{name}.tmp").write_text(content)
         os.replace(folder / f".{name}.tmp", folder / name)
     return folder / "README.md"
@@ -336,21 +454,31 @@ def write_card(folder: Path, figures: dict, gates: list[Gate], data: AnomalyData
 
 @dataclass(frozen=True)
 class Gates:
-    """Measure the embedded CLIP against its gates and write its card, curves and pictures beside the weights."""
+    """Measure the embedded CLIP against its gates and write its card, curves and pictures beside
+    the weights.
+    """
 
-    folder: str = "data/lite_clip"  # config.json, model.safetensors, run.json, log.jsonl: as pretrain leaves them
+    # config.json, model.safetensors, run.json, log.jsonl: as pretrain leaves them
+    folder: str = "data/lite_clip"
     checkpoints: str = ""  # folder of the run's checkpoints; "": their curve stays as it is
 
 
 def growth(checkpoints: Path, log: Path, train: AnomalyDataset, data: AnomalyDataset) -> None:
-    """The gates at every checkpoint of a run, added to `log` line by line; those that stand there are not run again."""
+    """The gates at every checkpoint of a run, added to `log` line by line; those that stand there
+    are not run again.
+    """
     known = {row["step"] for row in lever_rows(log)}
-    folders = sorted((each for each in checkpoints.iterdir() if each.name.isdigit()), key=lambda each: int(each.name))
+    folders = sorted(
+        (each for each in checkpoints.iterdir() if each.name.isdigit()),
+        key=lambda each: int(each.name),
+    )
     for folder in folders:
         if int(folder.name) not in known:
             told = json.loads((folder / "run.json").read_text())
             _, gates = measure(load_clip(folder), train, data, each=3)
-            row = {"step": told["step"], "seen": told["seen"]} | {g.figure: round(g.value, 4) for g in gates}
+            row = {"step": told["step"], "seen": told["seen"]} | {
+                g.figure: round(g.value, 4) for g in gates
+            }
             with open(log, "a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
 
@@ -364,14 +492,22 @@ def run(options: Gates) -> int:
         growth(Path(options.checkpoints), folder / "growth.jsonl", train, data)
     if (folder / "growth.jsonl").is_file():
         title = "The gates at checkpoints of the last leg"
-        plots.save(plots.curves(folder / "growth.jsonl", title=title, x="seen"), folder / "growth.png")
+        plots.save(
+            plots.curves(folder / "growth.jsonl", title=title, x="seen"), folder / "growth.png"
+        )
     figures, _ = measure(clip, train, data, run=RUN)
     figures["random"] = measure_random(folder, train, data, RUN)
     gates = judged(figures)
     plots.save(side_by_side(clip, train, data), folder / "sight.png")
-    plots.save(plots.curves(folder / "log.jsonl", title="Pretraining the embedded CLIP"), folder / "curves.png")
+    plots.save(
+        plots.curves(folder / "log.jsonl", title="Pretraining the embedded CLIP"),
+        folder / "curves.png",
+    )
     for gate in gates:
-        print(f"{gate.figure:28}{gate.value:8.3f}  {gate.rule} {gate.floor}  {'passed' if gate.passed else 'MISSED'}")
+        print(
+            f"{gate.figure:28}{gate.value:8.3f}  {gate.rule} {gate.floor}  "
+            f"{'passed' if gate.passed else 'MISSED'}"
+        )
     print(write_card(folder, figures, gates, data))
     return int(not all(gate.passed for gate in gates))
 

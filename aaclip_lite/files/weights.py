@@ -1,7 +1,8 @@
-"""From a file to named tensors, with nothing executed: safetensors, state dicts, OpenAI's TorchScript archives.
+"""From a file to named tensors, with nothing executed: safetensors, state dicts, OpenAI's
+TorchScript archives.
 
-Special: a TorchScript archive is read as data (its programs stay closed), a pickle is read without its code, and the
-embedded CLIP keeps only the token rows that its captions used.
+Special: a TorchScript archive is read as data (its programs stay closed), a pickle is read without
+its code, and the embedded CLIP keeps only the token rows that its captions used.
 Use: `state, by_openai = read_state("ViT-L-14-336px.pt")`.
 """
 
@@ -25,13 +26,29 @@ def read_state(path: str | Path) -> tuple[dict[str, Tensor], bool]:
     path = existing(path)
     archive = zipfile.is_zipfile(path) and _is_torchscript(path)
     values = (
-        _read_torchscript(path) if archive else read_safetensors(path) if _is_safetensors(path) else read_pickle(path)
+        _read_torchscript(path)
+        if archive
+        else read_safetensors(path)
+        if _is_safetensors(path)
+        else read_pickle(path)
     )
-    values = values["state_dict"] if isinstance(values, dict) and isinstance(values.get("state_dict"), dict) else values
-    state = {k: v for k, v in values.items() if isinstance(v, Tensor)} if isinstance(values, dict) else {}
+    values = (
+        values["state_dict"]
+        if isinstance(values, dict) and isinstance(values.get("state_dict"), dict)
+        else values
+    )
+    state = (
+        {k: v for k, v in values.items() if isinstance(v, Tensor)}
+        if isinstance(values, dict)
+        else {}
+    )
     if not state or not all(isinstance(name, str) for name in state):
         raise WeightsError(f"{path} holds no named tensors; expected a CLIP state dict")
-    for prefix in ("module.", "text."):  # from several-GPU training; from open_clip's models with a separate text tower
+    # from several-GPU training; from open_clip's models with a separate text tower
+    for prefix in (
+        "module.",
+        "text.",
+    ):
         state = {k.removeprefix(prefix): v for k, v in state.items()}
     by_openai = archive or "input_resolution" in state or "openai" in str(path.resolve()).lower()
     state = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
@@ -48,24 +65,44 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path} is not a complete safetensors file ({error}); fetch or save it again") from error
+        raise WeightsError(
+            f"{path} is not a complete safetensors file ({error}); fetch or save it again"
+        ) from error
 
 
 def read_pickle(path: Path):
-    """torch.save's contents if they are tensors and plain values; code in the file is refused, not run."""
+    """torch.save's contents if they are tensors and plain values; code in the file is refused, not
+    run.
+    """
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
-        what = f"code ({named[1]})" if named else "something that is neither a tensor nor a plain value"
+        what = (
+            f"code ({named[1]})"
+            if named
+            else "something that is neither a tensor nor a plain value"
+        )
         raise WeightsError(f"{path} is refused: it holds {what}; nothing was run") from error
-    except (RuntimeError, EOFError, ValueError, TypeError, KeyError, AttributeError, OSError) as error:
+    except (
+        RuntimeError,
+        EOFError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        OSError,
+    ) as error:
         reason = str(error).partition("\n")[0][:160] or type(error).__name__
-        raise WeightsError(f"{path} is not a complete weights file ({reason}); fetch or save it again") from error
+        raise WeightsError(
+            f"{path} is not a complete weights file ({reason}); fetch or save it again"
+        ) from error
 
 
 def expand_rows(state: dict[str, Tensor], vocabulary: int = 49408) -> dict[str, Tensor]:
-    """The full token table again: stored rows at their ids, their mean everywhere else (unseen words are average)."""
+    """The full token table again: stored rows at their ids, their mean everywhere else (unseen
+    words are average).
+    """
     if "token_embedding.rows" not in state:
         return state
     rows, ids = state["token_embedding.rows"], state.get("token_embedding.ids")
@@ -77,16 +114,21 @@ def expand_rows(state: dict[str, Tensor], vocabulary: int = 49408) -> dict[str, 
         or not 0 <= ids.min() <= ids.max() < vocabulary
     ):
         raise WeightsError(
-            f"token rows {tuple(rows.shape)} and their ids do not belong together; the weights file is damaged"
+            f"token rows {tuple(rows.shape)} and their ids do not belong together; the weights "
+            "file is damaged"
         )
     table = rows.mean(0).repeat(vocabulary, 1)
     table[ids.long()] = rows
-    rest = {k: v for k, v in state.items() if k not in ("token_embedding.rows", "token_embedding.ids")}
+    rest = {
+        k: v for k, v in state.items() if k not in ("token_embedding.rows", "token_embedding.ids")
+    }
     return rest | {"token_embedding.weight": table}
 
 
 def _is_safetensors(path: Path) -> bool:
-    """By content, so that a misleading name does no harm: eight bytes of length, then a JSON header."""
+    """By content, so that a misleading name does no harm: eight bytes of length, then a JSON
+    header.
+    """
     with path.open("rb") as file:
         return path.suffix == ".safetensors" or file.read(9)[8:] == b"{"
 
@@ -111,7 +153,9 @@ class _ArchiveUnpickler(pickle.Unpickler):
         if module.startswith("__torch__"):
             return _Node
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return lambda storage, offset, size, stride, *_: torch.as_strided(storage, size, stride, offset)
+            return lambda storage, offset, size, stride, *_: torch.as_strided(
+                storage, size, stride, offset
+            )
         if (module, name) == ("collections", "OrderedDict"):
             return dict
         if module == "torch.jit._pickle":
@@ -125,16 +169,23 @@ class _ArchiveUnpickler(pickle.Unpickler):
         if name not in self.storages:
             data = self.archive.read(f"{self.root}data/{name}")
             self.storages[name] = (
-                torch.frombuffer(bytearray(data), dtype=dtype) if data else torch.empty(0, dtype=dtype)
+                torch.frombuffer(bytearray(data), dtype=dtype)
+                if data
+                else torch.empty(0, dtype=dtype)
             )
         return self.storages[name]
 
 
 _STORAGES = {
-    "FloatStorage": torch.float32, "HalfStorage": torch.float16, "BFloat16Storage": torch.bfloat16,
-    "DoubleStorage": torch.float64, "LongStorage": torch.int64, "IntStorage": torch.int32, "BoolStorage": torch.bool,
+    "FloatStorage": torch.float32,
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "DoubleStorage": torch.float64,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "BoolStorage": torch.bool,
     "ByteStorage": torch.uint8,
-}  # fmt: skip
+}
 
 
 def _read_torchscript(path: Path) -> dict[str, Tensor]:
@@ -149,9 +200,9 @@ def _read_torchscript(path: Path) -> dict[str, Tensor]:
 
     try:
         with zipfile.ZipFile(path) as archive:
-            root = next(name for name in archive.namelist() if name.endswith("/constants.pkl")).removesuffix(
-                "constants.pkl"
-            )
+            root = next(
+                name for name in archive.namelist() if name.endswith("/constants.pkl")
+            ).removesuffix("constants.pkl")
             return collect(_ArchiveUnpickler(archive, root).load())
     except (
         pickle.UnpicklingError,
@@ -163,4 +214,6 @@ def _read_torchscript(path: Path) -> dict[str, Tensor]:
         EOFError,
         IndexError,
     ) as error:
-        raise WeightsError(f"{path} is not a readable TorchScript archive ({error}); nothing in it was run") from error
+        raise WeightsError(
+            f"{path} is not a readable TorchScript archive ({error}); nothing in it was run"
+        ) from error

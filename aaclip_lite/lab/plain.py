@@ -1,9 +1,11 @@
-"""AA-CLIP's operations the way one first writes them, on the same weights: what `bench` compares the package with.
+"""AA-CLIP's operations the way one first writes them, on the same weights: what `bench` compares
+the package with.
 
-Special: every expense here is one that the public code pays too. Attention weights are materialised, query and key are
-computed where only values are used, stage 1 runs two image towers from the first block on, sentences are padded to the
-full context, frozen weights get gradients, every level's map is made although one is used, maps are blurred and
-enlarged level by level, and pixels are sorted once for each figure. The numbers are equal; `bench` checks that.
+Special: every expense here is one that the public code pays too. Attention weights are
+materialised, query and key are computed where only values are used, stage 1 runs two image towers
+from the first block on, sentences are padded to the full context, frozen weights get gradients,
+every level's map is made although one is used, maps are blurred and enlarged level by level, and
+pixels are sorted once for each figure. The numbers are equal; `bench` checks that.
 Use: `plain.stage1(model, images, names, mask)`; written for `Recipe.released()`.
 """
 
@@ -15,13 +17,15 @@ import torch.nn.functional as F
 from kornia.filters import gaussian_blur2d
 from torch import Tensor
 
-from . import losses, scoring
-from .frozen import ACTIVATIONS
-from .model import AdaptedCLIP, stack_anchors
-from .prompts import sentences
+from .. import losses, scoring
+from ..clip import ACTIVATIONS
+from ..model import AdaptedCLIP, stack_anchors
+from ..prompts import sentences
 
 
-def block(model: AdaptedCLIP, layer, x: Tensor, axis: str | None = None, mask: Tensor | None = None) -> Tensor:
+def block(
+    model: AdaptedCLIP, layer, x: Tensor, axis: str | None = None, mask: Tensor | None = None
+) -> Tensor:
     """One residual block; axis: value-value attention along it."""
     attn, hidden = layer.attn, layer.ln_1(x)
     if axis == "batch":
@@ -29,7 +33,9 @@ def block(model: AdaptedCLIP, layer, x: Tensor, axis: str | None = None, mask: T
     query, key, value = F.linear(hidden, attn.in_proj_weight, attn.in_proj_bias).chunk(3, dim=-1)
     if axis:
         query = key = value
-    query, key, value = (t.unflatten(-1, (attn.num_heads, -1)).transpose(1, 2) for t in (query, key, value))
+    query, key, value = (
+        t.unflatten(-1, (attn.num_heads, -1)).transpose(1, 2) for t in (query, key, value)
+    )
     weights = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
     weights = (weights if mask is None else weights + mask).softmax(dim=-1)
     mixed = (weights @ value).transpose(1, 2).flatten(2)
@@ -37,7 +43,9 @@ def block(model: AdaptedCLIP, layer, x: Tensor, axis: str | None = None, mask: T
     return x + layer.mlp.c_proj(ACTIVATIONS[model.clip.activation](layer.mlp.c_fc(layer.ln_2(x))))
 
 
-def image_tokens(model: AdaptedCLIP, images: Tensor, adapted: bool, dense: bool = False) -> list[Tensor]:
+def image_tokens(
+    model: AdaptedCLIP, images: Tensor, adapted: bool, dense: bool = False
+) -> list[Tensor]:
     """What every block puts out."""
     clip, found = model.clip, []
     x, first = clip._embed_image(images), clip.vision_blocks - model.depths.dense_blocks
@@ -52,7 +60,9 @@ def image_tokens(model: AdaptedCLIP, images: Tensor, adapted: bool, dense: bool 
 def anchors(model: AdaptedCLIP, names: Sequence[str]) -> dict[str, Tensor]:
     """{name: (d, 2)}, a group of sentences at a time, each padded to the full context."""
     clip, recipe, found = model.clip, model.recipe, {}
-    mask = torch.full((clip.context, clip.context), float("-inf"), device=clip.text_projection.device).triu(1)
+    mask = torch.full(
+        (clip.context, clip.context), float("-inf"), device=clip.text_projection.device
+    ).triu(1)
     after = model._after_block("text")
     for name in names:
         columns = []
@@ -62,7 +72,9 @@ def anchors(model: AdaptedCLIP, names: Sequence[str]) -> dict[str, Tensor]:
             for index, layer in enumerate(clip.transformer.resblocks):
                 x = after(index, block(model, layer, x, mask=mask))
             x = clip.ln_final(x)[torch.arange(len(ids)), ids.argmax(-1)]
-            columns.append(F.normalize(F.normalize(model.text_adapter[-1](x), dim=-1).mean(0), dim=-1))
+            columns.append(
+                F.normalize(F.normalize(model.text_adapter[-1](x), dim=-1).mean(0), dim=-1)
+            )
         found[name] = torch.stack(columns, dim=1)
     return found
 
@@ -73,7 +85,10 @@ def dense_features(model: AdaptedCLIP, images: Tensor) -> list[Tensor]:
         tokens = image_tokens(model, images, adapted=False, dense=True)
         last = image_tokens(model, images, adapted=False)[-1]
         picture = F.normalize(head(last[:, :1]), dim=-1)
-        return [F.normalize(head(tokens[level - 1][:, 1:]), dim=-1) + picture for level in model.depths.levels]
+        return [
+            F.normalize(head(tokens[level - 1][:, 1:]), dim=-1) + picture
+            for level in model.depths.levels
+        ]
 
 
 def features(model: AdaptedCLIP, images: Tensor) -> tuple[list[Tensor], Tensor]:
@@ -82,14 +97,21 @@ def features(model: AdaptedCLIP, images: Tensor) -> tuple[list[Tensor], Tensor]:
         F.normalize(project(model.clip.ln_post(tokens[level - 1])[:, 1:]), dim=-1)
         for level, project in zip(model.depths.levels, parts["seg_proj"], strict=True)
     ]
-    return levels, F.normalize(parts["det_proj"](model.clip.ln_post(tokens[-1])), dim=-1)[:, 1:].mean(1)
+    return levels, F.normalize(parts["det_proj"](model.clip.ln_post(tokens[-1])), dim=-1)[
+        :, 1:
+    ].mean(1)
 
 
 def stage1(model: AdaptedCLIP, images: Tensor, names: Sequence[str], mask: Tensor) -> Tensor:
     """Loss of a text step."""
     own = stack_anchors(anchors(model, sorted(set(names))), names)
-    maps = [scoring.probability_map(level, own, mask.shape[-2:]) for level in dense_features(model, images)]
-    return losses.segmentation(maps[-1], mask) + model.recipe.orthogonal_weight * losses.orthogonal(own)
+    maps = [
+        scoring.probability_map(level, own, mask.shape[-2:])
+        for level in dense_features(model, images)
+    ]
+    return losses.segmentation(maps[-1], mask) + model.recipe.orthogonal_weight * losses.orthogonal(
+        own
+    )
 
 
 def stage2(model: AdaptedCLIP, images: Tensor, own: Tensor, mask: Tensor, label: Tensor) -> Tensor:
@@ -97,7 +119,9 @@ def stage2(model: AdaptedCLIP, images: Tensor, own: Tensor, mask: Tensor, label:
     levels, detection = features(model, images)
     total = losses.detection(detection, own, label)
     for level in levels:
-        total = total + losses.segmentation(scoring.probability_map(level, own, mask.shape[-2:]), mask)
+        total = total + losses.segmentation(
+            scoring.probability_map(level, own, mask.shape[-2:]), mask
+        )
     return total
 
 
@@ -107,14 +131,20 @@ def maps(model: AdaptedCLIP, images: Tensor, own: Tensor, size: int) -> Tensor:
     with torch.no_grad():
         for level in features(model, images)[0]:
             logits = scoring.similarity_logits(level, own)
-            heat = gaussian_blur2d((logits[:, 1:] + 1 - logits[:, :1]) / 2, (kernel, kernel), (sigma, sigma))
-            found = found + F.interpolate(heat, (size, size), mode="bilinear", align_corners=True)[:, 0]
+            heat = gaussian_blur2d(
+                (logits[:, 1:] + 1 - logits[:, :1]) / 2, (kernel, kernel), (sigma, sigma)
+            )
+            found = (
+                found + F.interpolate(heat, (size, size), mode="bilinear", align_corners=True)[:, 0]
+            )
     return found
 
 
 def auroc(scores: np.ndarray, labels: np.ndarray) -> float:
     true, false = _counts(scores, labels)
-    return float(np.diff(false, prepend=0) @ (np.append(0, true[:-1]) + true) / 2 / (true[-1] * false[-1]))
+    return float(
+        np.diff(false, prepend=0) @ (np.append(0, true[:-1]) + true) / 2 / (true[-1] * false[-1])
+    )
 
 
 def average_precision(scores: np.ndarray, labels: np.ndarray) -> float:

@@ -1,0 +1,1 @@
+"""What the notebooks use beside the method: pictures, widgets, checks of exercises."""

@@ -1,0 +1,176 @@
+"""Checks of the exercises of chapter 05_data."""
+
+import numpy as np
+import torch
+
+from .judge import Hint, exercise, kind_of, same
+
+
+@exercise("05_data")
+def manifest_line(learner):
+    """(path in MVTec AD's folders) -> its line of the manifest, as a dict"""
+    for name, part, kind, number in (
+        ("bottle", "test", "scratch", "003"),
+        ("metal_nut", "test", "good", "000"),
+        ("pipe_fryum", "train", "good", "117"),
+        ("screw", "test", "scratch_head", "021"),
+        ("good_box", "test", "not_good", "5"),
+    ):
+        path, bad = f"{name}/{part}/{kind}/{number}.png", int(kind != "good")
+        line = learner(path)
+        if not isinstance(line, dict):
+            raise Hint(f"a line is a dict, yours is {kind_of(line)}")
+        if missing := sorted({"image_path", "label", "class_name", "mask_path"} - line.keys()):
+            raise Hint(f"the line of {path} lacks {', '.join(missing)}")
+        mask, given = f"{name}/ground_truth/{kind}/{number}_mask.png", line["mask_path"]
+        same(line["image_path"], path, f"image_path of {path}")
+        same(
+            line["class_name"],
+            name,
+            f"class_name of {path}",
+            hints=[(kind, "class_name is the kind of defect")],
+        )
+        if not isinstance(line["label"], (int, float)) or line["label"] != bad:
+            raise Hint(f"label of {path} is {line['label']!r}: 0 stands for normal, 1 for abnormal")
+        wrong = [
+            (
+                mask.replace("_mask", ""),
+                f"mask_path of {path}: the mask's own ending before .png is missing",
+            ),
+            (
+                f"{name}/{part}/ground_truth/{kind}/{number}_mask.png",
+                "ground_truth lies beside test, not inside it",
+            ),
+            (
+                f"{name}/ground_truth/{number}_mask.png",
+                "inside ground_truth each kind has its folder",
+            ),
+        ]
+        if not bad and given != "":
+            raise Hint(f"mask_path of {path}, a normal picture, is {given!r}: it has no mask")
+        same(given, mask if bad else "", f"mask_path of {path}", hints=wrong)
+
+
+@exercise("05_data")
+def draw_shots(learner):
+    """(labels, k, seed) -> sorted indices of k/2 normal and k/2 abnormal pictures, by chance,
+    repeatably
+    """
+    generator = np.random.default_rng(51)
+    for count, k in ((20, 4), (60, 16), (9, 2)):
+        labels = [0, 1] * (k // 2) + generator.integers(0, 2, count).tolist()
+        drawn = []
+        for seed in range(30):
+            found = learner(list(labels), k, seed)
+            if found is None:
+                raise Hint("the result is None: does your function return it?")
+            found = [int(index) for index in found]
+            drawn.append(found)
+            if len(found) != k:
+                raise Hint(
+                    f"{len(found)} indices for k = {k}: is that k of each kind, or k in all?"
+                )
+            if len(set(found)) < k:
+                raise Hint(f"an index comes twice: {found}")
+            if not all(0 <= index < len(labels) for index in found):
+                raise Hint(f"{found} points outside the {len(labels)} pictures")
+            if (bad := sum(labels[index] for index in found)) != k // 2:
+                raise Hint(f"{bad} of {k} are abnormal: how many are to be?")
+            if found != sorted(found):
+                raise Hint(f"{found} is not sorted")
+            if found != [int(index) for index in learner(list(labels), k, seed)]:
+                raise Hint(f"called twice with the seed {seed}, it gives two answers")
+        if all(found == drawn[0] for found in drawn):
+            raise Hint("all seeds give the same pictures: are they drawn by chance?")
+        if min(len({labels[i] for i in found}) for found in drawn) < 2:
+            raise Hint("one kind is missing")
+        for label in (0, 1):
+            have = [i for i, each in enumerate(labels) if each == label]
+            if (
+                k <= len(have)
+                and len({i for found in drawn for i in found if labels[i] == label})
+                < len(have) // 2 + 1
+            ):
+                raise Hint(f"of the pictures with label {label} the same few come with every seed")
+    for labels, k, why in (
+        ([0, 1] * 9, 3, "an odd k"),
+        ([0] * 9 + [1], 4, "too few abnormal pictures"),
+    ):
+        try:
+            learner(labels, k, 0)
+        except ValueError:
+            continue
+        raise Hint(f"{why} should raise a ValueError")
+
+
+@exercise("05_data")
+def move_pair(learner):
+    """(image, mask, right, down, fill) -> (moved image, moved mask, share of the mask that left)"""
+    draw, fill = torch.Generator().manual_seed(52), torch.tensor([0.2, 0.5, 0.7])
+    tone = fill.view(3, 1, 1)
+    cases = (
+        (8, 8, 2, 0),
+        (7, 9, -3, 2),
+        (10, 6, 0, -4),
+        (8, 5, 0, 0),
+        (6, 6, 7, 1),
+        (9, 9, -2, -3),
+    )
+    for height, width, right, down in cases:
+        image = torch.rand(3, height, width, generator=draw)
+        mask = (torch.rand(1, height, width, generator=draw) > 0.6).float()
+        before = image.clone(), mask.clone()
+        found = learner(image, mask, right, down, fill.clone())
+        if not isinstance(found, (tuple, list)) or len(found) != 3:
+            raise Hint("the result is not three things: moved image, moved mask, lost share")
+        if not (torch.equal(image, before[0]) and torch.equal(mask, before[1])):
+            raise Hint("the picture that was given changed: work on a copy")
+
+        def moved(x, right=right, down=down, outside=tone):
+            rows, columns = (
+                torch.arange(n) - by for n, by in zip(x.shape[1:], (down, right), strict=True)
+            )
+            held = (
+                ((rows >= 0) & (rows < len(rows)))[:, None]
+                & (columns >= 0)
+                & (columns < len(columns))
+            )
+            read = x[:, rows.clamp(0, len(rows) - 1)][:, :, columns.clamp(0, len(columns) - 1)]
+            return torch.where(held, read, outside[: len(x)])
+
+        def rolled(x, right=right, down=down):
+            return x.roll((down, right), (1, 2))
+
+        zero, true = torch.zeros(3, 1, 1), moved(mask, outside=torch.zeros(1, 1, 1))
+        swapped = {"right": down, "down": right}
+        backwards = {"right": -right, "down": -down}
+        for which, (x, mine, out) in enumerate(((image, found[0], tone), (mask, found[1], zero))):
+            word = ("image", "mask")[which]
+            wrong = [
+                (x, f"the {word} has not moved"),
+                (rolled(x), f"what leaves the {word} on one side comes in again on the other"),
+                (moved(x, **swapped, outside=out), f"right and down are swapped in the {word}"),
+                (moved(x, **backwards, outside=out), f"the {word} moves the other way"),
+                (
+                    moved(x, outside=(zero, tone)[which]),
+                    f"the {word} is filled with what belongs outside "
+                    f"the {('mask', 'image')[which]}",
+                ),
+            ]
+            same(mine, moved(x, outside=out), f"the moved {word}", hints=wrong)
+        share = 1 - float(true.sum() / mask.sum())
+        wrong = [
+            (1 - share, "lost is the share that stayed; it should be the share that left"),
+            (
+                float(mask.sum() - true.sum()),
+                "lost counts pixels; it should be a share of the mask",
+            ),
+            (
+                float((mask.sum() - true.sum()) / mask.numel()),
+                "lost is a share of the picture, not of the mask",
+            ),
+        ]
+        same(found[2], share, "lost", hints=wrong)
+    empty = learner(torch.rand(3, 4, 4), torch.zeros(1, 4, 4), 1, 1, fill)[2]
+    if not empty == 0:
+        raise Hint(f"of an empty mask nothing can be lost, but lost is {float(empty)}")

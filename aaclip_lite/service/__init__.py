@@ -1,0 +1,1 @@
+"""The method used for real: memory, runs, export."""

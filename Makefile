@@ -51,7 +51,7 @@ test: $(VENV)/.installed ## lint, floors, spelling, tests, notebooks
 	$(call step,import floors (import-linter),$(VENV)/bin/lint-imports --no-cache,import from a lower floor only)
 	$(call step,spelling (codespell),$(VENV)/bin/codespell,mend the word or add it to ignore-words-list in pyproject.toml)
 	@printf '\n== tests and notebooks (pytest)\n'; exec $(PY) -m pytest $(TESTS)
-TESTS = -n auto --dist loadscope --nbval-lax --nbval-current-env tests/unit tests/integration tests/notebooks tests/browser notebooks
+TESTS = -n auto --dist loadscope --nbval-lax --nbval-current-env tests notebooks --ignore tests/full
 
 test-full: $(VENV)/.installed ## the real size with random weights: ViT-L/14-336 at 518 px, minutes and 6 GB of memory
 	$(call step,tests at full size,$(PY) -m pytest -s tests/full,free 8 GB of memory and 8 GB of disk)

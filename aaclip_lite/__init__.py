@@ -18,8 +18,8 @@ _HOMES = {  # public name -> where it is defined
     "evaluate": "evaluation.evaluate",
     "load_clip": "load.load_clip",
     "open_dataset": "datasets.open_dataset",
-    "train_image": "train.train_image",
-    "train_text": "train.train_text",
+    "train_image": "service.runs.train_image",
+    "train_text": "service.runs.train_text",
 }
 _ROOMS = {  # public name -> module
     "adapters": "adapters",

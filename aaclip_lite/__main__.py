@@ -47,7 +47,7 @@ class Backbone:
 
     @property
     def place(self) -> str:
-        from .train import processes
+        from .service.processes import processes
 
         return str(processes().device) if self.device == "auto" else self.device
 
@@ -101,7 +101,8 @@ class Train:
         from .course import plots
         from .detector import AnomalyDetector
         from .model import AdaptedCLIP
-        from .train import processes, train_image, train_text
+        from .service.processes import processes
+        from .service.runs import train_image, train_text
 
         torch.manual_seed(self.seed)
         clip = self.backbone.load()
@@ -155,7 +156,7 @@ class Eval:
 
     def run(self) -> int:
         from .evaluation import evaluate
-        from .train import processes
+        from .service.processes import processes
 
         share = processes()  # each takes its share of the classes
         frozen = self.detector == "frozen"
@@ -210,7 +211,7 @@ class Predict:
         from accelerate.utils import gather_object
 
         from .detector import list_pictures, to_tensor
-        from .train import processes
+        from .service.processes import processes
 
         paths = [str(path) for given in _some(self.pictures) for path in list_pictures(given)]
         share = processes()  # each takes its share of the pictures

@@ -2,97 +2,110 @@
 
 Special: module and weight names are those of the public checkpoints (`layer_adapters.0.fc.0.weight`
 ...), and all of it follows from widths and a recipe, so weights can be counted without a CLIP.
-Use: `text_adapters(recipe, 768, 768, blocks=3)`, `image_adapters(recipe, 1024, 768, blocks=6,
-levels=4)`.
+Use: `text_adapters(recipe, 768, 768, blocks=3)`, `image_adapters(recipe, 1024, 768, 6, levels=4)`.
 """
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
+
+from .recipe import Recipe
 
 
 class Adapter(nn.Module):
-    """Token (..., D) -> token (..., D); one matrix and LeakyReLU, or a bottleneck of half the
-    width.
-    """
+    """Token -> token: one matrix and LeakyReLU, or a bottleneck of half the width."""
 
-    def __init__(self, width: int, recipe: "Recipe") -> None:
+    def __init__(self, width: int, recipe: Recipe) -> None:
         super().__init__()
-        inner = width if recipe.adapter == "linear" else width // 2
-        layers = [nn.Linear(width, inner, recipe.adapter_bias), nn.LeakyReLU(recipe.adapter_slope)]
-        if recipe.adapter == "bottleneck":
-            layers.append(nn.Linear(inner, width, recipe.adapter_bias))
+        bias = recipe.adapter_bias
+        bottleneck = recipe.adapter == "bottleneck"
+        inner = width // 2 if bottleneck else width
+        layers = [nn.Linear(width, inner, bias), nn.LeakyReLU(recipe.adapter_slope)]
+        if bottleneck:
+            layers.append(nn.Linear(inner, width, bias))
         self.fc = nn.Sequential(*layers)
-        self.residual = recipe.adapter_init == "identity"
         _xavier(self)
+        # started at the identity, x + A(x) with A(x) = 0, an adapter disturbs nothing at first
+        self.residual = recipe.adapter_init == "identity"
         if self.residual:
-            last = self.fc[-1] if recipe.adapter == "bottleneck" else self.fc[0]
+            last = self.fc[-1] if bottleneck else self.fc[0]
             for parameter in last.parameters():
                 nn.init.zeros_(parameter)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "*any D"]) -> Float[Tensor, "*any D"]:
         return x + self.fc(x) if self.residual else self.fc(x)
 
 
 class Projection(nn.Module):
-    """Token (..., D) -> joint space (..., d), with LeakyReLU or without; may start as one of CLIP's
-    own projections.
-    """
+    """Token -> joint space, with LeakyReLU or without."""
 
-    def __init__(
-        self, width: int, out: int, recipe: "Recipe", relu: bool, start: Tensor | None = None
-    ) -> None:
+    def __init__(self, width: int, out: int, recipe: Recipe, relu: bool) -> None:
         super().__init__()
+        self.linear_only = not relu
         linear = nn.Linear(width, out, recipe.adapter_bias)
         self.fc = nn.Sequential(linear, nn.LeakyReLU(recipe.adapter_slope)) if relu else linear
         _xavier(self)
-        if recipe.proj_init == "clip" and start is not None:
-            with torch.no_grad():
-                linear.weight.copy_(start.T)
-                if linear.bias is not None:
-                    linear.bias.zero_()
 
-    def forward(self, x: Tensor) -> Tensor:
+    def start_from(self, matrix: Float[Tensor, "D d"]) -> "Projection":
+        """Begin as one of CLIP's own projections: what it knows need not be learned again."""
+        linear = self.fc if self.linear_only else self.fc[0]
+        with torch.no_grad():
+            linear.weight.copy_(matrix.T)
+            if linear.bias is not None:
+                linear.bias.zero_()
+        return self
+
+    def forward(self, x: Float[Tensor, "*any D"]) -> Float[Tensor, "*any d"]:
         return self.fc(x)
 
 
 def text_adapters(
-    recipe: "Recipe", width: int, out: int, blocks: int, start: Tensor | None = None
+    recipe: Recipe, width: int, out: int, blocks: int, start: Float[Tensor, "D d"] | None = None
 ) -> nn.ModuleList:
-    """One adapter a block, then the head on the end-of-text state. `start` (width, out): CLIP's own
-    text projection.
-    """
-    head = Projection(width, out, recipe, recipe.text_head == "relu", start)
+    """One adapter a block, then the head on the end-of-text state. start: CLIP's projection."""
+    head = _started(Projection(width, out, recipe, recipe.text_head == "relu"), recipe, start)
     return nn.ModuleList([*(Adapter(width, recipe) for _ in range(blocks)), head])
 
 
 def image_adapters(
-    recipe: "Recipe", width: int, out: int, blocks: int, levels: int, start: Tensor | None = None
+    recipe: Recipe,
+    width: int,
+    out: int,
+    blocks: int,
+    levels: int,
+    start: Float[Tensor, "D d"] | None = None,
 ) -> nn.ModuleDict:
-    """Block adapters, one projection a level, one for detection. `start` (width, out): CLIP's own
-    image projection.
+    """Block adapters, one projection a level, one for detection. start: CLIP's projection."""
+
+    def projection() -> Projection:
+        return _started(Projection(width, out, recipe, recipe.proj_relu), recipe, start)
+
+    return nn.ModuleDict(
+        {
+            "layer_adapters": nn.ModuleList(Adapter(width, recipe) for _ in range(blocks)),
+            "seg_proj": nn.ModuleList(projection() for _ in range(levels)),
+            "det_proj": projection(),
+        }
+    )
+
+
+def mix(
+    x: Float[Tensor, "*any D"], adapted: Float[Tensor, "*any D"], weight: float
+) -> Float[Tensor, "*any D"]:
+    """w a + (1 - w) x, where a first gets, token by token, the length of x.
+
+    The frozen blocks behind have only ever seen tokens of such lengths.
     """
-    parts = {
-        "layer_adapters": nn.ModuleList(Adapter(width, recipe) for _ in range(blocks)),
-        "seg_proj": nn.ModuleList(
-            Projection(width, out, recipe, recipe.proj_relu, start) for _ in range(levels)
-        ),
-        "det_proj": Projection(width, out, recipe, recipe.proj_relu, start),
-    }
-    adapters = nn.ModuleDict(parts)
-    if recipe.detection_pool == "attention":
-        # zero: the plain mean
-        adapters.register_parameter("det_query", nn.Parameter(torch.zeros(out)))
-    if recipe.level_weights == "learned":
-        # zero: factor 1
-        adapters.register_parameter("level_logs", nn.Parameter(torch.zeros(levels)))
-    return adapters
-
-
-def mix(x: Tensor, adapted: Tensor, weight: float, norm_preserving: bool = True) -> Tensor:
-    """w * a + (1 - w) * x, where a, token by token, first gets the length of x."""
-    if norm_preserving:
-        adapted = adapted * x.norm(dim=-1, keepdim=True) / adapted.norm(dim=-1, keepdim=True)
+    adapted = adapted * x.norm(dim=-1, keepdim=True) / adapted.norm(dim=-1, keepdim=True)
     return weight * adapted + (1 - weight) * x
+
+
+def _started(
+    projection: Projection, recipe: Recipe, start: Float[Tensor, "D d"] | None
+) -> Projection:
+    if recipe.proj_init == "clip" and start is not None:
+        projection.start_from(start)
+    return projection
 
 
 def _xavier(module: nn.Module) -> None:

@@ -7,12 +7,9 @@ Use: `save_adapter("runs/a/text.safetensors", model, "text", {"epoch": 1})`, `lo
 model)`.
 """
 
-import contextlib
 import json
-import os
 import random
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
+from .files.keep import atomic
 from .files.weights import WeightsError, existing, read_pickle
 from .recipe import Recipe
 
@@ -44,7 +42,7 @@ def save_adapter(
         "backbone": _backbone(model),
     }
     packed = {"format": FORMAT} | {key: json.dumps(value) for key, value in header.items()}
-    return _write(path, lambda temporary: save_file(tensors, temporary, metadata=packed))
+    return atomic(path, lambda temporary: save_file(tensors, temporary, metadata=packed))
 
 
 def read_metadata(path: str | Path) -> dict:
@@ -101,7 +99,7 @@ def save_resume(
         "random": random_state(),
         "progress": dict(progress or {}),
     }
-    return _write(path, lambda temporary: torch.save(contents, temporary))
+    return atomic(path, lambda temporary: torch.save(contents, temporary))
 
 
 def load_resume(
@@ -204,24 +202,3 @@ def _fill(model: "AdaptedCLIP", tensors: Mapping, stage: str, label: str) -> Non
             {k.removeprefix(f"{part}."): v for k, v in tensors.items() if k.startswith(f"{part}.")},
             label,
         )
-
-
-def _write(path: str | Path, save: Callable[[str], None]) -> Path:
-    """Write under a temporary name beside the target, flush to disk, then rename: never half a
-    file.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        save(temporary)
-        os.chmod(temporary, 0o644)  # mkstemp lets only the owner read
-        os.fsync(handle)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-    finally:
-        os.close(handle)
-    return path

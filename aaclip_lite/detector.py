@@ -1,23 +1,19 @@
-"""The finished product: a picture in, a heat map, a score and a decision out.
+"""The finished product: a picture in, an anomaly map, a score and a decision out.
 
 Special: calibrated on normal pictures, the score of a SINGLE picture means something: deviations
 above what is normal, with a threshold that a given share of good parts exceeds by chance.
 Calibration, words and backbone are saved with the adapters; a product that has its own calibration
 uses it, any other the one for all ("*").
 
-    detector = AnomalyDetector.load("course")                     # shipped; or a run's folder, or a
-    hub name found = detector.predict("part.png", "bottle")                # Prediction(map, score,
-    threshold, is_anomalous) detector.calibrate("photos/good", "bolt",
-    false_alarms=0.01).save("runs/bolt") detector.predict("part.png", "bolt", words="rusty bolt");
-    detector.to_onnx("bolt.onnx", "bolt")
+    detector = AnomalyDetector.load("course")                 # shipped; or a run's folder, or a hub name
+    detector.predict("part.png", "bottle")                    # Prediction(map, score, threshold, ...)
+    detector.calibrate("photos/good", "bolt", false_alarms=0.01).save("runs/bolt")
+    detector.predict("part.png", "bolt", words="rusty bolt"); detector.to_onnx("bolt.onnx", "bolt")
 """
 
-import importlib.util
 import json
-import os
-import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from pathlib import Path
 from typing import NamedTuple
@@ -25,19 +21,24 @@ from typing import NamedTuple
 import huggingface_hub
 import numpy as np
 import torch
+from jaxtyping import Float
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from . import datasets, scoring
 from .checkpoint import MismatchError, load_adapter, read_metadata, save_adapter
-from .clip import MEAN_STD, FrozenCLIP
+from .clip import FrozenCLIP
 from .datasets import AnomalyDataset
+from .files import layouts
+from .files.audit import UNREADABLE
 from .files.environment import data_path
+from .files.keep import write_json
+from .files.late import late
 from .load import load_clip
-from .model import AdaptedCLIP, stack_anchors
+from .model import STAGES, AdaptedCLIP, stack_anchors
 
-SETTINGS, STAGES, ANY = "detector.json", ("text", "image"), "*"
-_JOINED = ("map_top", "detection")
+SETTINGS = "detector.json"
+ANY = "*"  # the calibration of products without their own
 Picture = str | Path | Image.Image | np.ndarray | Tensor
 
 
@@ -46,7 +47,7 @@ class Prediction(NamedTuple):
     is no threshold.
     """
 
-    map: np.ndarray  # (H, W) of the picture, float32
+    map: Float[np.ndarray, "H W"]
     score: float
     threshold: float | None
     is_anomalous: bool | None
@@ -66,36 +67,24 @@ class AnomalyDetector:
         domain: str = "industrial",
         backbone: dict | None = None,
     ) -> None:
-        """backbone: arguments of load_clip for the model's backbone, so that load() finds it; None:
-        the embedded one.
-
-        words: what a class is called in the prompts, {"bolt": "rusty bolt"}.
+        """words: what a class is called in the prompts, {"bolt": "rusty bolt"}. backbone: arguments
+        of load_clip, so that load() finds it again; None: the embedded one.
         """
         if domain not in scoring.BLUR:
             raise ValueError(f"domain = {domain!r} is not one of {', '.join(scoring.BLUR)}")
-        self.model, self.calibration, self.words, self.domain = (
-            model.eval(),
-            calibration or {},
-            words or {},
-            domain,
-        )
+        self.model = model.eval()
+        self.calibration = calibration or {}
+        self.words = words or {}
+        self.domain = domain
         self.backbone = {"image_size": model.clip.image_size} | (backbone or {"source": "lite"})
-        self.score_kind = {"released": "map_max"}.get(
-            model.recipe.image_score, model.recipe.image_score
-        )
-        self.training: dict[
-            str, dict
-        ] = {}  # what the adapters' files say of their training; saved again with them
+        self.training: dict[str, dict] = {}  # what the adapters' files say of their training
         self._known: dict[tuple[str, str | None], Tensor] = {}  # anchors, by class name and words
 
     def __repr__(self) -> str:
-        known = (
-            ", ".join("any product" if name == ANY else name for name in self.calibration)
-            or "nothing"
-        )
-        return (
-            f"AnomalyDetector({self.model.recipe.name}, {self.score_kind}, calibrated for {known})"
-        )
+        known = ["any product" if name == ANY else name for name in self.calibration]
+        recipe = self.model.recipe
+        calibrated = f"calibrated for {', '.join(known) or 'nothing'}"
+        return f"AnomalyDetector({recipe.name}, {recipe.image_score}, {calibrated})"
 
     # ---- pictures --------------------------------------------------------------------------------
 
@@ -110,51 +99,37 @@ class AnomalyDetector:
         1]: one Prediction; a folder, list, array (N, H, W, 3) or tensor (N, 3, H, W): a list.
         words: said instead of the class name.
         """
-        anchor, constants, found = (
-            self._anchor(class_name, words),
-            self._calibration(class_name),
-            [],
-        )
+        anchor = self.anchor(class_name, words)
+        constants = self.calibration_of(class_name)
         threshold = constants["threshold"] if constants else None
         if constants is None:
             warnings.warn(
                 "not calibrated: scores are raw and nothing is decided; see calibrate()",
                 stacklevel=2,
             )
-        decoded = (
-            (str(p) if isinstance(p, str | Path) else "", to_tensor(p))
-            for p in list_pictures(images)
-        )
+        named = ((str(p) if isinstance(p, str | Path) else "", p) for p in list_pictures(images))
+        decoded = ((name, to_tensor(picture)) for name, picture in named)
+        predictions = []
         for group in _alike(decoded, batch_size):
             batch = torch.stack([pixels for _, pixels in group])
-            maps, scores = self._calibrated(
-                *self._measure(batch, anchor.expand(len(batch), -1, -1)), constants
-            )
-            for (path, _), heat, score in zip(
-                group, maps.cpu().numpy(), scores.tolist(), strict=True
-            ):
-                found.append(
-                    Prediction(
-                        heat,
-                        score,
-                        threshold,
-                        None if constants is None else score > threshold,
-                        path,
-                    )
-                )
-        return found if _several(images) else found[0]
+            maps, scores = self.measure(batch, anchor.expand(len(batch), -1, -1))
+            maps, scores = calibrated(maps, scores, constants)
+            rows = zip(group, maps.cpu().numpy(), scores.tolist(), strict=True)
+            for (path, _), anomaly_map, score in rows:
+                verdict = None if constants is None else score > threshold
+                predictions.append(Prediction(anomaly_map, score, threshold, verdict, path))
+        return predictions if _several(images) else predictions[0]
 
-    def heat(self, images: Tensor, class_names: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """(B, 3, H, W) in [0, 1], their classes -> maps (B, H, W) and scores (B,), calibrated where
-        that was done.
-        """
-        maps, parts = self._measure(images, self._anchors_of(class_names))
-        rows = [
-            ({k: v[i : i + 1] for k, v in parts.items()}, self._calibration(n))
-            for i, n in enumerate(class_names)
+    def anomaly_maps(
+        self, images: Float[Tensor, "B 3 H W"], class_names: Sequence[str]
+    ) -> tuple[Float[Tensor, "B H W"], Float[Tensor, "B"]]:
+        """Maps and scores of pictures of several classes, calibrated where that was done."""
+        maps, scores = self.measure(images, self._anchors_of(class_names))
+        each = [
+            calibrated(maps[i : i + 1], scores[i : i + 1], self.calibration_of(name))
+            for i, name in enumerate(class_names)
         ]
-        found = [self._calibrated(maps[i : i + 1], *row) for i, row in enumerate(rows)]
-        return torch.cat([heat for heat, _ in found]), torch.cat([score for _, score in found])
+        return torch.cat([one for one, _ in each]), torch.cat([score for _, score in each])
 
     def calibrate(
         self,
@@ -168,94 +143,63 @@ class AnomalyDetector:
         Of a data set the normal pictures of all its classes are taken: the calibration of any
         product without its own.
         """
-        if isinstance(normal_images, AnomalyDataset):
-            samples = map(
-                normal_images.__getitem__,
-                (i for i, r in enumerate(normal_images.records) if r.label == 0),
-            )
-            key, labelled = ANY, ((s.class_name, to_tensor(s.image)) for s in samples)
-        else:
-            key, labelled = (
-                class_name,
-                ((class_name, to_tensor(p)) for p in list_pictures(normal_images)),
-            )
-        pixels, parts = np.zeros(3), []  # number, sum and sum of squares of the maps' values
-        for group in _alike(labelled, 16):
-            batch, names = (
-                torch.stack([picture for _, picture in group]),
-                [name for name, _ in group],
-            )
-            maps, found = self._measure(batch, self._anchors_of(names))
+        whole_set = isinstance(normal_images, AnomalyDataset)
+        scores = []
+        pixels = np.zeros(3)  # number, sum and sum of squares of the maps' values
+        for group in _alike(_normal(normal_images, class_name), 16):
+            batch = torch.stack([picture for _, picture in group])
+            maps, raw = self.measure(batch, self._anchors_of([name for name, _ in group]))
             pixels += maps.numel(), float(maps.double().sum()), float(maps.double().square().sum())
-            parts.append(found)
-        if not parts:
+            scores.append(raw)
+        if not scores:
             raise ValueError(
                 f"calibrate needs normal pictures, and there are none in {normal_images!r}"
             )
-        parts = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        raw = torch.cat(scores)
         mean, square = (pixels[1:] / pixels[0]).tolist()
-        entry = {"map": (mean, max(square - mean**2, 0.0) ** 0.5)}
-        joined = self.score_kind == "map_top_detection"
-        entry |= {name: scoring.fit_constants(parts[name]) for name in (_JOINED if joined else ())}
-        raw = self._joined(parts, entry)
-        entry["score"] = scoring.fit_constants(raw)
-        threshold = scoring.threshold_at(scoring.z_scores(raw, entry["score"]), false_alarms)
-        entry |= {"threshold": threshold, "false_alarms": false_alarms, "pictures": len(raw)}
-        self.calibration = {**self.calibration, key: entry}
+        constants = scoring.fit_constants(raw)
+        entry = {
+            "map": (mean, max(square - mean**2, 0.0) ** 0.5),
+            "score": constants,
+            "threshold": scoring.threshold_at(scoring.z_scores(raw, constants), false_alarms),
+            "false_alarms": false_alarms,
+            "pictures": len(raw),
+        }
+        self.calibration = {**self.calibration, ANY if whole_set else class_name: entry}
         return self
 
-    def _calibration(self, name: str) -> dict | None:
+    def calibration_of(self, name: str) -> dict | None:
         return self.calibration.get(name, self.calibration.get(ANY))
 
-    def _anchor(self, name: str, words: str | None = None) -> Tensor:
+    def anchor(self, name: str, words: str | None = None) -> Float[Tensor, "d 2"]:
         key = (name, words or self.words.get(name))
         if key not in self._known:
             with torch.no_grad():
-                self._known[key] = self.model.text_anchors({name: key[1]} if key[1] else [name])[
-                    name
-                ]
+                names = [name] if key[1] is None else {name: key[1]}
+                self._known[key] = self.model.text_anchors(names)[name]
         return self._known[key]
 
-    def _anchors_of(self, names: Sequence[str]) -> Tensor:
-        return stack_anchors({name: self._anchor(name) for name in set(names)}, names)
+    def _anchors_of(self, names: Sequence[str]) -> Float[Tensor, "B d 2"]:
+        return stack_anchors({name: self.anchor(name) for name in set(names)}, names)
 
     @torch.no_grad()
-    def _measure(self, images: Tensor, anchors: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Maps, and what scores are made of, as the model gives them."""
-        return self._compare(
-            self.model.preprocess(images.to(anchors.device)), anchors, images.shape[-2:]
+    def measure(
+        self, images: Float[Tensor, "B 3 H W"], anchors: Float[Tensor, "B d 2"]
+    ) -> tuple[Float[Tensor, "B H W"], Float[Tensor, "B"]]:
+        """Maps and scores as the model gives them, not calibrated."""
+        x = self.model.preprocess(images.to(anchors.device))
+        return self.compare(x, anchors, images.shape[-2:])
+
+    def compare(
+        self, x: Float[Tensor, "B 3 S S"], anchors: Float[Tensor, "B d 2"], size: Sequence[int]
+    ) -> tuple[Float[Tensor, "B H W"], Float[Tensor, "B"]]:
+        recipe = self.model.recipe
+        features = self.model(x)
+        maps = scoring.anomaly_map(features.levels, anchors, size, self.domain, **recipe.finish)
+        scores = scoring.picture_scores(
+            features, anchors, maps, recipe.image_score, self.domain, recipe.blur
         )
-
-    def _compare(
-        self, x: Tensor, anchors: Tensor, size: Sequence[int]
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        levels, detection = self.model(x)
-        maps = scoring.anomaly_map(levels, anchors, size, self.domain, **self.model.recipe.finish)
-        return maps, {
-            "map_late": scoring.late_peaks(
-                levels, anchors, self.domain, blur=self.model.recipe.blur
-            ),
-            "map_max": maps.flatten(1).amax(1),
-            "map_top": scoring.top_fraction(maps),
-            "detection": scoring.image_scores(detection, anchors),
-        }
-
-    def _joined(self, parts: dict[str, Tensor], constants: dict | None) -> Tensor:
-        if self.score_kind != "map_top_detection":
-            return parts[self.score_kind]
-        if constants is None:
-            raise ValueError(
-                "the score map_top_detection joins two scales: calibrate() the detector first"
-            )
-        return sum(scoring.z_scores(parts[name], constants[name]) for name in _JOINED) / 2
-
-    def _calibrated(
-        self, maps: Tensor, parts: dict[str, Tensor], constants: dict | None
-    ) -> tuple[Tensor, Tensor]:
-        score = self._joined(parts, constants)
-        if constants is None:
-            return maps, score
-        return scoring.z_scores(maps, constants["map"]), scoring.z_scores(score, constants["score"])
+        return maps, scores
 
     # ---- files -----------------------------------------------------------------------------------
 
@@ -277,13 +221,13 @@ class AnomalyDetector:
                 f"{folder} holds {trained}: a detector needs image.safetensors, from train_image"
             )
         metadata = {stage: read_metadata(path) for stage, path in files.items() if path.is_file()}
-        backbone = stored.get(
-            "backbone",
-            {"source": "lite", "image_size": metadata["image"]["backbone"]["image_size"]},
-        )
-        model = AdaptedCLIP(
-            load_clip(**backbone) if clip is None else clip, metadata["image"]["recipe"]
-        )
+        if clip is None:
+            embedded = {
+                "source": "lite",
+                "image_size": metadata["image"]["backbone"]["image_size"],
+            }
+            clip = load_clip(**stored.get("backbone", embedded))
+        model = AdaptedCLIP(clip, metadata["image"]["recipe"])
         try:
             for stage in metadata:
                 load_adapter(files[stage], model)
@@ -298,9 +242,10 @@ class AnomalyDetector:
             stored.get("domain", "industrial"),
             stored.get("backbone"),
         )
-        own = ("stage", "recipe", "backbone")
+        known = ("stage", "recipe", "backbone")
         detector.training = {
-            stage: {k: v for k, v in m.items() if k not in own} for stage, m in metadata.items()
+            stage: {key: value for key, value in header.items() if key not in known}
+            for stage, header in metadata.items()
         }
         return detector
 
@@ -310,100 +255,41 @@ class AnomalyDetector:
         """
         folder = Path(folder)
         for stage in STAGES:
-            save_adapter(
-                folder / f"{stage}.safetensors", self.model, stage, self.training.get(stage)
-            )
-        stored = {
-            name: getattr(self, name) for name in ("backbone", "domain", "words", "calibration")
-        }
-        temporary = folder / f".{SETTINGS}.tmp"
-        temporary.write_text(json.dumps(stored, indent=1) + "\n")
-        os.replace(temporary, folder / SETTINGS)
+            path = folder / f"{stage}.safetensors"
+            save_adapter(path, self.model, stage, self.training.get(stage))
+        names = ("backbone", "domain", "words", "calibration")
+        write_json(folder / SETTINGS, {name: getattr(self, name) for name in names})
         return folder
 
     def push_to_hub(self, repo_id: str, private: bool = False, token: str | None = None) -> str:
-        """Save to a repository of the Hugging Face hub, with a short card;
-        AnomalyDetector.load(repo_id) fetches it.
-        """
-        api = huggingface_hub.HfApi(token=token)
-        api.create_repo(repo_id, private=private, exist_ok=True)
-        with tempfile.TemporaryDirectory() as folder:
-            self.save(folder)
-            Path(folder, "README.md").write_text(
-                _CARD.format(repo=repo_id, detector=self, backbone=self.backbone)
-            )
-            api.upload_folder(
-                repo_id=repo_id, folder_path=folder, commit_message="Save anomaly detector"
-            )
-        return repo_id
+        """Save to a repository of the Hugging Face hub, from which load(repo_id) fetches it."""
+        return late("hub")(self, repo_id, private, token)
 
     def to_onnx(self, path: str | Path, class_name: str = "object") -> Path:
         """For one product and one picture at a time: (1, 3, S, S), float in [0, 1], already resized
         -> its map (1, S, S) and score (1,). Class name, threshold and S stand in the file's
         metadata.
         """
-        missing = [
-            name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None
-        ]
-        if missing:
-            raise ModuleNotFoundError(
-                f"to_onnx needs {' and '.join(missing)}: pip install 'aaclip-lite[export]'"
-            )
-        path, module, constants = (
-            Path(path),
-            _OneClass(self, class_name),
-            self._calibration(class_name),
-        )
-        side = self.model.clip.image_size
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # the exporter's own deprecations
-            example = torch.rand(1, 3, side, side, device=module.anchors.device)
-            program = torch.onnx.export(
-                module,
-                (example,),
-                dynamo=True,
-                verbose=False,
-                input_names=["image"],
-                output_names=["map", "score"],
-            )
-        facts = {
-            "class_name": class_name,
-            "image_size": side,
-            "threshold": constants and constants["threshold"],
-        }
-        program.model.metadata_props.update(
-            {key: json.dumps(value) for key, value in facts.items()}
-        )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.tmp")
-        program.save(temporary, external_data=False)
-        os.replace(temporary, path)
-        return path
+        return late("onnx")(self, Path(path), class_name)
 
 
-class _OneClass(nn.Module):
-    """What to_onnx exports: normalisation, model, one class's anchors and calibration, without
-    checks on values.
-    """
+def calibrated(
+    maps: Float[Tensor, "B H W"], scores: Float[Tensor, "B"], constants: dict | None
+) -> tuple[Float[Tensor, "B H W"], Float[Tensor, "B"]]:
+    """Deviations above normal, where it is known what is normal."""
+    if constants is None:
+        return maps, scores
+    return scoring.z_scores(maps, constants["map"]), scoring.z_scores(scores, constants["score"])
 
-    def __init__(self, detector: AnomalyDetector, class_name: str) -> None:
-        super().__init__()
-        self.model, self.detector, self.constants = (
-            detector.model,
-            detector,
-            detector._calibration(class_name),
-        )
-        self.register_buffer("anchors", detector._anchor(class_name)[None])
-        for name, values in zip(
-            ("mean", "std"), MEAN_STD[detector.model.recipe.normalisation], strict=True
-        ):
-            self.register_buffer(name, self.anchors.new_tensor(values).view(1, 3, 1, 1))
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        found = self.detector._compare(
-            (image - self.mean) / self.std, self.anchors, image.shape[-2:]
-        )
-        return self.detector._calibrated(*found, self.constants)
+def _normal(
+    images: Picture | Sequence[Picture] | AnomalyDataset, class_name: str
+) -> Iterable[tuple[str, Tensor]]:
+    """(class, picture) of all that calibrate() is to take as normal."""
+    if not isinstance(images, AnomalyDataset):
+        return ((class_name, to_tensor(picture)) for picture in list_pictures(images))
+    rows = [i for i, record in enumerate(images.records) if record.label == 0]
+    return ((images[i].class_name, to_tensor(images[i].image)) for i in rows)
 
 
 def settings(folder: Path) -> dict:
@@ -418,10 +304,10 @@ def list_pictures(images: Picture | Sequence[Picture]) -> list[Picture]:
     list.
     """
     if isinstance(images, str | Path) and Path(images).is_dir():
-        found = sorted(p for p in Path(images).rglob("*") if p.suffix.lower() in datasets.PICTURES)
+        found = sorted(p for p in Path(images).rglob("*") if p.suffix.lower() in layouts.PICTURES)
         if not found:
             raise FileNotFoundError(
-                f"no pictures below {images}: files must end in {', '.join(datasets.PICTURES)}"
+                f"no pictures below {images}: files must end in {', '.join(layouts.PICTURES)}"
             )
         return found
     several = list(images) if _several(images) else [images]
@@ -441,8 +327,8 @@ def to_tensor(picture: Picture) -> Tensor:
     if isinstance(picture, str | Path):
         try:
             # as in training, 16 bits included
-            picture, _ = datasets._read(Path(picture), None, as_mask=False)
-        except datasets.UNREADABLE as error:
+            picture, _ = datasets.read_picture(Path(picture), None, as_mask=False)
+        except UNREADABLE as error:
             raise PictureError(
                 f"{picture} is no readable picture ({error}): save it again as PNG or JPEG"
             ) from error
@@ -506,17 +392,3 @@ def _find(name: str | Path) -> Path:
             f"({type(error).__name__}). Use 'course' "
             "for the shipped detector, or the folder that training wrote"
         ) from error
-
-
-_CARD = """---
-library_name: aaclip-lite
-tags: [anomaly-detection, clip]
----
-{detector}
-
-Adapters of an AA-CLIP anomaly detector, made with aaclip_lite. They need this backbone: `{backbone}`.
-
-    import aaclip_lite as aa
-    detector = aa.AnomalyDetector.load("{repo}")
-    detector.predict("part.png", "bottle")
-"""

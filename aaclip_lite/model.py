@@ -2,38 +2,43 @@
 compare with them.
 
 Special: the backbone is walked, not copied or hooked; stage 1 trains `text_adapter`, stage 2
-`image_adapter`, and nothing else can train.
+`image_adapter`, and nothing else can train. A variant of the method is a subclass that changes one
+of the seams: `after_block`, `fuse`, `pool`, `batch_anchors`, `loss_parts`.
 Use: `model = AdaptedCLIP(load_clip("lite"))`, `model.text_anchors(["bottle"])`,
 `model(model.preprocess(pictures))`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
+from . import losses
 from .adapters import image_adapters, mix, text_adapters
-from .load import FrozenCLIP
+from .clip import FrozenCLIP
 from .prompts import sentences
 from .recipe import Recipe
 
-STAGES = ("text", "image", "joint")
+STAGES = ("text", "image")
 CHUNK = 512  # sentences in one pass of the text tower
 
 
 class Features(NamedTuple):
-    levels: tuple[Tensor, ...]  # one (B, N, d) a level, unit vectors
-    detection: Tensor  # (B, d), a mean of unit vectors
+    levels: tuple[Float[Tensor, "B N d"], ...]  # unit vectors, one tensor a level
+    detection: Float[Tensor, "B d"]  # a mean of unit vectors
 
 
 class AdaptedCLIP(nn.Module):
     def __init__(self, clip: FrozenCLIP, recipe: Recipe | None = None) -> None:
         super().__init__()
-        self.recipe = recipe = recipe or Recipe.course()
+        recipe = recipe or Recipe.course()
+        depths = recipe.resolve(clip.vision_blocks, clip.text_blocks_count)
+        self.recipe = recipe
+        self.depths = depths
         self.clip = clip.with_activation(recipe.activation)
-        self.depths = depths = recipe.resolve(clip.vision_blocks, clip.text_blocks_count)
         self.text_adapter = text_adapters(
             recipe, clip.text_width, clip.embed_dim, len(depths.text_blocks), clip.text_projection
         )
@@ -48,111 +53,121 @@ class AdaptedCLIP(nn.Module):
         self.to(clip.text_projection.device)
 
     def trainable(self, stage: str) -> dict[str, nn.Parameter]:
-        """The weights that a stage ("text", "image" or "joint") may change, by name."""
+        """The weights that a stage ("text" or "image") may change, by name."""
         if stage not in STAGES:
             raise ValueError(f"stage = {stage!r} is not one of {', '.join(STAGES)}")
-        parts = ("text_adapter", "image_adapter") if stage == "joint" else (f"{stage}_adapter",)
-        return {
-            f"{part}.{name}": p
-            for part in parts
-            for name, p in getattr(self, part).named_parameters()
-        }
+        part = f"{stage}_adapter"
+        return {f"{part}.{name}": p for name, p in getattr(self, part).named_parameters()}
 
-    def preprocess(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W), uint8 or float in [0, 1] -> the normalised square input that the recipe
-        asks for.
-        """
+    def preprocess(self, images: Tensor) -> Float[Tensor, "B 3 S S"]:
+        """(B, 3, H, W), uint8 or float in [0, 1] -> the normalised square input of the recipe."""
         return self.clip.preprocess(images, self.recipe.normalisation)
 
     # ---- words -----------------------------------------------------------------------------------
 
-    def encode_text(self, texts: Sequence[str] | Tensor) -> Tensor:
-        """Sentences or token ids (B, context) -> (B, d) through adapters and trained head, not
-        normalised.
-        """
+    def encode_text(self, texts: Sequence[str] | Tensor) -> Float[Tensor, "B d"]:
+        """Sentences or token ids through adapters and trained head, not normalised."""
         tokens = texts if isinstance(texts, Tensor) else self.clip.tokenize(texts)
-        state = self.clip.text_states(tokens, self._after_block("text"))
-        return self.text_adapter[-1](state)
+        return self.text_adapter[-1](self.clip.text_states(tokens, self.after_block("text")))
 
     def text_anchors(
         self, names: Iterable[str] | Mapping[str, str], adapted: bool | None = None
-    ) -> dict[str, Tensor]:
-        """{name: (d, 2)}, column 0 normal, 1 abnormal, for class names or {name: words of one's
-        own}.
+    ) -> dict[str, Float[Tensor, "d 2"]]:
+        """Column 0 normal, 1 abnormal, for class names or {name: words of one's own}.
 
-        adapted=False takes CLIP's own text tower; None does so only where the recipe has no text
-        training.
+        adapted=False takes CLIP's own text tower; None does so only where the recipe trains none.
         """
         adapted = self.recipe.trains_text if adapted is None else adapted
-        own_words = isinstance(names, Mapping)
-        names = (
-            {names: names}
-            if isinstance(names, str)
-            else names
-            if own_words
-            else {name: name for name in names}
-        )
-        groups: list[list[str]] = []
-        for words in names.values():
-            lookup = "plain" if own_words else self.recipe.names
-            groups += sentences(words, self.recipe.states, self.recipe.templates, lookup)
+        encode = self.encode_text if adapted else self.clip.encode_text
+        groups = self._sentences(names)
         if not groups:
             return {}
-        tokens = self.clip.tokenize([sentence for group in groups for sentence in group])
-        encode = self.encode_text if adapted else self.clip.encode_text
-        features = torch.cat([F.normalize(encode(chunk), dim=-1) for chunk in tokens.split(CHUNK)])
-        means = [
-            F.normalize(part.mean(0), dim=-1)
-            for part in features.split([len(group) for group in groups])
-        ]
-        return {name: torch.stack(means[2 * i : 2 * i + 2], dim=1) for i, name in enumerate(names)}
+        tokens = self.clip.tokenize([sentence for group in groups.values() for sentence in group])
+        encoded = [F.normalize(encode(chunk), dim=-1) for chunk in tokens.split(CHUNK)]
+        parts = torch.cat(encoded).split([len(group) for group in groups.values()])
+        means = [F.normalize(part.mean(0), dim=-1) for part in parts]
+        by_key = dict(zip(groups, means, strict=True))
+        return {
+            name: torch.stack([by_key[name, "normal"], by_key[name, "abnormal"]], dim=1)
+            for name, state in groups
+            if state == "normal"
+        }
+
+    def _sentences(self, names: Iterable[str] | Mapping[str, str]) -> dict[tuple, list[str]]:
+        """{(name, "normal" or "abnormal"): sentences}, in the order of the names."""
+        own_words = isinstance(names, Mapping)
+        lookup = "plain" if own_words else self.recipe.names
+        if isinstance(names, str):
+            names = [names]
+        words = names if own_words else {name: name for name in names}
+        groups = {}
+        for name, spoken in words.items():
+            normal, abnormal = sentences(spoken, self.recipe.states, self.recipe.templates, lookup)
+            groups[name, "normal"] = normal
+            groups[name, "abnormal"] = abnormal
+        return groups
 
     # ---- pictures --------------------------------------------------------------------------------
 
-    def forward(self, images: Tensor) -> Features:
-        """(B, 3, S, S) normalised pictures -> features in the joint space."""
-        tokens = self.clip.image_tokens(images, self.depths.levels, self._after_block("image"))
-        tokens = [self.clip.ln_post(t) for t in tokens]
+    def forward(self, images: Float[Tensor, "B 3 S S"]) -> Features:
+        """Normalised pictures -> features in the joint space."""
+        tokens = self.clip.image_tokens(images, self.depths.levels, self.after_block("image"))
+        tokens = [self.clip.ln_post(level) for level in tokens]
         levels = [
-            F.normalize(p(t[:, 1:]), dim=-1)
-            for p, t in zip(self.image_adapter["seg_proj"], tokens, strict=True)
+            F.normalize(projection(level[:, 1:]), dim=-1)
+            for projection, level in zip(self.image_adapter["seg_proj"], tokens, strict=True)
         ]
-        if self.recipe.level_weights == "learned":
-            levels = [
-                level * log.exp()
-                for level, log in zip(levels, self.image_adapter.level_logs, strict=True)
-            ]
-        return Features(tuple(levels), self._detection(tokens[-1]))
+        detection = F.normalize(self.image_adapter["det_proj"](tokens[-1]), dim=-1)
+        return Features(self.fuse(tuple(levels)), self.pool(detection))
 
-    def dense_features(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Stage 1's features from the frozen backbone alone, one (B, N, d) a level."""
+    def dense_features(
+        self, images: Float[Tensor, "B 3 S S"]
+    ) -> tuple[Float[Tensor, "B N d"], ...]:
+        """Stage 1's features, from the frozen backbone alone, one tensor a level."""
         return self.clip.dense_features(images, self.recipe)
 
-    def _detection(self, tokens: Tensor) -> Tensor:
-        """(B, 1 + N, D) tokens of the last level -> (B, d)."""
-        projected = F.normalize(self.image_adapter["det_proj"](tokens), dim=-1)
-        if self.recipe.detection_pool == "cls":
-            return projected[:, 0]
-        patches = projected[:, 1:]
-        if self.recipe.detection_pool == "attention":
-            return (
-                (patches @ self.image_adapter.det_query).softmax(dim=1).unsqueeze(-1) * patches
-            ).sum(1)
-        return patches.mean(1)
+    # ---- seams: what a variant may change --------------------------------------------------------
 
-    def _after_block(self, tower: str):
-        """What the walk calls behind every block: the adapter that stands there, if any, mixed in."""
-        blocks = self.depths.image_blocks if tower == "image" else self.depths.text_blocks
-        adapters = self.image_adapter["layer_adapters"] if tower == "image" else self.text_adapter
+    def after_block(self, tower: str) -> Callable[[int, Tensor], Tensor]:
+        """What the walk calls behind every block: the adapter that stands there, mixed in."""
+        if tower == "image":
+            adapters = self.image_adapter["layer_adapters"]
+            blocks = self.depths.image_blocks
+            weight = self.recipe.image_mix
+        else:
+            adapters = self.text_adapter
+            blocks = self.depths.text_blocks
+            weight = self.recipe.text_mix
         by_index = {number - 1: adapters[i] for i, number in enumerate(blocks)}
-        weight = self.recipe.image_mix if tower == "image" else self.recipe.text_mix
 
-        def after_block(index: int, x: Tensor) -> Tensor:
-            if index not in by_index:
-                return x
-            return mix(x, by_index[index](x), weight, self.recipe.norm_preserving)
+        def adapt(index: int, x: Float[Tensor, "*any D"]) -> Float[Tensor, "*any D"]:
+            return mix(x, by_index[index](x), weight) if index in by_index else x
 
-        return after_block
+        return adapt
+
+    def fuse(self, levels: tuple[Float[Tensor, "B N d"], ...]) -> tuple[Tensor, ...]:
+        """How levels are weighed against each other before their maps are summed: not at all."""
+        return levels
+
+    def pool(self, detection: Float[Tensor, "B T d"]) -> Float[Tensor, "B d"]:
+        """The last level's tokens, class token first, to one vector: the mean of its patches."""
+        return detection[:, 1:].mean(1)
+
+    def batch_anchors(self, names: Sequence[str], batch: dict) -> dict[str, Float[Tensor, "d 2"]]:
+        """Stage 1's anchors for the classes of a batch, with their gradient."""
+        return self.text_anchors(sorted(set(names)))
+
+    def loss_parts(
+        self,
+        stage: str,
+        features: Features | tuple[Tensor, ...],
+        anchors: Float[Tensor, "B d 2"],
+        batch: dict,
+    ) -> dict[str, Tensor]:
+        """The weighted parts of a stage's loss. features: in stage 1 the dense levels alone."""
+        if stage == "text":
+            return losses.stage1_parts(features, anchors, batch["mask"], self.recipe)
+        return losses.stage2_parts(features, anchors, batch["mask"], batch["label"], self.recipe)
 
     # ---- weights ---------------------------------------------------------------------------------
 
@@ -163,33 +178,27 @@ class AdaptedCLIP(nn.Module):
                 self.load_part(part, state, f"released {part}")
 
     def load_part(self, part: str, state: Mapping[str, Tensor], label: str) -> None:
-        """Weights into `text_adapter` or `image_adapter`; refused as a whole, with the first wrong
-        one named.
-        """
-        own, state = getattr(self, part).state_dict(), dict(state.get(part, state))
-        wrong = [
-            n
-            for n in {**own, **state}
-            if n not in own or n not in state or own[n].shape != state[n].shape
-        ]
+        """Weights into `text_adapter` or `image_adapter`, all of them or none."""
+        state = dict(state.get(part, state))
+        theirs = {name: tuple(tensor.shape) for name, tensor in state.items()}
+        mine = {name: tuple(p.shape) for name, p in getattr(self, part).state_dict().items()}
+        wrong = [name for name in {**mine, **theirs} if mine.get(name) != theirs.get(name)]
         if wrong:
-            theirs, mine = (
-                "missing" if wrong[0] not in d else tuple(d[wrong[0]].shape) for d in (state, own)
-            )
+            name = wrong[0]
             raise ValueError(
-                f"{label} does not fit recipe {self.recipe.name!r} on this backbone: {wrong[0]} is "
-                f"{theirs} in the "
-                f"file and {mine} in the model ({len(wrong)} such weights). What decides: the "
-                "backbone's widths and "
-                "the recipe's adapter, adapter_bias, proj_relu, text_head, levels, image_blocks, "
-                "text_blocks, "
-                "detection_pool and level_weights."
+                f"{label} does not fit recipe {self.recipe.name!r} on this backbone: {name} is "
+                f"{theirs.get(name, 'missing')} in the file and {mine.get(name, 'missing')} in the "
+                f"model ({len(wrong)} such weights). What decides: the backbone's widths and the "
+                "recipe's adapter, adapter_bias, proj_relu, text_head, levels, image_blocks and "
+                "text_blocks."
             )
         getattr(self, part).load_state_dict(state)
 
 
-def stack_anchors(anchors: Mapping[str, Tensor], class_names: Sequence[str]) -> Tensor:
-    """{name: (d, 2)} and the batch's class names -> (B, d, 2)."""
+def stack_anchors(
+    anchors: Mapping[str, Float[Tensor, "d 2"]], class_names: Sequence[str]
+) -> Float[Tensor, "B d 2"]:
+    """Each picture's own anchors, from those of its class."""
     unknown = sorted(set(class_names) - anchors.keys())
     if unknown:
         raise KeyError(f"no text anchors for {', '.join(unknown)}; there are: {', '.join(anchors)}")

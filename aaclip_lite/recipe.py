@@ -1,26 +1,23 @@
 """Every choice of the method as a named field, and the three recipes that fill them in.
 
 Special: a quirk of the public code or of the reference document is a value of a field, never a
-branch on whose version runs. A value that cannot work is refused with the field's name; a depth
-left at None follows the backbone by one rule.
-Use: `Recipe.released().replace(levels=(2, 4, 6, 8))`, `recipe.resolve(vision_blocks=24,
-text_blocks=12)`.
+branch on whose version runs. The comment beside a field is its help text and its row in the table;
+a value that cannot work is refused with the field's name; depths of None follow the backbone.
+Use: `Recipe.released().replace(levels=(2, 4, 6, 8))`, `recipe.resolve(24, 12)`.
 """
 
-import inspect
-import re
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Literal, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Literal, NamedTuple
+
+from .files.fields import check, meanings
 
 Blocks = int | tuple[int, ...] | Literal["quarter", "half", "all"] | None
 Words = Literal["course", "documented", "released"]
-ImageScore = Literal["released", "map_late", "map_max", "map_top", "detection", "map_top_detection"]
+Score = Literal["released", "map_late", "map_max", "map_top", "detection"]
 
 
 class Depths(NamedTuple):
-    """A recipe's depths on one backbone, as counts from 1: level 6 is what block 6 puts out, after
-    its adapter.
-    """
+    """A recipe's depths on one backbone, as counts from 1: level 6 is what block 6 puts out."""
 
     levels: tuple[int, ...]
     image_blocks: tuple[int, ...]
@@ -31,55 +28,44 @@ class Depths(NamedTuple):
 @dataclass(frozen=True)
 class Recipe:
     name: str = "course"  # label of the recipe, printed and stored with checkpoints
-    # None: the one the backbone's weights were trained with
-    activation: Literal["gelu", "quick_gelu"] | None = None
+
+    # what is read of the frozen CLIP
+    activation: Literal["gelu", "quick_gelu"] | None = None  # None: as its weights were trained
     normalisation: Literal["clip", "imagenet"] = "clip"  # channel means and deviations of the input
-    # blocks whose patch tokens are read; None: at each quarter of the depth
-    levels: tuple[int, ...] | None = None
-    # image blocks with an adapter: the first n, a share, or numbers; None: a quarter
-    image_blocks: Blocks = "all"
-    text_blocks: Blocks = None  # text blocks with an adapter, given like image_blocks
-    # last blocks with value-value attention in stage 1; None: 19 of 24, rounded
-    dense_blocks: int | None = None
-    # value-value across patches or batch mates; None: ordinary
-    dense_axis: Literal["patch", "batch"] | None = "patch"
-    # class names through the table of real names, or as given
-    names: Literal["real", "plain"] = "plain"
+    levels: tuple[int, ...] | None = None  # blocks that are read; None: one at each quarter
+    dense_blocks: int | None = None  # last blocks with value-value attention; None: 19 of 24
+    dense_axis: Literal["patch", "batch"] | None = "patch"  # what attends there; None: no such pass
+
+    # words
+    names: Literal["real", "plain"] = "plain"  # class names through the table of real names or not
     states: Words = "course"  # set of phrases for normal and abnormal
     templates: Words = "course"  # set of sentences around them
-    # one matrix, or down to half the width and up again
-    adapter: Literal["linear", "bottleneck"] = "bottleneck"
+
+    # adapters
+    image_blocks: Blocks = "all"  # blocks with an adapter: first n, a share, numbers; None: quarter
+    text_blocks: Blocks = None  # text blocks with an adapter, given like image_blocks
+    adapter: Literal["linear", "bottleneck"] = "bottleneck"  # one matrix, or down to half and up
     adapter_bias: bool = True  # whether the adapters' matrices and projections have biases
     adapter_slope: float = 0.2  # LeakyReLU slope in adapters and projections
-    # identity: x + A(x) with A's last matrix at zero
-    adapter_init: Literal["xavier", "identity"] = "identity"
+    adapter_init: Literal["xavier", "identity"] = "identity"  # the latter: x + A(x), A(x) = 0
     text_mix: float = 0.3  # share of the adapted state in the text mix
     image_mix: float = 0.3  # share of the adapted token in the image mix
-    norm_preserving: bool = True  # adapted tokens are scaled back to their length before the mix
-    # trained head on the end-of-text state, with LeakyReLU or without
-    text_head: Literal["relu", "linear"] = "linear"
+    text_head: Literal["relu", "linear"] = "linear"  # on the end-of-text state, LeakyReLU or not
     proj_relu: bool = False  # LeakyReLU after the level and detection projections
-    # start of head and projections: random, or CLIP's own projections
-    proj_init: Literal["xavier", "clip"] = "clip"
-    # how the last level becomes one vector
-    detection_pool: Literal["mean", "cls", "attention"] = "mean"
-    # learned: each level's features get a trained factor, 1 at start
-    level_weights: Literal["sum", "learned"] = "sum"
-    logit_scale: float = 15.0  # factor on cosines in maps and segmentation losses
-    detection_scale: float = 30.0  # the same in the detection loss
-    # levels in the stage 1 loss; "last" is the documented bug
-    stage1_levels: Literal["last", "all"] = "all"
-    stage1_classification_weight: float = 0.0  # weight of a loss on the mean stage 1 feature
-    # how maps are enlarged; True puts patches at the edge up to half a patch too far out
-    align_corners: bool = False
-    # sigma of the map's blur, in patches; None: the domain's, 1 industrial and 1.5 medical
-    blur: float | None = 0.7
-    detection_weight: float = 1.0  # weight of the detection loss in stage 2
-    map_top_weight: float = 0.0  # weight of a loss on the map's hottest 1 % in stage 2
-    # weight of the text separation; 0.4 on four levels equals 0.1 on one
-    orthogonal_weight: float = 0.1
-    # loss that parts the two anchors
-    text_separation: Literal["orthogonal", "contrastive", "triplet"] = "orthogonal"
+    proj_init: Literal["xavier", "clip"] = "clip"  # start of head and projections: or CLIP's own
+
+    # losses
+    logit_scale: float = 15.0  # factor on cosines in the segmentation losses (maps: always 100)
+    detection_scale: float = 30.0  # factor on cosines in the detection loss
+    stage1_levels: Literal["last", "all"] = "all"  # levels in stage 1's loss; last: documented bug
+    orthogonal_weight: float = 0.1  # of the orthogonal loss; on four levels 0.4 equals 0.1 on one
+
+    # maps and scores
+    align_corners: bool = False  # how maps are enlarged; True puts edges up to half a patch out
+    blur: float | None = 0.7  # sigma in patches; None: the domain's, 1 industrial and 1.5 medical
+    image_score: Score = "map_late"  # a picture's score: peak of the later levels' map, or another
+
+    # training
     augmentation: Words | Literal["none"] = "course"  # how training pictures are varied
     text_lr: float = 3e-3  # learning rate of stage 1
     text_batch: int = 16  # pictures in a stage 1 batch
@@ -90,43 +76,15 @@ class Recipe:
     image_epochs: int = 1  # passes over the data in stage 2
     image_steps: int | None = 150  # optimiser steps of stage 2; None: image_epochs decides
     betas: tuple[float, float] = (0.5, 0.999)  # Adam's averaging factors
-    # stage 2 steps at which the learning rate is multiplied by gamma
-    milestones: tuple[int, ...] = (
-        70,
-        105,
-        130,
-    )
-    gamma: float = 0.4  # that factor
-    accumulate: int = 1  # batches whose gradients are added up before a step
-    joint: bool = False  # train text and image adapters together in stage 2
-    # a picture's score: peak of the later levels' map, of all, or another
-    image_score: ImageScore = "map_late"
+    milestones: tuple[int, ...] = (70, 105, 130)  # stage 2 steps where the rate takes lr_factor
+    lr_factor: float = 0.4  # what the learning rate is multiplied by there
 
     def __post_init__(self) -> None:
-        hints = get_type_hints(Recipe)
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, list):  # JSON knows no tuples
-                value = tuple(value)
-                object.__setattr__(self, field.name, value)
-            if not _fits(value, hints[field.name]):
-                raise ValueError(
-                    f"Recipe.{field.name} = {value!r} is not possible; expected "
-                    f"{_spoken(hints[field.name])}"
-                )
-            low, high = _LIMITS.get(field.name, (None, None))
-            for number in value if isinstance(value, tuple) else (value,):
-                is_number = isinstance(number, int | float) and not isinstance(number, bool)
-                if low is not None and is_number and not low <= number <= high:
-                    raise ValueError(
-                        f"Recipe.{field.name} = {value!r} is out of range; expected {low} to {high}"
-                    )
-            if (
-                field.name in _ORDERED
-                and isinstance(value, tuple)
-                and list(value) != sorted(set(value))
-            ):
-                raise ValueError(f"Recipe.{field.name} = {value!r} must rise without repeats")
+        check(self, RANGES)
+        for name in RISING:
+            value = getattr(self, name)
+            if isinstance(value, tuple) and list(value) != sorted(set(value)):
+                raise ValueError(f"Recipe.{name} = {value!r} must rise without repeats")
         if self.levels == ():
             raise ValueError(
                 "Recipe.levels = () reads nothing; name at least one block or use None"
@@ -173,9 +131,12 @@ class Recipe:
             image_mix=0.1,
             text_head="relu",
             proj_init="xavier",
+            logit_scale=100.0,
             detection_scale=1.0,
             stage1_levels="last",
-            orthogonal_weight=0.1,
+            align_corners=True,
+            blur=None,
+            image_score="released",
             augmentation="released",
             text_lr=1e-5,
             text_epochs=5,
@@ -185,37 +146,43 @@ class Recipe:
             image_epochs=20,
             image_steps=None,
             milestones=(16000, 32000),
-            gamma=0.5,
-            logit_scale=100.0,
-            image_score="released",
-            align_corners=True,
-            blur=None,
+            lr_factor=0.5,
         )
 
     def replace(self, **changes) -> "Recipe":
-        _known(changes)
+        _refuse_unknown(changes)
         return replace(self, **changes)
 
     def of_length(self, text_steps: int, image_steps: int) -> "Recipe":
         """The same in so many steps of each stage, its learning rate dropping at the same shares of
         stage 2. For recipes that count steps, not epochs.
         """
-        drops = {max(1, round(each * image_steps / self.image_steps)) for each in self.milestones}
-        return replace(
-            self, text_steps=text_steps, image_steps=image_steps, milestones=tuple(sorted(drops))
-        )
+        share = image_steps / self.image_steps
+        drops = {max(1, round(milestone * share)) for milestone in self.milestones}
+        milestones = tuple(sorted(drops))
+        return self.replace(text_steps=text_steps, image_steps=image_steps, milestones=milestones)
 
     def to_dict(self) -> dict:
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict) -> "Recipe":
-        _known(values)
+        """What to_dict gave, also in an older version that had more fields or other names."""
+        values = {RENAMED.get(name, name): value for name, value in values.items()}
+        for name, default in RETIRED.items():
+            if values.pop(name, default) != default:
+                raise ValueError(
+                    f"Recipe.{name} is no field any more, and this one differs from {default!r}: "
+                    "train anew, with the plug-in of that name in aaclip_lite.variants.improvements"
+                )
+        _refuse_unknown(values)
         return cls(**values)
 
     @property
     def trains_text(self) -> bool:
-        return self.text_steps > 0 if self.text_steps is not None else self.text_epochs > 0
+        """False where stage 1 has no length: anchors then come from CLIP's own text tower."""
+        length = self.text_epochs if self.text_steps is None else self.text_steps
+        return length > 0
 
     @property
     def finish(self) -> dict:
@@ -223,144 +190,99 @@ class Recipe:
         return {"align_corners": self.align_corners, "blur": self.blur}
 
     def differences(self, other: "Recipe", training: bool = True) -> dict[str, tuple]:
-        """Fields that differ, as {field: (mine, other's)}; training=False leaves out what only
-        training reads.
-        """
-        pairs = {
-            f.name: (getattr(self, f.name), getattr(other, f.name))
-            for f in fields(self)
-            if f.name != "name"
-        }
-        return {
-            k: v
-            for k, v in pairs.items()
-            if v[0] != v[1] and (training or k not in TRAINING_FIELDS)
-        }
+        """{field: (mine, other's)} where they differ; training=False leaves out TRAINING_FIELDS."""
+        skipped = {"name"} if training else {"name", *TRAINING_FIELDS}
+        names = [field.name for field in fields(self) if field.name not in skipped]
+        pairs = {name: (getattr(self, name), getattr(other, name)) for name in names}
+        return {name: (mine, theirs) for name, (mine, theirs) in pairs.items() if mine != theirs}
 
     def resolve(self, vision_blocks: int, text_blocks: int) -> Depths:
-        """Concrete depths on a backbone of these depths: 24 blocks give levels 6, 12, 18, 24, 6
-        adapters, 19 dense.
+        """Concrete depths on a backbone of these depths: 24 blocks give levels 6, 12, 18, 24, six
+        adapters and 19 dense blocks.
         """
-        quarters = tuple(max(1, (vision_blocks * k + 2) // 4) for k in (1, 2, 3, 4))
-        levels = tuple(sorted(set(quarters))) if self.levels is None else self.levels
-        dense = (19 * vision_blocks + 12) // 24 if self.dense_blocks is None else self.dense_blocks
-        image = _numbers("image_blocks", self.image_blocks, vision_blocks)
-        text = _numbers("text_blocks", self.text_blocks, text_blocks)
-        for field, highest, depth in (
-            ("levels", max(levels), vision_blocks),
-            ("dense_blocks", dense, vision_blocks),
-        ):
-            if highest > depth:
+        quarters = {max(1, (vision_blocks * k + 2) // 4) for k in (1, 2, 3, 4)}
+        levels = tuple(sorted(quarters)) if self.levels is None else self.levels
+        dense = self.dense_blocks
+        if dense is None:
+            dense = (19 * vision_blocks + 12) // 24
+        for field, highest in (("levels", max(levels)), ("dense_blocks", dense)):
+            if highest > vision_blocks:
                 raise ValueError(
                     f"Recipe.{field} = {getattr(self, field)!r} needs {highest} blocks, the tower "
-                    f"has {depth}"
+                    f"has {vision_blocks}"
                 )
+        image = _block_numbers("image_blocks", self.image_blocks, vision_blocks)
+        text = _block_numbers("text_blocks", self.text_blocks, text_blocks)
         return Depths(levels, image, text, dense)
 
 
-_LIMITS = {
-    **dict.fromkeys(("text_mix", "image_mix", "adapter_slope", "gamma"), (0.0, 1.0)),
-    "betas": (0.0, 0.999999),
-    **dict.fromkeys(
-        ("text_batch", "image_batch", "accumulate", "levels", "milestones"), (1, 10**9)
-    ),
-    **dict.fromkeys(
-        ("text_epochs", "image_epochs", "text_steps", "image_steps", "dense_blocks"), (0, 10**9)
-    ),
-    **dict.fromkeys(
-        ("orthogonal_weight", "stage1_classification_weight", "detection_weight"), (0.0, 1e6)
-    ),
-    **dict.fromkeys(("map_top_weight", "blur"), (0.0, 1e6)),
-    **dict.fromkeys(("logit_scale", "detection_scale"), (1e-6, 1e6)),
-    **dict.fromkeys(("text_lr", "image_lr"), (0.0, 10.0)),
-    **dict.fromkeys(("image_blocks", "text_blocks"), (0, 10**9)),
+LENGTHS = ("text_epochs", "text_steps", "image_epochs", "image_steps")
+# the numbers that a field, or each entry of it, may hold
+RANGES = {
+    (0, 1): ("text_mix", "image_mix", "adapter_slope", "lr_factor"),
+    (0, 0.999999): ("betas",),
+    (0, 10): ("text_lr", "image_lr"),
+    (0, 1e6): ("orthogonal_weight", "blur"),
+    (1e-6, 1e6): ("logit_scale", "detection_scale"),
+    (1, 1e9): ("levels", "milestones", "text_batch", "image_batch"),
+    (0, 1e9): ("image_blocks", "text_blocks", "dense_blocks", *LENGTHS),
 }
-_ORDERED = ("levels", "image_blocks", "text_blocks", "milestones")
-TRAINING_FIELDS = frozenset(
-    (
-        "stage1_levels",
-        "stage1_classification_weight",
-        "detection_weight",
-        "map_top_weight",
-        "detection_scale",
-        "orthogonal_weight",
-        "text_separation",
-        "augmentation",
-        "text_lr",
-        "text_batch",
-        "text_epochs",
-        "text_steps",
-        "image_lr",
-        "image_batch",
-        "image_epochs",
-        "image_steps",
-        "betas",
-        "milestones",
-        "gamma",
-        "accumulate",
-        "joint",
-        "proj_init",
-        "dense_blocks",
-        "dense_axis",
-        "image_score",
-    )
-)
+RISING = ("levels", "image_blocks", "text_blocks", "milestones")
+# read by training only, or by what turns a map into a score: other values of theirs do not make
+# stored adapters another model
+TRAINING_FIELDS = {
+    *("stage1_levels", "dense_blocks", "dense_axis", "detection_scale"),
+    *("orthogonal_weight", "augmentation", "proj_init", "betas", "milestones", "lr_factor"),
+    *("text_lr", "text_batch", "image_lr", "image_batch", "image_score", *LENGTHS),
+}
+RENAMED = {"gamma": "lr_factor"}
+# fields of earlier versions, with the only value under which their files still mean the same
+RETIRED = {
+    "norm_preserving": True,
+    "detection_pool": "mean",
+    "level_weights": "sum",
+    "stage1_classification_weight": 0.0,
+    "detection_weight": 1.0,
+    "map_top_weight": 0.0,
+    "text_separation": "orthogonal",
+    "accumulate": 1,
+    "joint": False,
+}
 
 
 def comparison(differing_only: bool = False) -> list[dict[str, str]]:
-    """Rows of the side-by-side table: field, the value in each recipe, and what the field means."""
-    source = inspect.getsource(Recipe)
-    meanings = dict(re.findall(r"^    (\w+): .*?  # (.*)$", source, re.M))
-    above = re.findall(r"^    # (.*)\n    (\w+): ", source, re.M)
-    meanings |= {name: meaning for meaning, name in above}
+    """Rows of the side-by-side table: field, the value in each recipe, what the field means."""
     recipes = (Recipe.course(), Recipe.documented(), Recipe.released())
-    rows = [
-        {
-            "field": f.name,
-            **{r.name: str(getattr(r, f.name)) for r in recipes},
-            "meaning": meanings[f.name],
-        }
-        for f in fields(Recipe)
-    ]
-    return [row for row in rows if not differing_only or len({row[r.name] for r in recipes}) > 1]
+    rows = []
+    for name, meaning in meanings(Recipe).items():
+        values = {recipe.name: str(getattr(recipe, name)) for recipe in recipes}
+        if len(set(values.values())) > 1 or not differing_only:
+            rows.append({"field": name, **values, "meaning": meaning})
+    return rows
 
 
-def _numbers(field: str, value: Blocks, depth: int) -> tuple[int, ...]:
+def _block_numbers(field: str, value: Blocks, depth: int) -> tuple[int, ...]:
     """Block numbers, from 1, that a count, a share or a tuple stands for."""
-    shares = {"quarter": max(1, (depth + 2) // 4), "half": (depth + 1) // 2, "all": depth}
-    value = (
-        shares["quarter" if value is None else value]
-        if value is None or isinstance(value, str)
-        else value
-    )
-    numbers = value if isinstance(value, tuple) else tuple(range(1, value + 1))
+    shares = {
+        None: max(1, (depth + 2) // 4),
+        "quarter": max(1, (depth + 2) // 4),
+        "half": (depth + 1) // 2,
+        "all": depth,
+    }
+    if isinstance(value, tuple):
+        numbers = value
+    else:
+        count = value if isinstance(value, int) else shares[value]
+        numbers = tuple(range(1, count + 1))
     if numbers and not 1 <= min(numbers) <= max(numbers) <= depth:
         raise ValueError(f"Recipe.{field} = {value!r} does not fit a tower of {depth} blocks")
     return numbers
 
 
-def _known(names) -> None:
-    unknown = sorted(set(names) - {f.name for f in fields(Recipe)})
+def _refuse_unknown(names) -> None:
+    known = [field.name for field in fields(Recipe)]
+    unknown = sorted(set(names) - set(known))
     if unknown:
         raise ValueError(
-            f"Recipe has no field {', '.join(map(repr, unknown))}; fields: "
-            f"{', '.join(f.name for f in fields(Recipe))}"
+            f"Recipe has no field {', '.join(map(repr, unknown))}; fields: {', '.join(known)}"
         )
-
-
-def _fits(value, hint) -> bool:
-    options = get_args(hint)
-    if get_origin(hint) is Literal:
-        return value in options and not isinstance(value, bool)
-    if get_origin(hint) is tuple:
-        sized = options[-1] is Ellipsis or (isinstance(value, tuple) and len(value) == len(options))
-        return isinstance(value, tuple) and sized and all(_fits(v, options[0]) for v in value)
-    if options:
-        return any(_fits(value, option) for option in options)
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
-
-
-def _spoken(hint) -> str:
-    return re.sub(r"typing\.|<class '(\w+)'>", r"\1", str(hint)).replace("NoneType", "None")

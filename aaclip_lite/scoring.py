@@ -130,58 +130,36 @@ def top_fraction(maps: Float[Tensor, "B H W"], fraction: float = 0.01) -> Float[
     if not 0 < fraction <= 1:
         raise ValueError(f"fraction = {fraction!r} must lie in (0, 1]")
     flat = maps.flatten(1)
-    return flat.topk(max(1, round(fraction * flat.shape[1])), dim=1).values.mean(1)
-
-
-def late_peaks(
-    levels: Sequence[Float[Tensor, "B N d"]],
-    anchors: Float[Tensor, "*B d 2"],
-    domain: str = "industrial",
-    scale: float = 100.0,
-    blur: float | None = None,
-) -> Float[Tensor, "B"]:
-    """Peak of the map that the later half of the levels make, on the patch grid: early levels find
-    edges of sound parts as easily as defects, which a map forgives and a peak does not.
-    """
-    late = tuple(levels)[len(levels) // 2 :]
-    return (
-        anomaly_map(late, anchors, math.isqrt(late[0].shape[1]), domain, scale, blur=blur)
-        .flatten(1)
-        .amax(1)
-    )
+    count = max(1, round(fraction * flat.shape[1]))
+    return flat.topk(count, dim=1).values.mean(1)
 
 
 def picture_scores(
+    features,
+    anchors: Float[Tensor, "*B d 2"],
     maps: Float[Tensor, "B H W"],
-    detection: Float[Tensor, "B"],
-    kind: str = "map_top",
-    constants: dict[str, tuple[float, float]] | None = None,
+    kind: str = "map_late",
+    domain: str = "industrial",
+    blur: float | None = None,
 ) -> Float[Tensor, "B"]:
-    """A score that needs no other picture; kind as in Recipe.image_score ("map_late": see
-    late_peaks).
+    """THE score of single pictures, as Recipe.image_score names it. features: .levels, .detection.
 
-    Where two scores are joined, constants {"map_top": (mean, std), "detection": (mean, std)} bring
-    them to one scale.
+    "map_late" is the peak, on the patch grid, of the map that the later half of the levels make:
+    early levels find edges of sound parts as easily as defects, which a map forgives and a peak
+    does not. "released" needs the whole test set (`fuse`); of one picture it is the map's peak.
     """
-    if kind == "map_max":
+    if kind == "map_late":
+        late = tuple(features.levels)[len(features.levels) // 2 :]
+        side = math.isqrt(late[0].shape[1])
+        return anomaly_map(late, anchors, side, domain, blur=blur).flatten(1).amax(1)
+    if kind in ("map_max", "released"):
         return maps.flatten(1).amax(1)
     if kind == "map_top":
         return top_fraction(maps)
     if kind == "detection":
-        return detection
-    if kind != "map_top_detection":
-        raise ValueError(
-            f"kind = {kind!r} gives no single-picture score; use map_max, map_top, detection or "
-            "map_top_detection"
-        )
-    if not constants or not {"map_top", "detection"} <= constants.keys():
-        raise ValueError(
-            "map_top_detection needs the calibrated constants of map_top and detection"
-        )
-    return (
-        z_scores(top_fraction(maps), constants["map_top"])
-        + z_scores(detection, constants["detection"])
-    ) / 2
+        return image_scores(features.detection, anchors)
+    known = "map_late, map_max, map_top, detection, released"
+    raise ValueError(f"kind = {kind!r} is no picture score; use one of {known}")
 
 
 def fit_constants(values: Tensor) -> tuple[float, float]:

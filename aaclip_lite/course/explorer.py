@@ -167,7 +167,7 @@ class Explorer:
     def anchors(self, setting: Setting) -> Tensor:
         """(d, 2), good and defective; words that are given stand in the recipe's templates."""
         if (key := _said(setting)) not in self._anchors:
-            model, both = self.detector.model, self.detector._anchor(setting.product).clone()
+            model, both = self.detector.model, self.detector.anchor(setting.product).clone()
             encode = model.encode_text if model.recipe.trains_text else model.clip.encode_text
             for side, words in enumerate(key[1:]):
                 if words:

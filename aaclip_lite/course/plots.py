@@ -25,7 +25,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from ..datasets import AnomalyDataset
-from ..evaluation import NAMES, Report, heat_of
+from ..evaluation import NAMES, Report, maps_of
 
 HEAT, STYLE = "viridis", {"font.size": 9, "figure.facecolor": "white", "axes.facecolor": "white"}
 LINES = (
@@ -156,7 +156,7 @@ def cases(
     if not rows:
         raise ValueError(f"the report knows no {which} pictures: no masks, or no normal pictures")
     samples = [data[row["index"]] for row in rows]
-    heat, maps = heat_of(model, report.about["stage"], report.about["domain"]), []
+    heat, maps = maps_of(model, report.about["stage"], report.about["domain"]), []
     for sample in samples:
         image = torch.from_numpy(sample.image).to(
             next(getattr(model, "model", model).parameters()).device

@@ -20,7 +20,7 @@ from ..adapters import image_adapters, text_adapters
 from ..checkpoint import FORMAT, read_metadata
 from ..datasets import DataError, overlap
 from ..files.weights import WeightsError, existing, read_pickle, read_safetensors
-from ..losses import SEPARATIONS, dice, focal, map_top
+from ..losses import detection, dice, focal, orthogonal
 from ..model import stack_anchors
 from ..recipe import Recipe
 from ..scoring import probability_map, similarity_logits
@@ -53,8 +53,11 @@ DOMINATED, FAR = (
     0.97,
     3.0,
 )
-SEGMENTATION = {"focal": focal, "dice normal": lambda p, mask: dice(p[:, 0], 1 - mask)}
-SEGMENTATION["dice abnormal"] = lambda p, mask: dice(p[:, 1], mask)
+SEGMENTATION = {  # parts of the segmentation loss, a value a picture
+    "focal": lambda p, m: focal(p, m, reduction="none"),
+    "dice normal": lambda p, m: dice(p[:, 0], 1 - m, "none"),
+    "dice abnormal": lambda p, m: dice(p[:, 1], m, "none"),
+}
 
 
 @dataclass(repr=False)
@@ -237,7 +240,7 @@ def _read(path) -> tuple[dict[str, Tensor], dict]:
     named = ((f"{part}.{name}", w) for part in parts for name, w in contents[part].items())
     tensors = {name: w for name, w in named if isinstance(w, Tensor)}
     recipe = Recipe.released().replace(proj_relu="image_adapter.det_proj.fc.0.weight" in tensors)
-    stage = "joint" if len(parts) == 2 else parts[0].removesuffix("_adapter")
+    stage = parts[0].removesuffix("_adapter")
     header = {"recipe": recipe, "stage": stage, "backbone": None, "epoch": contents.get("epoch")}
     for optimiser in (
         v for v in contents.values() if isinstance(v, dict) and v.get("param_groups")
@@ -281,13 +284,14 @@ def _reach(header: dict) -> tuple[float, float | None]:
     rates = {
         "text": recipe.text_lr,
         "image": recipe.image_lr,
-        "joint": max(recipe.text_lr, recipe.image_lr),
     }
     rate = header.get("lr") or rates[stage]
     if step is None:
         return rate, None
     edges = [0, *(min(at, step) for at in recipe.milestones if stage != "text"), step]
-    return rate, sum((b - a) * rate * recipe.gamma**i for i, (a, b) in enumerate(pairwise(edges)))
+    return rate, sum(
+        (b - a) * rate * recipe.lr_factor**i for i, (a, b) in enumerate(pairwise(edges))
+    )
 
 
 def _expected(rows: list[dict], distance: float) -> float:
@@ -488,58 +492,32 @@ def _values(model, batch: dict, stage: str) -> tuple[dict[str, Tensor], dict[str
     """(weighted parts of a stage's loss, each (B,), whose means add up to what training minimises,
     with its graph; the same for two equal anchors; number of levels).
     """
-    recipe, images, mask = model.recipe, model.preprocess(batch["image"]), batch["mask"]
+    recipe = model.recipe
+    mask = batch["mask"]
+    images = model.preprocess(batch["image"])
     with torch.set_grad_enabled(stage != "image"):
         adapted = True if stage == "text" else None
         anchors = model.text_anchors(list(dict.fromkeys(batch["class_name"])), adapted=adapted)
         anchors = stack_anchors(anchors, batch["class_name"])
     if stage == "text":
-        levels, label = model.dense_features(images), mask.flatten(1).amax(1) > 0
-        picture, name, weight = (
-            levels[-1].mean(1),
-            "classification",
-            recipe.stage1_classification_weight,
-        )
-        picture, levels = (
-            F.normalize(picture, dim=-1),
-            levels if recipe.stage1_levels == "all" else levels[-1:],
-        )
+        levels = model.dense_features(images)
+        levels = levels if recipe.stage1_levels == "all" else levels[-1:]
+        feature = None
     else:
-        (levels, picture), label, name, weight = (
-            model(images),
-            batch["label"],
-            "detection",
-            recipe.detection_weight,
-        )
+        levels, feature = model(images)
 
     def parts(anchors: Tensor) -> dict[str, Tensor]:
-        scale, align = recipe.logit_scale, recipe.align_corners
-        maps = [probability_map(level, anchors, mask.shape[-2:], scale, align) for level in levels]
-        single = [[(p[i : i + 1], mask[i : i + 1]) for p in maps] for i in range(len(mask))]
-        found = {}
-        for part, loss in SEGMENTATION.items():
-            found[part] = torch.stack(
-                [sum(loss(p, m) for p, m in picture_maps) for picture_maps in single]
+        scale = recipe.logit_scale
+        size = mask.shape[-2:]
+        maps = [probability_map(x, anchors, size, scale, recipe.align_corners) for x in levels]
+        values = {part: sum(loss(p, mask) for p in maps) for part, loss in SEGMENTATION.items()}
+        if feature is None:
+            values["separation"] = recipe.orthogonal_weight * orthogonal(anchors)[None]
+        else:
+            values["detection"] = detection(
+                feature, anchors, batch["label"], recipe.detection_scale, reduction="none"
             )
-        if weight:
-            logits = recipe.detection_scale * (picture.unsqueeze(1) * anchors.mT).sum(-1)
-            found[name] = weight * F.cross_entropy(logits, label.long(), reduction="none")
-        if stage != "text" and recipe.map_top_weight:
-            tops = [
-                map_top(
-                    [level[i : i + 1] for level in levels],
-                    anchors[i : i + 1],
-                    label[i : i + 1],
-                    scale,
-                )
-                for i in range(len(mask))
-            ]
-            found["map_top"] = recipe.map_top_weight * torch.stack(tops)
-        if stage != "image":
-            found["separation"] = (
-                recipe.orthogonal_weight * SEPARATIONS[recipe.text_separation](anchors)[None]
-            )
-        return found
+        return values
 
     return parts(anchors), parts(anchors[..., :1].expand_as(anchors)), len(levels)
 
@@ -575,7 +553,9 @@ def losses(model, batch: dict, stages: tuple[str, ...] = ("text", "image")) -> F
     sure = torch.cat([torch.ones_like(mask), torch.zeros_like(mask)], dim=1)
     for stage in stages:
         values, undecided, levels = _values(model, batch, stage)
-        normal = {part: levels * float(loss(sure, mask)) for part, loss in SEGMENTATION.items()}
+        normal = {
+            part: levels * float(loss(sure, mask).mean()) for part, loss in SEGMENTATION.items()
+        }
         every = model.trainable(stage)
         shared = [
             w for name, w in every.items() if stage == "text" or "layer_adapters" in name

@@ -40,7 +40,7 @@ from ..model import AdaptedCLIP, stack_anchors
 from ..prompts import sentences
 from ..recipe import Recipe
 from ..service import memory
-from ..train import train_text
+from ..service.runs import train_text
 from ..world import factory
 from ..world.products import PRODUCTS
 from . import plain

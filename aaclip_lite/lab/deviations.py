@@ -37,7 +37,7 @@ from ..load import load_clip
 from ..metrics import jsonable
 from ..model import AdaptedCLIP
 from ..recipe import Recipe
-from ..train import train_image, train_text
+from ..service.runs import train_image, train_text
 
 FIGURES = ("pixel_auroc", "inside_auroc", "peak_hit", "image_auroc")
 # How long to train follows from the size of the model and the data; at one short length it cannot
@@ -50,30 +50,19 @@ LENGTHS = (
     "image_epochs",
     "image_batch",
     "milestones",
-    "gamma",
+    "lr_factor",
 )
 STAGE_2 = (  # fields that stage 1 never reads (proj_init is not one: it also starts the text head)
     "image_blocks",
     "image_mix",
     "proj_relu",
-    "detection_pool",
     "detection_scale",
-    "detection_weight",
-    "map_top_weight",
-    "level_weights",
     "image_lr",
     "blur",
     "image_score",
 )
 TEST_ONLY = ("blur", "image_score")  # fields that no training reads
 OPTIONS = {  # worth a look beside the three recipes: the reference document's list of improvements
-    "map_top_weight": (1.0,),
-    "detection_pool": ("cls", "attention"),
-    "level_weights": ("learned",),
-    "text_separation": ("contrastive", "triplet"),
-    "norm_preserving": (False,),
-    "joint": (True,),
-    "stage1_classification_weight": (0.1,),
     "image_score": ("map_top", "map_max", "detection"),
 }
 

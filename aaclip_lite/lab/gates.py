@@ -32,11 +32,12 @@ from .. import metrics
 from ..clip import FrozenCLIP
 from ..course import plots
 from ..datasets import AnomalyDataset, open_dataset
-from ..evaluation import evaluate, frozen_heat
+from ..evaluation import evaluate
 from ..load import load_clip
 from ..model import AdaptedCLIP
 from ..recipe import Recipe
-from ..train import train_image, train_text
+from ..service.baselines import frozen_maps
+from ..service.runs import train_image, train_text
 from ..world import factory
 from ..world.products import PRODUCTS
 
@@ -332,7 +333,7 @@ def side_by_side(clip: FrozenCLIP, train: AnomalyDataset, data: AnomalyDataset):
     """A defective picture of each validation product: the frozen words' map, and the linear
     probe's.
     """
-    heat = frozen_heat(AdaptedCLIP(clip), "industrial", train)
+    heat = frozen_maps(AdaptedCLIP(clip), "industrial", train)
     order = np.random.default_rng(5).permutation(len(data))
     rows = [
         next(int(i) for i in order if data.records[i].class_name == n and data.records[i].label)

@@ -49,7 +49,7 @@ def image_tokens(
     """What every block puts out."""
     clip, found = model.clip, []
     x, first = clip._embed_image(images), clip.vision_blocks - model.depths.dense_blocks
-    after = model._after_block("image")
+    after = model.after_block("image")
     for index, layer in enumerate(clip.visual.transformer.resblocks):
         x = block(model, layer, x, model.recipe.dense_axis if dense and index >= first else None)
         x = after(index, x) if adapted else x
@@ -63,7 +63,7 @@ def anchors(model: AdaptedCLIP, names: Sequence[str]) -> dict[str, Tensor]:
     mask = torch.full(
         (clip.context, clip.context), float("-inf"), device=clip.text_projection.device
     ).triu(1)
-    after = model._after_block("text")
+    after = model.after_block("text")
     for name in names:
         columns = []
         for group in sentences(name, recipe.states, recipe.templates, recipe.names):

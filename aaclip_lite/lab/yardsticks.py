@@ -30,7 +30,7 @@ from tqdm.auto import tqdm
 
 from .. import metrics, scoring
 from ..datasets import AnomalyDataset, open_dataset
-from ..evaluation import trivial_heat
+from ..service.baselines import trivial_maps
 from ..world import factory
 from ..world.products import PRODUCTS
 
@@ -121,7 +121,7 @@ def measure(data: AnomalyDataset, unet: Callable[[Tensor], Tensor]) -> tuple[dic
         for batch in part.batches(64):
             batches.append(batch)
             with torch.inference_mode():
-                found = {rule: heat for rule, (heat, *_) in trivial_heat(batch).items()}
+                found = {rule: heat for rule, (heat, *_) in trivial_maps(batch).items()}
                 for rule, heat in (found | {"U-Net": unet(batch["image"]).float()}).items():
                     maps.setdefault(rule, []).append(heat)
         mask, inside = (

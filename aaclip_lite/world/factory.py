@@ -805,6 +805,12 @@ def ensure(
     return folder
 
 
+def open_set(split: str, root: str | Path | None = None) -> tuple[Path, dict[str, str]]:
+    """What open_dataset("factory/...") asks for: the folder, and which classes are textures."""
+    groups = {name: "textures" if p.texture else "objects" for name, p in PRODUCTS.items()}
+    return ensure(split, root), groups
+
+
 def _draw_set(split: str, folder: Path, size: int, workers: int, progress: bool, key: str) -> None:
     """Draw what is missing, in several processes; what an interrupted run has finished is kept."""
     started, stamp = folder / ".drawing.json", folder / "world.json"

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save_file
 
 import aaclip_lite as aa
-from tests.unit import layouts
+from tests import layouts
 
 NAME, SIZE = "ViT-L-14-336", 518
 WEIGHTS = ("open_clip.safetensors", "state_dict.pt", "openai_archive.pt")

@@ -1,0 +1,136 @@
+"""From records to batches on a device: order, share of each process, decoding ahead, augmentation.
+
+Special: order and augmentation follow from seed and epoch alone, so a run can stop and go on, and
+two processes draw what one would. Used through `AnomalyDataset.batches`.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from . import augment as augmentation
+from .files.layouts import Record
+
+DECODERS = min(4, os.cpu_count() or 1)
+Planes = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]  # image, mask, inside
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a training run a batch lies: augmentation follows from it, and so does resuming."""
+
+    epoch: int = 0
+    stage: int = 2  # stage 1 leaves colours alone
+    drop_last: bool = False
+    start: int = 0  # batches of this epoch that are done
+    rank: int = 0  # of `world` processes each takes its share, every world-th, of the same batches
+    world: int = 1
+    views: int | None = None  # after so many epochs augmentation, not order, repeats
+
+
+def batches(
+    data: Sequence,
+    batch_size: int,
+    shuffle: bool,
+    seed: int,
+    augment: object,
+    device: str | torch.device,
+    **place,
+) -> Iterator[dict]:
+    """See AnomalyDataset.batches."""
+    place = Place(**place)
+    name = getattr(augment, "augmentation", augment) or "none"
+    if name != "none" and name not in augmentation.VARIANTS:
+        raise ValueError(f"augment={name!r}: choose none, {', '.join(augmentation.VARIANTS)}")
+    variant = augmentation.VARIANTS.get(name)
+    shares = _shares(len(data), batch_size, shuffle, seed, place)
+    view = place.epoch % place.views if place.views else place.epoch
+    return (
+        _batch(data, rows, planes, _Change(variant, seed, view, place.stage), device)
+        for rows, planes in zip(shares, _decoded(data, shares), strict=True)
+    )
+
+
+def _shares(count: int, batch_size: int, shuffle: bool, seed: int, place: Place) -> list[list[int]]:
+    """The rows of each batch that this process takes."""
+    world = place.world
+    if batch_size < 1 or batch_size % world or not 0 <= place.rank < world:
+        raise ValueError(
+            f"batch_size {batch_size} must divide among {world} processes; this is number "
+            f"{place.rank}"
+        )
+    order = np.arange(count)
+    if shuffle:
+        order = np.random.default_rng([seed, place.epoch]).permutation(count)
+    steps = [order[i : i + batch_size].tolist() for i in range(0, count, batch_size)]
+    if place.drop_last:
+        steps = [step for step in steps if len(step) == batch_size]
+    if not steps:
+        full = "full " * place.drop_last
+        raise ValueError(f"{count} pictures make no {full}batch of {batch_size}")
+    shares = [step[place.rank :: world] for step in steps[place.start :]]
+    return [share for share in shares if share]
+
+
+def _decoded(data, steps: list[list[int]]) -> Iterator[list[Planes]]:
+    """The decoded planes of each step; threads read the next step's files while this one's are in
+    use.
+    """
+    with ThreadPoolExecutor(DECODERS) as pool:
+
+        def begin(rows: list[int]) -> list[tuple[Record, Planes | Future]]:
+            records = [data.records[row] for row in rows]
+            return [(r, data.cache.get(r) or pool.submit(data.decode, r)) for r in records]
+
+        ahead = begin(steps[0]) if steps else []
+        for following in [*steps[1:], []] if steps else []:
+            now = ahead
+            ahead = begin(following)
+            planes = [(r, p.result() if isinstance(p, Future) else p) for r, p in now]
+            yield [data.cache.keep(record, each) for record, each in planes]
+
+
+@dataclass(frozen=True)
+class _Change:
+    """What happens to the pictures of a batch on their way."""
+
+    variant: augmentation.Variant | None
+    seed: int
+    view: int
+    stage: int
+
+
+def _batch(data, rows: list[int], decoded: list[Planes], change: _Change, device) -> dict:
+    images, masks, insides = zip(*decoded, strict=True)
+    sizes = {image.shape for image in images}
+    oblong = images[0].shape[0] != images[0].shape[1]
+    if len(sizes) > 1 or (change.variant and oblong):
+        raise ValueError(
+            "pictures of different or oblong shapes cannot make a batch: open_dataset(..., "
+            "size=...)"
+        )
+    blank = np.zeros(images[0].shape[:2], np.uint8)
+    planes = {}
+    if not data.image_level:
+        planes["mask"] = [blank if mask is None else mask for mask in masks]
+    if all(inside is not None for inside in insides):
+        planes["inside"] = insides
+    # the blank one at the end is for sets without any plane
+    stacked = np.stack([np.stack(p) for p in (*planes.values(), [blank] * len(rows))], axis=1)
+    flags = torch.from_numpy(stacked).to(device).float()
+    image = torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2).float() / 255
+    if change.variant:
+        drawn = augmentation.draw(change.variant, [(change.seed, change.view, r) for r in rows])
+        coloured = change.stage == 2
+        image, flags = augmentation.apply(change.variant, drawn, image, flags, coloured)
+    records = [data.records[row] for row in rows]
+    batch = {"image": image.contiguous()}
+    batch |= {name: flags[:, i : i + 1] for i, name in enumerate(planes)}
+    batch["label"] = torch.tensor([record.label for record in records], device=device)
+    batch["class_name"] = [record.class_name for record in records]
+    batch["index"] = rows
+    return batch

@@ -1,0 +1,84 @@
+"""What names, headers and bytes of a data set's files tell before any work starts.
+
+Use: `list(quick_problems(root, records, image_level=False))`, `copies(paths)`
+"""
+
+import hashlib
+import os
+import struct
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from .layouts import Record
+
+# what PIL raises
+UNREADABLE = (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
+
+
+def header(path: Path) -> tuple[int, int]:
+    """(width, height); raises if the file is no picture or breaks off. Intact PNG and JPEG files
+    are not decoded.
+    """
+    with Image.open(path) as picture, open(path, "rb") as stream:
+        stream.seek(-min(1024, path.stat().st_size), os.SEEK_END)
+        ending = {"PNG": b"IEND", "JPEG": b"\xff\xd9"}.get(picture.format)
+        if ending is None or ending not in stream.read():
+            picture.load()
+        return picture.size
+
+
+def reason(error: Exception) -> str:
+    known = {FileNotFoundError: "missing", UnidentifiedImageError: "not a readable picture"}
+    return known.get(type(error), f"broken ({error})")
+
+
+def quick_problems(root: Path, records: Iterable[Record], image_level: bool) -> Iterator[str]:
+    """What names, headers and ends of files tell."""
+    for record in records:
+        if record.label is None:
+            yield f"label: {record.image}: unknown label (0 is normal, 1 abnormal)"
+        if record.label == 1 and record.mask is None and not image_level:
+            yield f"mask: {record.image}: abnormal, but without a mask (or declare image_level=True)"
+        sizes = {}
+        for role in ("image", "inside") if image_level else ("image", "mask", "inside"):
+            name = getattr(record, role)
+            if name is not None and (
+                os.path.isabs(name) or Path(os.path.normpath(name)).parts[0] == ".."
+            ):
+                yield f"path: {name}: lies outside {root}"
+            elif name is not None:
+                try:
+                    sizes[role] = header(root / name)
+                except UNREADABLE as error:
+                    yield f"{role}: {name}: {reason(error)}"
+        for role, size in sizes.items():
+            if size != sizes.get("image", size):
+                yield f"size: {getattr(record, role)}: {size}, but its picture is {sizes['image']} (width, height)"
+
+
+def copies(paths: Iterable[Path]) -> list[list[Path]]:
+    """Groups of files with the same bytes. Only files of one size are read, and whole only if
+    samples of them agree.
+    """
+
+    def sample(path: Path) -> bytes:
+        with open(path, "rb") as stream:
+            start = stream.read(4096)
+            stream.seek(path.stat().st_size // 2)
+            return start + stream.read(4096)
+
+    groups = [[path for path in paths if path.is_file()]]
+    for key in (
+        lambda path: path.stat().st_size,
+        sample,
+        lambda path: hashlib.sha256(path.read_bytes()).digest(),
+    ):
+        parts = defaultdict(list)
+        for number, group in enumerate(groups):
+            for path in group:
+                parts[number, key(path)].append(path)
+        groups = [part for part in parts.values() if len(part) > 1]
+    return groups

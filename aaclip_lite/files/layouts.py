@@ -1,0 +1,306 @@
+"""The folders that public data sets come in, and AA-CLIP's manifests: from names of files to records.
+
+Special: a layout is told from its files alone; whatever is missing or ambiguous becomes a line of
+the problem list, never a guess. No picture is opened here.
+Use: `read(Path("path/to/mvtec"), None, None, "object").records`
+"""
+
+import csv
+import json
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+NORMAL, MASKS = ("good", "ok", "normal"), ("masks", "mask", "ground_truth", "gt")
+# layouts' words for train, val, test
+SPLITS = {
+    "validation": "val",
+    "valid": "val",
+    "test_public": "test",
+}
+# published folder: AA-CLIP's class
+MEDICAL = {
+    "Brain_AD": "Brain",
+    "Liver_AD": "Liver",
+    "Retina_RESC_AD": "Retina",
+}
+MEDICAL |= {"CVC-ClinicDB": "Colon_clinicDB", "CVC-ColonDB": "Colon_colonDB"}
+VISA = {
+    "candle",
+    "capsules",
+    "cashew",
+    "chewinggum",
+    "fryum",
+    "macaroni1",
+    "macaroni2",
+    "pcb1",
+    "pipe_fryum",
+}
+MPDD = {"bracket_black", "bracket_brown", "bracket_white", "connector", "metal_plate", "tubes"}
+# problems that leave every picture and mask usable
+TOLERABLE = (
+    "class",
+    "content",
+    "duplicate",
+    "path",
+    "size",
+)
+
+# A layout: what gives it away, the pictures that belong to it, where their masks may lie (less the
+# ending and _mask).
+_NAME, _KIND = (rf"(?P<{part}>(?!({'|'.join(MASKS)})/)[^/]+)" for part in ("name", "kind"))
+_FILE = r"(?P<stem>[^/]+)\.\w+"
+_MVTEC = (
+    rf"{_NAME}/(?P<split>train|validation|test|test_public)/{_KIND}/{_FILE}",
+    ["{name}/ground_truth/{kind}/{stem}"],
+)
+FOLDERS = {
+    "mvtec2": (
+        r"/test_public/[^/]+/",
+        _MVTEC[0],
+        ["{name}/test_public/ground_truth/{kind}/{stem}"],
+    ),
+    "btad": (r"/test/(ok|ko)/", *_MVTEC),
+    "medical": (
+        r"/[Uu]ngood/img/|/images/",
+        rf"{_NAME}/((?P<split>train|val|valid|test)/{_KIND}(/img)?|images)/{_FILE}",
+        ["{name}/{split}/{kind}/label/{stem}", "{name}/masks/{stem}"],
+    ),
+    "mvtec": (r"/(train|test)/[^/]+/", *_MVTEC),
+    "folder": (
+        r"/(?i:good|ok|normal)/",
+        rf"{_NAME}/{_KIND}/{_FILE}",
+        [f"{{name}}/{folder}/{end}" for folder in MASKS for end in ("{kind}/{stem}", "{stem}")],
+    ),
+}
+FOLDERS |= {"mpdd": FOLDERS["mvtec"], "visa": FOLDERS["mvtec"]}
+LAYOUTS = (*FOLDERS, "visa_raw", "manifest", "factory")
+
+
+class DataError(ValueError):
+    """All that is wrong with a data set: `.problems` is the full list, each "kind: file: what"."""
+
+    def __init__(self, problems: Iterable[str], where: object = ""):
+        self.problems = list(problems)
+        super().__init__(self.problems, where)
+
+    def __str__(self):
+        more = ["..., all of them in .problems"] if len(self.problems) > 100 else []
+        lines = [f"{self.args[1]}: {len(self.problems)} problem(s)", *self.problems[:100], *more]
+        return (
+            "\n  ".join(lines)
+            + f"\nMend them. These can be tolerated: open_dataset(..., allow={TOLERABLE})"
+        )
+
+
+@dataclass(frozen=True)
+class Record:
+    """One line of a data set: file names relative to its root, label 0 normal, 1 abnormal, None
+    unknown.
+    """
+
+    image: str
+    label: int | None
+    class_name: str
+    mask: str | None = None
+    defect: str = ""  # the kind of defect, "" for a normal picture
+    split: str = ""
+    inside: str | None = None  # a mask of the object, for figures inside the object
+    extra: Mapping = field(default_factory=dict, compare=False)  # whatever else the manifest says
+
+
+class Files(NamedTuple):
+    """What lies below a root: all that opening a data set needs to know before a look inside."""
+
+    root: Path
+    layout: str
+    records: list[Record]
+    classes: set[str]  # that ought to be there
+    problems: list[str]
+    default_split: str
+
+
+def read(path: Path, layout: str | None, root: str | Path | None, class_name: str) -> Files:
+    """path: a folder or a manifest; layout: None tells it from the files; root: where a manifest's
+    files lie; class_name: what a plain folder of one product shows.
+    """
+    manifest = path / "manifest.jsonl" if path.is_dir() else path
+    if layout in ("manifest", "factory") or (layout is None and manifest.is_file()):
+        if not manifest.is_file():
+            raise FileNotFoundError(f"{manifest}: no such manifest")
+        default = "test" if layout == "factory" else "all"
+        records, problems = read_manifest(manifest)
+        layout = layout or "manifest"
+        root = Path(root or manifest.parent)
+    else:
+        if root is not None:
+            raise ValueError(
+                f"root={root}: only a manifest's files can lie elsewhere, a folder is its own root"
+            )
+        root = path
+        files = pictures_below(path)
+        published = (path / "split_csv").is_dir() or any("/Data/Images/" in f for f in files)
+        if layout in (None, "visa") and published:
+            layout = "visa_raw"
+        layout = layout or detect(path, files)
+        default = "all" if layout == "folder" else "test"
+        if layout != "visa_raw":
+            return Files(path, layout, *read_folders(path, layout, files, class_name), default)
+        records, problems = read_visa_raw(path)
+    classes = {record.class_name for record in records}
+    return Files(root, layout, records, classes, problems, default)
+
+
+def pictures_below(root: Path) -> list[str]:
+    """All pictures below the root, hidden ones apart, as paths relative to it, in a fixed order."""
+    below = []
+    for place, _, names in os.walk(root, followlinks=True):
+        below += [Path(place, name).relative_to(root).as_posix() for name in names]
+    shown = [file for file in below if not re.search(r"(^|/)[.]", file)]
+    return sorted(file for file in shown if file.lower().endswith(PICTURES))
+
+
+def detect(root: Path, files: list[str]) -> str:
+    """The layout's name, from the files below the root."""
+    fitting = []
+    for name, (mark, *_) in FOLDERS.items():
+        if any(re.search(rf"{mark}[^/]+$", f"/{file}") for file in files):
+            fitting.append(name)
+    if not fitting:
+        held = ", ".join(sorted(p.name for p in root.iterdir())[:8]) or "nothing"
+        remedy = (
+            "name the layout, or put pictures into good/ and one folder a kind of defect, masks "
+            "into masks/"
+        )
+        raise DataError(
+            [f"layout: {root.name}: cannot be told from its files; it holds {held}; {remedy}"], root
+        )
+    if fitting[0] != "mvtec":
+        return fitting[0]
+    # three data sets share MVTec's layout
+    names = {file.split("/")[0] for file in files} | {root.name}
+    if names & VISA:
+        return "visa"
+    return "mpdd" if names & MPDD else "mvtec"
+
+
+def read_folders(
+    root: Path, layout: str, files: list[str], class_name: str
+) -> tuple[list[Record], set[str], list[str]]:
+    """(records, classes that ought to be there, problems) of a folder tree."""
+    _, pattern, places = FOLDERS[layout]
+    # The root may also be a single class: its name (for plain folders `class_name`) is then the
+    # missing first part.
+    own = class_name if layout == "folder" else root.name
+    fits = {
+        prefix: [re.fullmatch(pattern, prefix + file) for file in files]
+        for prefix in ("", f"{own}/")
+    }
+    prefix = max(fits, key=lambda prefix: sum(map(bool, fits[prefix])))
+    by_name = defaultdict(list)
+    for file in files:
+        by_name[os.path.splitext(prefix + file)[0].removesuffix("_mask")].append(file)
+    records = []
+    problems = []
+    for file, fit in zip(files, fits[prefix], strict=True):
+        if not fit:
+            continue
+        part = {key: fit.groupdict().get(key) for key in ("name", "split", "kind", "stem")}
+        label = _label(layout, part["kind"])
+        masks = [mask for place in places for mask in by_name[place.format(**part)]]
+        if label and len(masks) > 1:
+            problems.append(f"mask: {file}: several masks: {', '.join(masks)}")
+        split = SPLITS.get(part["split"], part["split"])
+        split = split or ("test" if layout == "medical" else "")
+        mask = masks[0] if masks and label else None
+        defect = (part["kind"] or "defect") if label else ""
+        name = MEDICAL.get(part["name"], part["name"])
+        records.append(Record(file, label, name, mask, defect, split))
+    classes = set()
+    if not prefix:
+        for folder in root.iterdir():
+            if folder.is_dir() and not folder.name.startswith((".", "__")):
+                classes.add(MEDICAL.get(folder.name, folder.name))
+    return records, classes, problems
+
+
+def _label(layout: str, kind: str | None) -> int | None:
+    """0 normal, 1 abnormal; None where the folder's name is not one that the layout knows."""
+    if kind is None:
+        return 1
+    if layout in ("btad", "medical") and kind.lower() not in (*NORMAL, "ko", "ungood"):
+        return None
+    return int(kind.lower() not in NORMAL)
+
+
+def read_visa_raw(root: Path) -> tuple[list[Record], list[str]]:
+    """VisA as published: split_csv/1cls.csv names pictures and masks below <class>/Data."""
+    where = "split_csv/1cls.csv"
+    if not (root / where).is_file():
+        return [], [f"manifest: {where}: missing (it says which pictures are the test set)"]
+    records = []
+    problems = set()
+    with open(root / where, newline="", encoding="utf-8") as lines:
+        rows = csv.DictReader(lines)
+        lacking = {"object", "split", "label", "image", "mask"} - set(rows.fieldnames or ())
+        if lacking:
+            return [], [f"manifest: {where}: no column {', '.join(sorted(lacking))}"]
+        for row in rows:
+            name = row["object"]
+            if not (name and row["image"]):
+                problems.add(f"manifest: {where}: line {rows.line_num} names no object or no image")
+            elif not (root / name).is_dir():
+                problems.add(f"class: {name}: in {where}, but there is no such folder")
+            else:
+                label = {"normal": 0, "anomaly": 1}.get(row["label"])
+                mask = (row["mask"] or None) if label else None
+                defect = "Anomaly" if label else ""
+                records.append(Record(row["image"], label, name, mask, defect, row["split"]))
+    return records, sorted(problems)
+
+
+def read_manifest(file: Path) -> tuple[list[Record], list[str]]:
+    """AA-CLIP's form: one JSON object a line, image_path, label, class_name, mask_path; further
+    keys are kept.
+    """
+    records = []
+    problems = []
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            record = _record(json.loads(line))
+        except (json.JSONDecodeError, TypeError):
+            problems.append(
+                f"manifest: {file.name}: line {number} is no JSON object with image_path and "
+                "class_name"
+            )
+        else:
+            records.append(record)
+    return records, problems
+
+
+def _record(entry: dict) -> Record:
+    """One manifest line; TypeError where it is none."""
+    if not isinstance(entry, dict):
+        raise TypeError
+    keys = ("image_path", "class_name", "mask_path", "inside_path")
+    texts = [entry.pop(key, None) or "" for key in keys]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError
+    image, class_name, mask, inside = texts
+    if not image or not class_name:
+        raise TypeError
+    label = entry.pop("label", None)
+    label = int(label) if label in (0, 1) else None
+    folders = [part for part in Path(image).parts[-2::-1] if part not in ("img", "images")]
+    defect = entry.pop("defect", None) or (*folders, "defect")[0]
+    split = entry.pop("split", "")
+    defect = defect if label else ""
+    return Record(image, label, class_name, mask or None, defect, split, inside or None, entry)

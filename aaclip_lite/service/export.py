@@ -1,0 +1,89 @@
+"""A detector for elsewhere: ONNX for machines without PyTorch, the Hugging Face hub for colleagues.
+
+Use: `detector.to_onnx("bolt.onnx", "bolt")`, `detector.push_to_hub("me/bolts")`.
+"""
+
+import importlib.util
+import json
+import tempfile
+import warnings
+from pathlib import Path
+
+import huggingface_hub
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ..clip import MEAN_STD
+from ..detector import AnomalyDetector, calibrated
+from ..files.keep import atomic
+
+CARD = Path(__file__).with_name("hub_card.md")
+
+
+def to_onnx(detector: AnomalyDetector, path: Path, class_name: str) -> Path:
+    needed = ("onnx", "onnxscript")
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ModuleNotFoundError(
+            f"to_onnx needs {' and '.join(missing)}: pip install 'aaclip-lite[export]'"
+        )
+    module = OneClass(detector, class_name)
+    side = detector.model.clip.image_size
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations
+        example = torch.rand(1, 3, side, side, device=module.anchors.device)
+        program = torch.onnx.export(
+            module,
+            (example,),
+            dynamo=True,
+            verbose=False,
+            input_names=["image"],
+            output_names=["map", "score"],
+        )
+    facts = {
+        "class_name": class_name,
+        "image_size": side,
+        "threshold": module.constants and module.constants["threshold"],
+    }
+    packed = {name: json.dumps(value) for name, value in facts.items()}
+    program.model.metadata_props.update(packed)
+    return atomic(path, lambda name: program.save(name, external_data=False))
+
+
+class OneClass(nn.Module):
+    """What is exported: normalisation, model, one class's anchors and calibration, without checks
+    on values.
+    """
+
+    def __init__(self, detector: AnomalyDetector, class_name: str) -> None:
+        super().__init__()
+        self.model = detector.model
+        self.detector = detector
+        self.constants = detector.calibration_of(class_name)
+        self.register_buffer("anchors", detector.anchor(class_name)[None])
+        mean, std = MEAN_STD[detector.model.recipe.normalisation]
+        self.register_buffer("mean", self.anchors.new_tensor(mean).view(1, 3, 1, 1))
+        self.register_buffer("std", self.anchors.new_tensor(std).view(1, 3, 1, 1))
+
+    def forward(
+        self, image: Float[Tensor, "1 3 S S"]
+    ) -> tuple[Float[Tensor, "1 S S"], Float[Tensor, "1"]]:
+        x = (image - self.mean) / self.std
+        maps, scores = self.detector.compare(x, self.anchors, image.shape[-2:])
+        return calibrated(maps, scores, self.constants)
+
+
+def push_to_hub(detector: AnomalyDetector, repo_id: str, private: bool, token: str | None) -> str:
+    """Save to a repository, with a short card."""
+    api = huggingface_hub.HfApi(token=token)
+    api.create_repo(repo_id, private=private, exist_ok=True)
+    card = CARD.read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        detector.save(folder)
+        text = card.format(repo=repo_id, detector=detector, backbone=detector.backbone)
+        Path(folder, "README.md").write_text(text, encoding="utf-8")
+        api.upload_folder(
+            repo_id=repo_id, folder_path=folder, commit_message="Save anomaly detector"
+        )
+    return repo_id

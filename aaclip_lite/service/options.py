@@ -1,0 +1,51 @@
+"""What a call of train_text or train_image may set, and what cannot be trained at all."""
+
+from dataclasses import dataclass
+
+from ..datasets import AnomalyDataset
+from ..recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a call of train_text or train_image may set; None leaves it to the recipe."""
+
+    epochs: int | None = None  # passes over the data
+    steps: int | None = None  # optimiser steps, instead of epochs
+    batch: int | None = None  # pictures in a batch, over all processes
+    accumulate: int = 1  # batches whose gradients are added up before a step
+    seed: int = 0  # order and augmentation of the pictures
+    resume: bool = True  # go on with what the folder holds; False: start over
+    save_seconds: float = 60.0  # longest time between two saves; each epoch's end is saved too
+    save_steps: int | None = None  # save every so many steps as well
+    checkpointing: bool = False  # compute activations again going back: less memory, slower
+    views: int | None = None  # stage 1: augment each picture in so many ways, keep the features
+    progress: bool = True  # show a progress bar
+
+    def applied_to(self, recipe: Recipe, stage: str) -> Recipe:
+        lengths = {"epochs": self.epochs, "steps": self.steps, "batch": self.batch}
+        given = {name: value for name, value in lengths.items() if value is not None}
+        if {"epochs", "steps"} <= given.keys() or 0 in given.values() or self.accumulate < 1:
+            raise ValueError(
+                f"{given}, accumulate = {self.accumulate}: give epochs or steps, at least 1 of "
+                "each; what to leave out is the recipe's choice"
+            )
+        changes = {f"{stage}_{name}": value for name, value in given.items()}
+        if "epochs" in given:
+            changes[f"{stage}_steps"] = None
+        return recipe.replace(**changes)
+
+
+def refuse_unfit(stage: str, recipe: Recipe, data: AnomalyDataset, world: int) -> None:
+    data.check(strict=True)
+    labels = {record.label for record in data.records}
+    if labels != {0, 1} or len(data) < world or data.image_level:
+        raise ValueError(
+            f"{data!r}: training needs normal and abnormal pictures, at least one a process, and "
+            "masks"
+        )
+    if stage == "text" and recipe.dense_axis == "batch" and world > 1:
+        raise ValueError(
+            "Recipe.dense_axis = 'batch' lets the pictures of a batch see each other: use one "
+            "process"
+        )

@@ -1,0 +1,335 @@
+"""__main__.py: each command end to end on a tiny CLIP, exit codes, errors in one line, and a light
+start.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from aaclip_lite.__main__ import COMMANDS, main
+from aaclip_lite.checkpoint import read_metadata
+from aaclip_lite.evaluation import NAMES
+from aaclip_lite.load import load_clip
+from aaclip_lite.world import factory, pretrain
+from tests.core.test_evaluation import CONFIG, write
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A CLIP on disk, training and test pictures, and a run that was trained on them by the
+    command.
+    """
+    place = tmp_path_factory.mktemp("main")
+    torch.manual_seed(0)
+    (place / "clip.json").write_text(json.dumps(CONFIG))
+    torch.save(load_clip(CONFIG, weights=None).state_dict(), place / "clip.pt")
+    write(place / "train", ("cup", "bolt"), 10)
+    write(place / "test", ("bottle", "carpet"), 3)
+    assert train(place, "run") == 0
+    return place
+
+
+def clip_of(place):
+    return [
+        "--clip",
+        str(place / "clip.json"),
+        "--weights",
+        str(place / "clip.pt"),
+        "--device",
+        "cpu",
+    ]
+
+
+def train(place, out, *more):
+    short = ["--recipe.text-steps", "3", "--recipe.image-steps", "4", "--recipe.image-batch", "4"]
+    return main(
+        [
+            "train",
+            "--data",
+            str(place / "train"),
+            "--out",
+            str(place / out),
+            *clip_of(place),
+            *short,
+            *more,
+        ]
+    )
+
+
+def run(capsys, *words):
+    """(exit code, what was printed, what went to the error stream)"""
+    capsys.readouterr()
+    code = main([str(word) for word in words])
+    return code, *capsys.readouterr()
+
+
+def test_without_a_command_all_are_listed(capsys):
+    listed = run(capsys)
+    assert listed == run(capsys, "--help") and listed[0] == 0
+    for name in (*COMMANDS, "pretrain"):
+        assert f"\n  {name} " in listed[1]
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, "pretrain"])
+def test_every_command_explains_itself(capsys, name):
+    with pytest.raises(SystemExit) as end:
+        main([name, "--help"])
+    text = capsys.readouterr().out
+    assert end.value.code == 0 and f"usage: python -m aaclip_lite {name}" in text
+    if name in COMMANDS:
+        assert COMMANDS[name].__doc__.split("\n")[0].split(",")[0] in " ".join(text.split())
+    assert "MISSING" not in text
+
+
+def test_help_and_recipes_do_not_wait_for_heavy_imports():
+    code = "import sys; from aaclip_lite.__main__ import main; main(['--help']); main(['recipes']);"
+    code += "print({'torch', 'numpy', 'matplotlib', 'open_clip'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "set()", done.stderr
+
+
+def test_recipes(capsys):
+    code, text, _ = run(capsys, "recipes")
+    rows = json.loads(run(capsys, "recipes", "--json")[1])
+    assert code == 0 and all(row["field"] in text and row["meaning"] in text for row in rows)
+    line = next(line for line in text.splitlines() if line.startswith("text_lr "))
+    assert line.split()[1:4] == ["0.003", "1e-05", "1e-05"]
+    fewer = json.loads(run(capsys, "recipes", "--differing", "--json")[1])
+    assert 0 < len(fewer) < len(rows) and "betas" not in [row["field"] for row in fewer]
+
+
+# ---- train, eval, predict, doctor ----------------------------------------------------------------
+
+
+def test_train_leaves_a_calibrated_detector_and_goes_on_where_it_was(capsys, place):
+    files = {path.name for path in (place / "run").iterdir()}
+    assert {
+        "text.safetensors",
+        "image.safetensors",
+        "detector.json",
+        "text.png",
+        "image.png",
+    } <= files
+    noted = json.loads((place / "run" / "detector.json").read_text())
+    assert (
+        noted["backbone"]["source"] == str(place / "clip.json")
+        and noted["calibration"]["*"]["pictures"] == 20
+    )
+    before = load_file(place / "run" / "image.safetensors")
+    capsys.readouterr()
+    assert train(place, "run") == 0
+    assert "finished before" in capsys.readouterr().out
+    assert read_metadata(place / "run" / "image.safetensors")["step"] == 4
+    after = load_file(place / "run" / "image.safetensors")
+    assert before.keys() == after.keys() and all(
+        torch.equal(before[name], after[name]) for name in after
+    )
+
+
+def test_train_takes_presets_recipe_fields_and_few_shots(capsys, place):
+    words = ["--preset", "released", "--recipe.levels", "2", "4", "--shots", "4", "--stage", "text"]
+    assert train(place, "released", *words) == 0
+    text = capsys.readouterr().out
+    assert "8 pictures (4 normal)" in text and "segmentation" in text
+    recipe = read_metadata(place / "released" / "text.safetensors")["recipe"]
+    assert (recipe.name, recipe.levels, recipe.text_steps, recipe.adapter) == (
+        "released",
+        (2, 4),
+        3,
+        "linear",
+    )
+    assert not (place / "released" / "detector.json").exists()
+
+
+def test_eval_prints_a_table_or_json_and_writes_a_report(capsys, place):
+    words = ["eval", place / "run", "--data", place / "test", "--rounds", 3]
+    code, text, _ = run(capsys, *words, "--probe-data", place / "train", "--out", place / "report")
+    assert code == 0 and "MEAN" in text and "baseline: linear_probe" in text
+    found = json.loads(run(capsys, *words, "--json")[1])
+    assert set(found["mean"]) == set(NAMES) and set(found["classes"]) == {"bottle", "carpet"}
+    assert (
+        set(found["baselines"]["frozen"]) == set(NAMES) and "linear_probe" not in found["baselines"]
+    )
+    assert {path.name for path in (place / "report").iterdir()} == {
+        "report.json",
+        "report.md",
+        "best.png",
+        "worst.png",
+        "false_alarms.png",
+        "classes.png",
+    }
+    alone = json.loads(
+        run(capsys, *words, "--json", "--no-baselines", "--stage", "text", "--shots", 2)[1]
+    )
+    assert (
+        alone["baselines"] == {}
+        and alone["about"]["stage"] == "text"
+        and len(alone["pictures"]) == 4
+    )
+    frozen = json.loads(
+        run(capsys, "eval", "frozen", *words[2:], "--json", "--no-baselines", *clip_of(place))[1]
+    )
+    assert frozen["about"]["stage"] == "frozen" and frozen["mean"] != found["mean"]
+
+
+def test_predict_gives_verdicts(capsys, place):
+    part, words = (
+        place / "test" / "bottle1.png",
+        ["--detector", place / "run", "--product", "bottle"],
+    )
+    code, text, _ = run(capsys, "predict", part, place / "test", *words)
+    lines = [line for line in text.splitlines() if "threshold" in line]
+    # masks included: a folder is taken as it is
+    pictures = len(list((place / "test").glob("*.png")))
+    assert code == 0 and len(lines) == 1 + pictures and str(part) in lines[0]
+    rows = json.loads(run(capsys, "predict", part, *words, "--json")[1])
+    assert set(rows[0]) == {"score", "threshold", "is_anomalous", "path"}
+    verdict = "ANOMALOUS" if rows[0]["is_anomalous"] else "normal"
+    assert lines[0].startswith(verdict) and f"{rows[0]['score']:.2f}" in lines[0]
+    for threshold, expected in ((-99.0, 1), (99.0, 0)):
+        copy = shutil.copytree(place / "run", place / f"run{expected}")
+        noted = json.loads((copy / "detector.json").read_text())
+        noted["calibration"]["*"]["threshold"] = threshold
+        (copy / "detector.json").write_text(json.dumps(noted))
+        assert run(capsys, "predict", part, "--detector", copy, "--fail-on-anomaly")[0] == expected
+        assert run(capsys, "predict", part, "--detector", copy)[0] == 0
+    assert run(capsys, "predict", part, *words, "--out", place / "heat")[0] == 0
+    with Image.open(place / "heat" / "_".join([*part.parts[-3:-1], "bottle1.png"])) as heat:
+        assert heat.width > heat.height
+    own = json.loads(
+        run(capsys, "predict", part, *words, "--json", "--calibrate", place / "test")[1]
+    )
+    assert own[0]["threshold"] != rows[0]["threshold"]
+    other = json.loads(run(capsys, "predict", part, *words, "--json", "--words", "green bottle")[1])
+    assert other[0]["score"] != rows[0]["score"]
+
+
+def test_doctor_exits_1_where_something_is_wrong(capsys, place, tmp_path):
+    code, text, _ = run(capsys, "doctor", place / "train")
+    assert code == 0 and "40 pictures" in text
+    code, text, _ = run(capsys, "doctor", place / "run", "--json")
+    found = json.loads(text)
+    assert [each["kind"] for each in found] == ["checkpoint", "checkpoint", "anchors"]
+    assert not any(each["verdict"] in ("broken", "wrong backbone") for each in found)
+    assert code == int(not all(each["healthy"] for each in found))
+    (tmp_path / "broken.safetensors").write_bytes(b"no weights at all")
+    code, text, _ = run(capsys, "doctor", tmp_path / "broken.safetensors", place / "train")
+    assert code == 1 and "broken" in text and "40 pictures" in text
+
+
+# ---- the others ----------------------------------------------------------------------------------
+
+
+def test_demo_without_a_trained_detector_says_so(capsys, place, tmp_path, monkeypatch):
+    monkeypatch.setattr("aaclip_lite.__main__._shipped", lambda name: False)
+    code, text, _ = run(
+        capsys, "demo", "--out", tmp_path / "demo.png", "--good-parts", 0, *clip_of(place)
+    )
+    assert code == 0 and text.startswith(
+        "Maps of the frozen CLIP (no trained detector is shipped yet);"
+    )
+    rows = [line for line in text.splitlines() if "not calibrated" in line]
+    assert len(rows) == 20 and {row.split()[0] for row in rows} >= {"bottle", "zipper", "metal_nut"}
+    assert sum(row.split()[1] == "none" for row in rows) == 5
+    with Image.open(tmp_path / "demo.png") as sheet:
+        assert min(sheet.size) > 600
+
+
+def test_demo_with_a_detector(capsys, place, tmp_path):
+    code, text, _ = run(
+        capsys, "demo", "--out", tmp_path / "demo.png", "--detector", place / "run", "--seed", 2
+    )
+    assert (
+        code == 0
+        and f"Maps of detector {place / 'run'}; what is normal, from 19 good parts" in text
+    )
+    assert "not calibrated" not in text and "peak on the defect in" in text.splitlines()[-1]
+
+
+def test_factory_and_pretrain_pass_their_options(capsys, monkeypatch, tmp_path):
+    calls = []
+    monkeypatch.setattr(factory, "ensure", lambda *given: calls.append(given) or tmp_path)
+    assert (
+        run(capsys, "factory", "--out", tmp_path, "--size", 64, "--splits", "val", "test")[0] == 0
+    )
+    assert calls == [("val", str(tmp_path), 64), ("test", str(tmp_path), 64)]
+    monkeypatch.setattr(pretrain, "run", calls.append)
+    assert run(capsys, "pretrain", "--minutes", 3, "--out", "x")[0] == 0
+    assert (calls[-1].minutes, calls[-1].out) == (3, "x")
+
+
+# ---- errors --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["predict"], "name at least one file or folder"),
+        (["predict", "gone.png"], "gone.png: no such picture"),
+        (["eval", "runs/none"], "runs/none is no folder here"),
+        (["eval", "--data", "gone"], "gone: no such folder"),
+        (["doctor"], "name at least one file or folder"),
+        (["doctor", "gone"], "gone: no such folder"),
+        (["train", "--data", "gone"], "gone: no such folder"),
+        (["train", "--shots", "3"], "even k"),
+        (["demo", "--clip", "no-such-clip"], "'no-such-clip' is not a source"),
+        (["sing"], "no command 'sing'"),
+    ],
+)
+def test_errors_of_the_user_are_one_message_and_exit_2(
+    capsys, place, tmp_path, monkeypatch, words, message
+):
+    monkeypatch.chdir(tmp_path)
+    words = words + (clip_of(place) if words[0] == "train" else [])
+    words = ["eval", str(place / "run"), *words[1:]] if words[:2] == ["eval", "--data"] else words
+    words = [*words, "--data", str(place / "train")] if "--shots" in words else words
+    code, _, errors = run(capsys, *words)
+    assert (
+        code == 2
+        and errors.startswith("error: ")
+        and message in errors
+        and "Traceback" not in errors
+    )
+
+
+@pytest.mark.parametrize(
+    "words", [["eval", "--nonsense", "1"], ["train", "--recipe.text-mix", "2"]]
+)
+def test_options_that_cannot_be_exit_2(capsys, words):
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    errors = " ".join(capsys.readouterr().err.split())
+    assert end.value.code == 2 and ("nonsense" in errors or "Recipe.text_mix = 2.0" in errors)
+
+
+def test_debugging_shows_where_an_error_arose(monkeypatch):
+    monkeypatch.setenv("AACLIP_LITE_DEBUG", "1")
+    with pytest.raises(FileNotFoundError, match=r"gone\.png"):
+        main(["predict", "gone.png"])
+
+
+def test_an_interrupt_exits_130(capsys, monkeypatch):
+    def interrupt(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(factory, "ensure", interrupt)
+    assert run(capsys, "factory")[0] == 130
+
+
+def test_eval_leaves_printing_to_the_first_process(capsys, place, monkeypatch):
+    state = SimpleNamespace(is_main_process=False, device="cpu")
+    monkeypatch.setattr("aaclip_lite.service.processes.processes", lambda: state)
+    code, text, _ = run(
+        capsys, "eval", place / "run", "--data", place / "test", "--no-baselines", "--rounds", 1
+    )
+    assert (code, text) == (0, "")

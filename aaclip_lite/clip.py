@@ -10,7 +10,6 @@ Use: `clip.encode_image(clip.preprocess(pictures))`, `clip.image_tokens(images, 
 
 import copy
 import hashlib
-import math
 import warnings
 from collections.abc import Callable, Sequence
 
@@ -19,7 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .files.weights import WeightsError
+from .files.beginnings import shared_beginnings
+from .files.weights import fitted
 
 MEAN_STD = {
     "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
@@ -29,9 +29,13 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
     "quick_gelu": lambda x: x * torch.sigmoid(1.702 * x),
 }
+# what a checkpoint must agree with, beside the weights themselves
+SHAPE = (
+    *("activation", "vision_blocks", "vision_width", "text_blocks_count", "text_width"),
+    *("embed_dim", "patch"),
+)
 AfterBlock = Callable[[int, Tensor], Tensor]  # (block index from 0, tokens (..., D)) -> tokens
-Shared = tuple[Tensor, Tensor] | None  # see _beginnings
-_IGNORED_KEYS = ("input_resolution", "context_length", "vocab_size", "logit_bias")
+Shared = tuple[Tensor, Tensor] | None  # see shared_beginnings
 
 
 class FrozenCLIP(nn.Module):
@@ -45,7 +49,8 @@ class FrozenCLIP(nn.Module):
             self.add_module(name, child)
         for name, parameter in model.named_parameters(recurse=False):
             self.register_parameter(name, parameter)
-        self.activation, self.tokenizer = activation, tokenize
+        self.activation = activation
+        self.tokenizer = tokenize
         # True: the backward pass runs blocks again instead of keeping them, to save memory
         self.checkpointing = False
         self.context = len(self.positional_embedding)
@@ -56,9 +61,8 @@ class FrozenCLIP(nn.Module):
         self.patch = self.visual.conv1.kernel_size[0]
         self.image_size = self.visual.image_size[0]
         self.grid = self.image_size // self.patch
-        self._shared: dict[
-            str, str
-        ] = {}  # the fingerprint, once computed; with_activation's twins see the same dict
+        # the fingerprint, once computed; with_activation's twins see the same dict
+        self._shared: dict[str, str] = {}
         self.requires_grad_(False)
         self.train(False)
 
@@ -71,34 +75,7 @@ class FrozenCLIP(nn.Module):
         """Weights under open_clip's names; a position grid of another size is resized to this
         model's.
         """
-        state = {
-            k: v
-            for k, v in state_dict.items()
-            if k not in _IGNORED_KEYS and not k.endswith("attn_mask")
-        }
-        own = self.state_dict()
-        name = "visual.positional_embedding"
-        if name in state and state[name].ndim == 2 and state[name].shape[1:] == own[name].shape[1:]:
-            state[name] = resize_positions(state[name], self.grid)
-        problems = {
-            "missing": sorted(own.keys() - state.keys()),
-            "unknown": sorted(state.keys() - own.keys()),
-            "of another shape": [
-                f"{k} {tuple(state[k].shape)} instead of {tuple(own[k].shape)}"
-                for k in own
-                if k in state and state[k].shape != own[k].shape
-            ],
-        }
-        problems = {k: v for k, v in problems.items() if v and (strict or k == "of another shape")}
-        if problems:
-            text = "; ".join(
-                f"{len(v)} {k}: {', '.join(v[:3])}{' ...' if len(v) > 3 else ''}"
-                for k, v in problems.items()
-            )
-            raise WeightsError(
-                f"{label} does not fit this CLIP ({text}). Give the config that these weights "
-                "belong to."
-            )
+        state = fitted(state_dict, self.state_dict(), self.grid, strict, label)
         self._shared.clear()
         return super().load_state_dict(state, strict=strict, **options)
 
@@ -115,20 +92,16 @@ class FrozenCLIP(nn.Module):
         """Relative change of image and text features against the other activation: one fixed
         picture and sentence.
         """
-        noise = torch.rand(
-            1, 3, self.image_size, self.image_size, generator=torch.Generator().manual_seed(0)
-        )
-        picture, sentence = (
-            self.preprocess(noise.to(self.text_projection.device)),
-            ["a photo of a damaged part."],
-        )
+        generator = torch.Generator().manual_seed(0)
+        noise = torch.rand(1, 3, self.image_size, self.image_size, generator=generator)
+        picture = self.preprocess(noise.to(self.text_projection.device))
+        sentence = ["a photo of a damaged part."]
         twin = self.with_activation(other)
-        pairs = (
-            (self.encode_image(picture), twin.encode_image(picture)),
-            (self.encode_text(sentence), twin.encode_text(sentence)),
-        )
-        image, text = (float((mine - theirs).norm() / theirs.norm()) for mine, theirs in pairs)
-        return image, text
+        image = twin.encode_image(picture)
+        text = twin.encode_text(sentence)
+        image_change = (self.encode_image(picture) - image).norm() / image.norm()
+        text_change = (self.encode_text(sentence) - text).norm() / text.norm()
+        return float(image_change), float(text_change)
 
     def fingerprint(self) -> str:
         """Twelve hex digits of the weights; the position grid is left out, so that image sizes
@@ -145,16 +118,7 @@ class FrozenCLIP(nn.Module):
 
     def describe(self) -> dict[str, str | int]:
         """What a checkpoint must agree with."""
-        names = (
-            "activation",
-            "vision_blocks",
-            "vision_width",
-            "text_blocks_count",
-            "text_width",
-            "embed_dim",
-            "patch",
-        )
-        return {"fingerprint": self.fingerprint(), **{name: getattr(self, name) for name in names}}
+        return {"fingerprint": self.fingerprint(), **{name: getattr(self, name) for name in SHAPE}}
 
     # ---- pictures --------------------------------------------------------------------------------
 
@@ -273,7 +237,9 @@ class FrozenCLIP(nn.Module):
         gradients in an order that changes from run to run.
         """
         tokens = tokens[:, : int(tokens.argmax(dim=-1).max()) + 1]
-        places, first = (index.to(self.text_projection.device) for index in _beginnings(tokens))
+        places, first = (
+            index.to(self.text_projection.device) for index in shared_beginnings(tokens)
+        )
         ids = tokens.to(first.device).flatten()[first]
         x = self.token_embedding(ids) + self.positional_embedding[first % tokens.shape[1]]
         for index, block in enumerate(self.transformer.resblocks):
@@ -328,40 +294,3 @@ class FrozenCLIP(nn.Module):
         return x + block.ls_2(
             block.mlp.c_proj(ACTIVATIONS[self.activation](block.mlp.c_fc(block.ln_2(x))))
         )
-
-
-def _beginnings(tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """Token ids (B, L) -> (B, L) which beginning ends at each place, behind a sentence's end the
-    whole sentence; and (N,) where in the flattened ids each of the N different beginnings first
-    ends.
-    """
-    known, first, places = {}, [], []
-    for row, (ids, end) in enumerate(
-        zip(tokens.tolist(), tokens.argmax(dim=-1).tolist(), strict=True)
-    ):
-        node, path = -1, []
-        for place, token in enumerate(ids[: end + 1]):
-            if (node, token) not in known:
-                known[node, token] = len(known)
-                first.append(row * tokens.shape[1] + place)
-            node = known[node, token]
-            path.append(node)
-        places.append(path + [node] * (tokens.shape[1] - len(path)))
-    return torch.tensor(places), torch.tensor(first)
-
-
-def resize_positions(positions: Tensor, grid: int) -> Tensor:
-    """(1 + n*n, D) -> (1 + grid*grid, D): class row untouched, grid bicubic and antialiased,
-    corners not aligned.
-    """
-    side = math.isqrt(len(positions) - 1)
-    if side * side != len(positions) - 1:
-        raise WeightsError(f"a position grid of {len(positions) - 1} places is not square")
-    if side == grid:
-        return positions
-    square = positions[1:].float().reshape(1, side, side, -1).permute(0, 3, 1, 2)
-    square = F.interpolate(
-        square, (grid, grid), mode="bicubic", antialias=True, align_corners=False
-    )
-    resized = square.permute(0, 2, 3, 1).reshape(grid * grid, -1).to(positions.dtype)
-    return torch.cat([positions[:1], resized])

@@ -6,12 +6,14 @@ its code, and the embedded CLIP keeps only the token rows that its captions used
 Use: `state, by_openai = read_state("ViT-L-14-336px.pt")`.
 """
 
+import math
 import pickle
 import re
 import zipfile
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -217,3 +219,59 @@ def _read_torchscript(path: Path) -> dict[str, Tensor]:
         raise WeightsError(
             f"{path} is not a readable TorchScript archive ({error}); nothing in it was run"
         ) from error
+
+
+# keys of files that are no weights of ours
+IGNORED = ("input_resolution", "context_length", "vocab_size", "logit_bias")
+POSITIONS = "visual.positional_embedding"
+
+
+def fitted(
+    state: dict[str, Tensor], own: dict[str, Tensor], grid: int, strict: bool, label: str
+) -> dict[str, Tensor]:
+    """The state, its position grid resized to `grid`; refused where it does not fit `own`."""
+    state = {
+        name: tensor
+        for name, tensor in state.items()
+        if name not in IGNORED and not name.endswith("attn_mask")
+    }
+    given = state.get(POSITIONS)
+    if given is not None and given.ndim == 2 and given.shape[1:] == own[POSITIONS].shape[1:]:
+        state[POSITIONS] = resize_positions(given, grid)
+    problems = {}
+    if strict:
+        problems["missing"] = sorted(own.keys() - state.keys())
+        problems["unknown"] = sorted(state.keys() - own.keys())
+    problems["of another shape"] = [
+        f"{name} {tuple(state[name].shape)} instead of {tuple(tensor.shape)}"
+        for name, tensor in own.items()
+        if name in state and state[name].shape != tensor.shape
+    ]
+    told = [
+        f"{len(names)} {what}: {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}"
+        for what, names in problems.items()
+        if names
+    ]
+    if told:
+        raise WeightsError(
+            f"{label} does not fit this CLIP ({'; '.join(told)}). Give the config that these "
+            "weights belong to."
+        )
+    return state
+
+
+def resize_positions(positions: Tensor, grid: int) -> Tensor:
+    """(1 + n*n, D) -> (1 + grid*grid, D): class row untouched, grid bicubic and antialiased,
+    corners not aligned.
+    """
+    side = math.isqrt(len(positions) - 1)
+    if side * side != len(positions) - 1:
+        raise WeightsError(f"a position grid of {len(positions) - 1} places is not square")
+    if side == grid:
+        return positions
+    square = positions[1:].float().reshape(1, side, side, -1).permute(0, 3, 1, 2)
+    square = F.interpolate(
+        square, (grid, grid), mode="bicubic", antialias=True, align_corners=False
+    )
+    resized = square.permute(0, 2, 3, 1).reshape(grid * grid, -1).to(positions.dtype)
+    return torch.cat([positions[:1], resized])

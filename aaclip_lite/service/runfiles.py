@@ -10,14 +10,13 @@ from accelerate import Accelerator
 from ..checkpoint import (
     MismatchError,
     load_adapter,
-    load_resume,
     read_metadata,
     save_adapter,
-    save_resume,
 )
 from ..datasets import AnomalyDataset
 from ..model import AdaptedCLIP
 from ..train import History
+from .resume import load_resume, save_resume
 
 
 def identity(

@@ -16,6 +16,7 @@ from aaclip_lite.files.weights import WeightsError
 from aaclip_lite.load import load_clip
 from aaclip_lite.model import AdaptedCLIP
 from aaclip_lite.recipe import Recipe
+from aaclip_lite.service import resume
 from tests import tiny
 
 CONFIG = tiny.config(
@@ -168,14 +169,14 @@ def test_a_resumed_run_ends_bit_equal(clip, tmp_path):
     optimizer, scheduler = tools(first)
     seed_everything()
     run(first, optimizer, scheduler, steps=4)
-    path = checkpoint.save_resume(
+    path = resume.save_resume(
         tmp_path / "resume.pt", first, "image", optimizer, scheduler, {"step": 4, "data": "d"}
     )
 
     torch.manual_seed(99), random.seed(99), np.random.seed(99)
     second = build(clip, 3)
     optimizer, scheduler = tools(second)
-    assert checkpoint.load_resume(path, second, "image", optimizer, scheduler, data="d") == {
+    assert resume.load_resume(path, second, "image", optimizer, scheduler, data="d") == {
         "step": 4,
         "data": "d",
     }
@@ -187,20 +188,18 @@ def test_a_resumed_run_ends_bit_equal(clip, tmp_path):
 def test_resume_refuses_what_does_not_belong(clip, tmp_path):
     model = build(clip)
     optimizer, scheduler = tools(model)
-    path = checkpoint.save_resume(
+    path = resume.save_resume(
         tmp_path / "resume.pt", model, "image", optimizer, scheduler, {"data": "d"}
     )
     with pytest.raises(MismatchError, match="belongs to stage 'image', this run is stage 'text'"):
-        checkpoint.load_resume(path, model, "text", optimizer)
+        resume.load_resume(path, model, "text", optimizer)
     with pytest.raises(MismatchError, match=r"recipe\.image_lr"):
-        checkpoint.load_resume(
-            path, build(clip, 0, RECIPE.replace(image_lr=1.0)), "image", optimizer
-        )
+        resume.load_resume(path, build(clip, 0, RECIPE.replace(image_lr=1.0)), "image", optimizer)
     with pytest.raises(MismatchError, match="data is 'd' in the file, 'e' here"):
-        checkpoint.load_resume(path, model, "image", optimizer, data="e")
+        resume.load_resume(path, model, "image", optimizer, data="e")
     torch.save({"epoch": 3}, path)
     with pytest.raises(WeightsError, match="not a resume file"):
-        checkpoint.load_resume(path, model, "image", optimizer)
+        resume.load_resume(path, model, "image", optimizer)
 
 
 def public_files(model, folder):

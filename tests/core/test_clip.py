@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from aaclip_lite import load as backbone
-from aaclip_lite.clip import MEAN_STD, resize_positions
-from aaclip_lite.files.weights import WeightsError, read_state
+from aaclip_lite.clip import MEAN_STD
+from aaclip_lite.files.weights import WeightsError, read_state, resize_positions
 from aaclip_lite.load import load_clip
 from aaclip_lite.recipe import Recipe
 from tests import tiny

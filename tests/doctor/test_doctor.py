@@ -14,12 +14,13 @@ from safetensors.torch import load_file, save_file
 
 from aaclip_lite import doctor, losses
 from aaclip_lite.adapters import text_adapters
-from aaclip_lite.checkpoint import save_adapter, save_resume
+from aaclip_lite.checkpoint import save_adapter
 from aaclip_lite.datasets import open_dataset
 from aaclip_lite.doctor import examine
 from aaclip_lite.load import load_clip
 from aaclip_lite.model import AdaptedCLIP, Features, stack_anchors
 from aaclip_lite.recipe import Recipe
+from aaclip_lite.service.resume import save_resume
 from tests import tiny
 
 CONFIG = tiny.config(
@@ -477,7 +478,7 @@ def test_sick_losses(clip, healthy, batch, monkeypatch):
 
     normal = {k: v[1::2] for k, v in batch.items()}
     assert verdict(batch=normal) == ("one label", "all 4 pictures have label 0")
-    heavy = build(clip, COURSE.replace(detection_scale=1e4))
+    heavy = build(clip, COURSE.replace(detection_scale=1e6))
     assert verdict(heavy) == ("dominated", "image: detection has 100% of the gradient")
     with pytest.raises(ValueError, match="need masks"):
         doctor.losses(healthy, {k: v for k, v in batch.items() if k != "mask"})

@@ -21,7 +21,7 @@ from ..detector import AnomalyDetector
 from ..load import load_clip
 from ..service.runs import train_image
 from . import cards, study
-from .photographs import Photographs, find, opened
+from .photographs import SETS, Photographs, find, opened
 
 FIGURES = ("image_auroc", "pixel_auroc", "peak_hit")
 RULES = ("darkness", "local_contrast", "edge_density")  # trivial rules shown beside the detector
@@ -129,10 +129,13 @@ def card(rows: list[dict]) -> str:
         if "sound" in row
     }
     steps = sorted({row["steps"] for row in rows if "steps" in row})
-    remembered = any("references" in row["how"] for row in rows)
+    known = {row["set"] for row in rows} | {row["how"].strip("0123456789 ") for row in rows}
+    wanted = {name: name for name in SETS}
+    wanted |= {"references": "a memory of sound parts", "trained on": "training onwards"}
+    missing = [spoken for name, spoken in wanted.items() if name not in known]
     return parts["card"].format(
         table=cards.table(lines, "lllrrrr"),
         counts="; ".join(counts.values()) or "none yet",
-        steps=", ".join(map(str, steps)) or "no",
-        memory="" if remembered else parts["no_memory"],
+        steps=", ".join(map(str, steps)) or "--steps",
+        missing=parts["missing"].format(what=", ".join(missing)) if missing else "",
     )

@@ -336,12 +336,19 @@ def ratios(result: Mapping, title: str | None = None) -> Figure:
     for ax, key, words in zip(
         axes.flat, ("cpu", "peak_mb"), ("CPU time", "peak memory"), strict=True
     ):
-        values = [base[key] / row[key] for _, base, row in rows]
+        # memory that there was no time to measure has no bar
+        known = [base[key] and row[key] for _, base, row in rows]
+        values = [
+            base[key] / row[key] if here else math.nan
+            for here, (_, base, row) in zip(known, rows, strict=True)
+        ]
         bars = ax.barh([name for name, *_ in rows], values, color=LINES[0][0], height=0.65)
-        ax.bar_label(bars, [f" {value:.3g}" for value in values], fontsize=8)
+        texts = [f" {value:.3g}" if here else "" for here, value in zip(known, values, strict=True)]
+        ax.bar_label(bars, texts, fontsize=8)
         ax.axvline(1, color="black", linewidth=0.8)
         ax.set_xscale("log")
-        ax.set_xlim(min(0.8, 0.9 * min(values)), 2 * max(values))
+        ends = [value for value in values if not math.isnan(value)] or [1]
+        ax.set_xlim(min(0.8, 0.9 * min(ends)), 2 * max(ends))
         ax.set_xlabel(f"{words} of the plain way / the package's")
         ax.grid(axis="x", alpha=0.25)
         ax.invert_yaxis()

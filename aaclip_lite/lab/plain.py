@@ -6,7 +6,8 @@ materialised, query and key are computed where only values are used, stage 1 run
 from the first block on, sentences are padded to the full context, frozen weights get gradients,
 every level's map is made although one is used, maps are blurred and enlarged level by level, and
 pixels are sorted once for each figure. The numbers are equal; `bench` checks that.
-Use: `plain.stage1(model, images, names, mask)`; written for `Recipe.released()`.
+Use: `Plain(model).stage1(images, names, mask)`; written for `Recipe.released()`. `public.py` puts
+the public code's own towers in their place.
 """
 
 from collections.abc import Sequence
@@ -23,128 +24,128 @@ from ..model import AdaptedCLIP, stack_anchors
 from ..prompts import sentences
 
 
-def block(
-    model: AdaptedCLIP, layer, x: Tensor, axis: str | None = None, mask: Tensor | None = None
-) -> Tensor:
-    """One residual block; axis: value-value attention along it."""
-    attn, hidden = layer.attn, layer.ln_1(x)
-    if axis == "batch":
-        hidden = hidden.transpose(0, 1)
-    query, key, value = F.linear(hidden, attn.in_proj_weight, attn.in_proj_bias).chunk(3, dim=-1)
-    if axis:
-        query = key = value
-    query, key, value = (
-        t.unflatten(-1, (attn.num_heads, -1)).transpose(1, 2) for t in (query, key, value)
-    )
-    weights = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
-    weights = (weights if mask is None else weights + mask).softmax(dim=-1)
-    mixed = (weights @ value).transpose(1, 2).flatten(2)
-    x = x + attn.out_proj(mixed.transpose(0, 1) if axis == "batch" else mixed)
-    return x + layer.mlp.c_proj(ACTIVATIONS[model.clip.activation](layer.mlp.c_fc(layer.ln_2(x))))
+class Plain:
+    def __init__(self, model: AdaptedCLIP):
+        self.model = model
+        self.root = model  # whose gradients are cleared after a step
 
+    # ---- the towers ------------------------------------------------------------------------------
 
-def image_tokens(
-    model: AdaptedCLIP, images: Tensor, adapted: bool, dense: bool = False
-) -> list[Tensor]:
-    """What every block puts out."""
-    clip, found = model.clip, []
-    x, first = clip._embed_image(images), clip.vision_blocks - model.depths.dense_blocks
-    after = model.after_block("image")
-    for index, layer in enumerate(clip.visual.transformer.resblocks):
-        x = block(model, layer, x, model.recipe.dense_axis if dense and index >= first else None)
-        x = after(index, x) if adapted else x
-        found.append(x)
-    return found
-
-
-def anchors(model: AdaptedCLIP, names: Sequence[str]) -> dict[str, Tensor]:
-    """{name: (d, 2)}, a group of sentences at a time, each padded to the full context."""
-    clip, recipe, found = model.clip, model.recipe, {}
-    mask = torch.full(
-        (clip.context, clip.context), float("-inf"), device=clip.text_projection.device
-    ).triu(1)
-    after = model.after_block("text")
-    for name in names:
-        columns = []
-        for group in sentences(name, recipe.states, recipe.templates, recipe.names):
-            ids = clip.tokenizer(group, clip.context).to(mask.device)
-            x = clip.token_embedding(ids) + clip.positional_embedding
-            for index, layer in enumerate(clip.transformer.resblocks):
-                x = after(index, block(model, layer, x, mask=mask))
-            x = clip.ln_final(x)[torch.arange(len(ids)), ids.argmax(-1)]
-            columns.append(
-                F.normalize(F.normalize(model.text_adapter[-1](x), dim=-1).mean(0), dim=-1)
-            )
-        found[name] = torch.stack(columns, dim=1)
-    return found
-
-
-def dense_features(model: AdaptedCLIP, images: Tensor) -> list[Tensor]:
-    head = model.clip.visual_head
-    with torch.no_grad():
-        tokens = image_tokens(model, images, adapted=False, dense=True)
-        last = image_tokens(model, images, adapted=False)[-1]
-        picture = F.normalize(head(last[:, :1]), dim=-1)
-        return [
-            F.normalize(head(tokens[level - 1][:, 1:]), dim=-1) + picture
-            for level in model.depths.levels
-        ]
-
-
-def features(model: AdaptedCLIP, images: Tensor) -> tuple[list[Tensor], Tensor]:
-    tokens, parts = image_tokens(model, images, adapted=True), model.image_adapter
-    levels = [
-        F.normalize(project(model.clip.ln_post(tokens[level - 1])[:, 1:]), dim=-1)
-        for level, project in zip(model.depths.levels, parts["seg_proj"], strict=True)
-    ]
-    return levels, F.normalize(parts["det_proj"](model.clip.ln_post(tokens[-1])), dim=-1)[
-        :, 1:
-    ].mean(1)
-
-
-def stage1(model: AdaptedCLIP, images: Tensor, names: Sequence[str], mask: Tensor) -> Tensor:
-    """Loss of a text step."""
-    own = stack_anchors(anchors(model, sorted(set(names))), names)
-    maps = [
-        scoring.probability_map(level, own, mask.shape[-2:])
-        for level in dense_features(model, images)
-    ]
-    return losses.segmentation(maps[-1], mask) + model.recipe.orthogonal_weight * losses.orthogonal(
-        own
-    )
-
-
-def stage2(model: AdaptedCLIP, images: Tensor, own: Tensor, mask: Tensor, label: Tensor) -> Tensor:
-    """Loss of an image step."""
-    levels, detection = features(model, images)
-    total = losses.detection(detection, own, label)
-    for level in levels:
-        total = total + losses.segmentation(
-            scoring.probability_map(level, own, mask.shape[-2:]), mask
+    def block(self, layer, x: Tensor, axis: str | None = None, mask: Tensor | None = None):
+        """One residual block; axis: value-value attention along it."""
+        attn = layer.attn
+        hidden = layer.ln_1(x)
+        if axis == "batch":
+            hidden = hidden.transpose(0, 1)
+        query, key, value = F.linear(hidden, attn.in_proj_weight, attn.in_proj_bias).chunk(3, -1)
+        if axis:
+            query = key = value
+        query, key, value = (
+            t.unflatten(-1, (attn.num_heads, -1)).transpose(1, 2) for t in (query, key, value)
         )
-    return total
+        weights = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+        weights = (weights if mask is None else weights + mask).softmax(dim=-1)
+        mixed = (weights @ value).transpose(1, 2).flatten(2)
+        x = x + attn.out_proj(mixed.transpose(0, 1) if axis == "batch" else mixed)
+        activation = ACTIVATIONS[self.model.clip.activation]
+        return x + layer.mlp.c_proj(activation(layer.mlp.c_fc(layer.ln_2(x))))
 
+    def image_tokens(self, images: Tensor, adapted: bool, dense: bool = False) -> list[Tensor]:
+        """What every block puts out."""
+        model = self.model
+        x = model.clip._embed_image(images)
+        first = model.clip.vision_blocks - model.depths.dense_blocks
+        after = model.after_block("image")
+        found = []
+        for index, layer in enumerate(model.clip.visual.transformer.resblocks):
+            x = self.block(layer, x, model.recipe.dense_axis if dense and index >= first else None)
+            x = after(index, x) if adapted else x
+            found.append(x)
+        return found
 
-def maps(model: AdaptedCLIP, images: Tensor, own: Tensor, size: int) -> Tensor:
-    """Test maps (B, H, W)."""
-    found, (kernel, sigma) = 0, scoring.BLUR["industrial"]
-    with torch.no_grad():
-        for level in features(model, images)[0]:
+    def text(self, ids: Tensor) -> Tensor:
+        """Token ids (B, context) -> sentence features (B, d), not normalised."""
+        model = self.model
+        clip = model.clip
+        mask = torch.full((clip.context, clip.context), float("-inf"), device=ids.device).triu(1)
+        after = model.after_block("text")
+        x = clip.token_embedding(ids) + clip.positional_embedding
+        for index, layer in enumerate(clip.transformer.resblocks):
+            x = after(index, self.block(layer, x, mask=mask))
+        x = clip.ln_final(x)[torch.arange(len(ids)), ids.argmax(-1)]
+        return model.text_adapter[-1](x)
+
+    def anchors(self, names: Sequence[str]) -> dict[str, Tensor]:
+        """{name: (d, 2)}, a group of sentences at a time, each padded to the full context."""
+        clip = self.model.clip
+        recipe = self.model.recipe
+        found = {}
+        for name in names:
+            columns = []
+            for group in sentences(name, recipe.states, recipe.templates, recipe.names):
+                ids = clip.tokenizer(group, clip.context).to(clip.text_projection.device)
+                mean = F.normalize(self.text(ids), dim=-1).mean(0)
+                columns.append(F.normalize(mean, dim=-1))
+            found[name] = torch.stack(columns, dim=1)
+        return found
+
+    @torch.no_grad()
+    def dense_features(self, images: Tensor) -> list[Tensor]:
+        head = self.model.clip.visual_head
+        tokens = self.image_tokens(images, adapted=False, dense=True)
+        last = self.image_tokens(images, adapted=False)[-1]
+        picture = F.normalize(head(last[:, :1]), dim=-1)
+        levels = [tokens[level - 1][:, 1:] for level in self.model.depths.levels]
+        return [F.normalize(head(level), dim=-1) + picture for level in levels]
+
+    def features(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Levels (B, N, d) and detection (B, d)."""
+        parts = self.model.image_adapter
+        after = self.model.clip.ln_post
+        tokens = self.image_tokens(images, adapted=True)
+        levels = [
+            F.normalize(project(after(tokens[level - 1])[:, 1:]), dim=-1)
+            for level, project in zip(self.model.depths.levels, parts["seg_proj"], strict=True)
+        ]
+        detection = F.normalize(parts["det_proj"](after(tokens[-1])), dim=-1)
+        return levels, detection[:, 1:].mean(1)
+
+    # ---- what is made of their features ----------------------------------------------------------
+
+    def stage1(self, images: Tensor, names: Sequence[str], mask: Tensor) -> Tensor:
+        """Loss of a text step."""
+        own = stack_anchors(self.anchors(sorted(set(names))), names)
+        size = mask.shape[-2:]
+        maps = [scoring.probability_map(x, own, size) for x in self.dense_features(images)]
+        apart = self.model.recipe.orthogonal_weight * losses.orthogonal(own)
+        return losses.segmentation(maps[-1], mask) + apart
+
+    def stage2(self, images: Tensor, own: Tensor, mask: Tensor, label: Tensor) -> Tensor:
+        """Loss of an image step."""
+        levels, detection = self.features(images)
+        total = losses.detection(detection, own, label)
+        for level in levels:
+            p = scoring.probability_map(level, own, mask.shape[-2:])
+            total = total + losses.segmentation(p, mask)
+        return total
+
+    @torch.no_grad()
+    def maps(self, images: Tensor, own: Tensor, size: int) -> Tensor:
+        """Test maps (B, H, W)."""
+        kernel, sigma = scoring.BLUR["industrial"]
+        found = 0
+        for level in self.features(images)[0]:
             logits = scoring.similarity_logits(level, own)
-            heat = gaussian_blur2d(
-                (logits[:, 1:] + 1 - logits[:, :1]) / 2, (kernel, kernel), (sigma, sigma)
-            )
-            found = (
-                found + F.interpolate(heat, (size, size), mode="bilinear", align_corners=True)[:, 0]
-            )
-    return found
+            heat = (logits[:, 1:] + 1 - logits[:, :1]) / 2
+            heat = gaussian_blur2d(heat, (kernel, kernel), (sigma, sigma))
+            found = found + F.interpolate(heat, (size, size), mode="bilinear", align_corners=True)
+        return found[:, 0]
 
 
 def auroc(scores: np.ndarray, labels: np.ndarray) -> float:
     true, false = _counts(scores, labels)
-    return float(
-        np.diff(false, prepend=0) @ (np.append(0, true[:-1]) + true) / 2 / (true[-1] * false[-1])
-    )
+    steps = np.diff(false, prepend=0)
+    return float(steps @ (np.append(0, true[:-1]) + true) / 2 / (true[-1] * false[-1]))
 
 
 def average_precision(scores: np.ndarray, labels: np.ndarray) -> float:
@@ -155,7 +156,8 @@ def average_precision(scores: np.ndarray, labels: np.ndarray) -> float:
 def _counts(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Defective and normal pixels at or above each distinct score."""
     order = np.argsort(scores, kind="stable")[::-1]
-    scores, labels = scores[order], labels[order]
+    scores = scores[order]
+    labels = labels[order]
     last = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)
     true = np.cumsum(labels, dtype=np.float64)[last]
     return true, 1 + last - true

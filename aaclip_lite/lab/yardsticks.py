@@ -3,18 +3,14 @@ contact sheets.
 
 Trivial rules (brightness, distance from the median colour, ...) must fail: the world can't be
 cheated. A small U-Net, supervised on the training products for a few minutes, must find damage on
-products it has never seen: the world can be learned. Both are measured class by class, inside the
-object beside the whole picture.
+products it has never seen: the world can be learned. Special: both are measured class by class,
+inside the object beside the whole picture; the figures are kept in yardsticks.json.
 
-    python -m aaclip_lite yardsticks                       # draws, measures, writes data/README.md
-    and data/sheets
+    python -m aaclip_lite lab yardsticks                   # draws, measures, writes data/README.md
+    python -m aaclip_lite lab yardsticks --report          # the card from yardsticks.json
 """
 
-from __future__ import annotations
-
-import os
-import time
-from collections.abc import Callable, Iterable
+import json
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
@@ -23,23 +19,31 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageDraw, ImageFont
-from scipy import ndimage
+from jaxtyping import Float
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from .. import metrics, scoring
 from ..datasets import AnomalyDataset, open_dataset
+from ..files import keep
 from ..service.baselines import trivial_maps
 from ..world import factory
 from ..world.products import PRODUCTS
+from . import cards, study
+from .sheets import CAPTIONS, sheets
 
-# a picture on a sheet, and the size it is drawn at: smaller and smoother, as in print
-TILE, DRAWN = (
-    120,
-    240,
-)
 GOALS = {"trivial": 0.70, "whole": 0.88, "inside": 0.82}
+MAPS = ("pixel_auroc", "inside_auroc", "peak_hit")
+
+
+@dataclass(frozen=True)
+class Yardsticks:
+    """Measure how hard the factory's world is, draw its contact sheets and write its card."""
+
+    out: str = "data"  # folder: README.md, yardsticks.json and sheets/ go there
+    unet_steps: int = 1100  # steps of 16 pictures that the U-Net learns
+    threads: int = 2  # CPU threads
+    report: bool = False  # measure and draw nothing: only write the card again
 
 
 class UNet(nn.Module):
@@ -60,8 +64,8 @@ class UNet(nn.Module):
         parts = [(nn.Conv2d(a, o, 3, padding=1), nn.GroupNorm(4, o), nn.SiLU()) for a in (i, o)]
         return nn.Sequential(*(layer for part in parts for layer in part))
 
-    def forward(self, images: Tensor) -> Tensor:
-        """images (B, 3, H, W) in [0, 1], sides multiples of 16 -> logits of damage (B, H, W)."""
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:
+        """Pictures in [0, 1], sides multiples of 16 -> logits of damage."""
         x = F.pixel_unshuffle((images - 0.45) / 0.25, 2).contiguous(
             memory_format=torch.channels_last
         )
@@ -77,9 +81,7 @@ class UNet(nn.Module):
 def train_unet(
     data: AnomalyDataset, steps: int, seed: int = 0, batch: int = 16, lr: float = 3e-3
 ) -> UNet:
-    """A U-Net taught by the masks of the training products; pictures are turned, mirrored and
-    re-lit.
-    """
+    """A U-Net taught by the masks of the training products."""
     samples = [data[i] for i in tqdm(range(len(data)), desc="reading", leave=False)]
     images = torch.from_numpy(np.stack([s.image for s in samples])).permute(0, 3, 1, 2)
     masks = torch.from_numpy(np.stack([s.mask for s in samples]))
@@ -87,340 +89,181 @@ def train_unet(
     model = UNet().to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), lr, weight_decay=0.01)
     for step in tqdm(range(steps), desc="teaching a U-Net", unit="step"):
+        wave = 0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * step / steps))
         for group in optimizer.param_groups:
-            group["lr"] = (
-                lr
-                * min(1, (step + 1) / 50)
-                * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * step / steps)))
-            )
-        chosen, turns = torch.randint(len(images), (batch,)), int(torch.randint(4, ()))
-        x, y = images[chosen].float() / 255, masks[chosen].float()
-        x, y = x.rot90(turns, (2, 3)), y.rot90(turns, (1, 2))
-        x, y = (x.flip(3), y.flip(2)) if torch.rand(()) < 0.5 else (x, y)
-        x = x * torch.empty(batch, 3, 1, 1).uniform_(0.85, 1.15)
+            group["lr"] = lr * min(1, (step + 1) / 50) * wave
+        x, y = _augmented(images, masks, batch)
         with torch.autocast("cpu", torch.bfloat16):
             logits = model(x)
-        p = (logits := logits.float()).sigmoid()
-        entropy = (
-            F.binary_cross_entropy_with_logits(logits, y, reduction="none") * (1 + 6 * y)
-        ).mean()
-        loss = entropy + 1 - (2 * (p * y).sum() + 1) / (p.sum() + y.sum() + 1)
+        logits = logits.float()
+        p = logits.sigmoid()
+        entropy = F.binary_cross_entropy_with_logits(logits, y, reduction="none") * (1 + 6 * y)
+        dice = 1 - (2 * (p * y).sum() + 1) / (p.sum() + y.sum() + 1)
         optimizer.zero_grad()
-        loss.backward()
+        (entropy.mean() + dice).backward()
         optimizer.step()
     return model.eval()
 
 
-def measure(data: AnomalyDataset, unet: Callable[[Tensor], Tensor]) -> tuple[dict, dict]:
-    """{rule: {class: figures}} of the trivial rules and the U-Net, and {kind of defect: the U-Net's
-    mean figures}.
+def _augmented(images: Tensor, masks: Tensor, batch: int) -> tuple[Tensor, Tensor]:
+    """Pictures drawn by lot, turned, mirrored and re-lit, with their masks."""
+    chosen = torch.randint(len(images), (batch,))
+    turns = int(torch.randint(4, ()))
+    x = (images[chosen].float() / 255).rot90(turns, (2, 3))
+    y = masks[chosen].float().rot90(turns, (1, 2))
+    if torch.rand(()) < 0.5:
+        x = x.flip(3)
+        y = y.flip(2)
+    return x * torch.empty(batch, 3, 1, 1).uniform_(0.85, 1.15), y
+
+
+# ---- measuring -----------------------------------------------------------------------------------
+
+
+def measure(data: AnomalyDataset, unet: nn.Module) -> dict:
+    """{"rules": means of each rule and the U-Net, "classes": the U-Net's by class, "kinds": its by
+    kind of defect}.
     """
-    rules, kinds = {}, {}
+    rules: dict[str, dict] = {}
+    kinds: dict[str, list] = {}
     for name in tqdm(data.classes, desc="measuring", unit="class"):
-        part, maps, batches = data.filter(name), {}, []
-        for batch in part.batches(64):
-            batches.append(batch)
-            with torch.inference_mode():
-                found = {rule: heat for rule, (heat, *_) in trivial_maps(batch).items()}
-                for rule, heat in (found | {"U-Net": unet(batch["image"]).float()}).items():
-                    maps.setdefault(rule, []).append(heat)
-        mask, inside = (
-            torch.cat([batch[key][:, 0] for batch in batches]).numpy() for key in ("mask", "inside")
-        )
-        label, kind = (
-            torch.cat([b["label"] for b in batches]).numpy(),
-            np.array([r.defect for r in part.records]),
-        )
-        for rule, heat in ((rule, torch.cat(parts)) for rule, parts in maps.items()):
-            scores, heat = scoring.top_fraction(heat).numpy(), heat.numpy()
-            rules.setdefault(rule, {})[name] = metrics.evaluate(
-                scores, label, heat, mask, inside, binned=True
+        part = data.filter(name)
+        maps, truth = _maps(part, unet)
+        kind = np.array([record.defect for record in part.records])
+        for rule, heat in maps.items():
+            scores = scoring.top_fraction(torch.from_numpy(heat)).numpy()
+            found = metrics.evaluate(
+                scores, truth["label"], heat, truth["mask"], truth["inside"], binned=True
             )
-        for each in set(kind[label == 1]):
+            rules.setdefault(rule, {})[name] = found
+        for each in set(kind[truth["label"] == 1]):
             chosen = kind == each
-            figures = metrics.pixel_metrics(heat[chosen], mask[chosen], inside[chosen])
-            kinds.setdefault(each, []).append(figures | {"area": mask[chosen].mean((1, 2))})
-    areas = {each: np.concatenate([row["area"] for row in rows]) for each, rows in kinds.items()}
-    return rules, {each: mean(rows) | {"areas": areas[each]} for each, rows in kinds.items()}
-
-
-def mean(rows: Iterable[dict]) -> dict[str, float]:
-    rows = list(rows)
-    return {key: float(np.mean([row[key] for row in rows])) for key in rows[0] if key != "area"}
-
-
-# -- contact sheets --------------------------------------------------------------------------------
-
-
-def tiles(
-    name: str, seed: int, split="sheet", defect: str | None = None, severity: int = 1
-) -> list[Image.Image]:
-    """One picture of a product; of a damaged one also a copy with the mask's outline."""
-    while True:
-        try:
-            picture = factory.draw(name, seed, DRAWN, defect, severity, split=split)
-            break
-        except factory.NotShown:
-            seed += 1000
-    shown = [picture.image]
-    if defect:
-        reach = [ndimage.binary_dilation(picture.mask, iterations=by) for by in (3, 6)]
-        shown.append(
-            np.where((reach[1] & ~reach[0])[..., None], np.uint8((255, 0, 255)), picture.image)
-        )
-    return [
-        Image.fromarray(pixels).resize((TILE, TILE), Image.Resampling.LANCZOS) for pixels in shown
-    ]
-
-
-def sheet(path: Path, blocks: list[tuple[str, list[Image.Image]]], across: int) -> None:
-    """Blocks of pictures with a line of text above each, as a PNG of 256 colours."""
-    strip, wide = 18, max(len(row) for _, row in blocks) * TILE + 8
-    canvas = Image.new("RGB", (across * wide, -(-len(blocks) // across) * (TILE + strip)), "white")
-    pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(12)
-    for number, (text, row) in enumerate(blocks):
-        x, y = number % across * wide, number // across * (TILE + strip)
-        pen.text((x + 2, y + 1), text.replace("_", " "), fill="black", font=font)
-        for i, tile in enumerate(row):
-            canvas.paste(tile, (x + i * TILE, y + strip))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    canvas.quantize(256).save(path.with_name(f".{path.name}"), "PNG", optimize=True)
-    os.replace(path.with_name(f".{path.name}"), path)
-
-
-def normal_blocks(split: str, count: int) -> list[tuple[str, list[Image.Image]]]:
-    return [
-        (name, [tiles(name, i)[0] for i in range(count)])
-        for name, p in PRODUCTS.items()
-        if p.split == split
-    ]
-
-
-def unseen_blocks() -> list[tuple[str, list[Image.Image]]]:
-    blocks = []
-    for number, name in enumerate(factory.jobs("val") + factory.jobs("test")):
-        able = factory.kinds_for(name)
-        kinds = [able[(3 * number + k) % len(able)] for k in range(3)]
-        row = [
-            tile
-            for k, kind in enumerate(kinds)
-            for tile in tiles(name, k, "sheet", kind, (number + k) % 3)
-        ]
-        blocks.append((f"{name}: normal, {', '.join(kinds)}", tiles(name, 9) + row))
-    return blocks
-
-
-def kind_blocks() -> list[tuple[str, list[Image.Image]]]:
-    blocks, carriers = [], ("candle", "pcb2", "brushed_metal", "leaf", "wicker", "cookie")
-    for number, kind in enumerate(factory.LOCAL_DEFECTS):
-        able = [name for name in carriers if kind in factory.kinds_for(name)]
-        for name in (able[number % len(able)], able[(number + 3) % len(able)]):
-            row = [tile for severity in range(3) for tile in tiles(name, 20, kind, kind, severity)]
-            blocks.append((f"{kind} on {name}: slight, medium, severe", row))
-    return blocks
-
-
-def hard_blocks() -> list[tuple[str, list[Image.Image]]]:
-    kinds = factory.STRUCTURAL_DEFECTS
-    return [
-        (
-            f"{name}: normal, {', '.join(kinds)}",
-            tiles(name, 30) + [t for k in kinds for t in tiles(name, 30, "hard", k)],
-        )
-        for name in factory.jobs("test_hard")
-    ]
-
-
-def sheets(folder: Path) -> dict[str, str]:
-    """Draw the five sheets; {file name: caption}."""
-    made = {
-        "train": (
-            "Training products with VisA's names, normal parts.",
-            normal_blocks("train", 6),
-            2,
-        ),
-        "extension": (
-            "The extension of the training products, normal parts.",
-            normal_blocks("extension", 3),
-            3,
-        ),
-        "unseen": (
-            "Validation (first five) and test products: normal, then damaged and outlined.",
-            unseen_blocks(),
-            2,
-        ),
-        "kinds": ("Every local kind of defect in three severities.", kind_blocks(), 2),
-        "hard": ("The hard set: structural defects on test products.", hard_blocks(), 1),
+            pixels = [values[chosen] for values in (maps["U-Net"], truth["mask"], truth["inside"])]
+            row = metrics.pixel_metrics(*pixels) | {"area": pixels[1].mean((1, 2))}
+            kinds.setdefault(each, []).append(row)
+    return {
+        "rules": {rule: _over_classes(rows) for rule, rows in rules.items()},
+        "classes": {n: {k: row[k] for k in MAPS} for n, row in rules["U-Net"].items()},
+        "kinds": {kind: _over_kinds(kinds[kind]) for kind in sorted(kinds)},
     }
-    for name, (_, blocks, across) in made.items():
-        sheet(folder / f"{name}.png", blocks, across)
-    return {f"{name}.png": caption for name, (caption, *_) in made.items()}
 
 
-# -- the card --------------------------------------------------------------------------------------
+def _maps(part: AnomalyDataset, unet: nn.Module) -> tuple[dict, dict]:
+    """{rule: maps (N, H, W)} of the trivial rules and the U-Net, and {"label", "mask", "inside"}."""
+    maps: dict[str, list] = {}
+    truth: dict[str, list] = {"label": [], "mask": [], "inside": []}
+    for batch in part.batches(64):
+        with torch.inference_mode():
+            found = {rule: heat for rule, (heat, *_) in trivial_maps(batch).items()}
+            found["U-Net"] = unet(batch["image"]).float()
+        for rule, heat in found.items():
+            maps.setdefault(rule, []).append(heat)
+        truth["label"].append(batch["label"])
+        for key in ("mask", "inside"):
+            truth[key].append(batch[key][:, 0])
+    return tuple({k: torch.cat(v).numpy() for k, v in each.items()} for each in (maps, truth))
 
 
-@dataclass(frozen=True)
-class Yardsticks:
-    """Measure how hard the factory's world is, draw its contact sheets and write its card."""
-
-    out: str = "data"  # folder: README.md and sheets/ go there
-    unet_steps: int = 1100  # steps of 16 pictures that the U-Net learns
-    threads: int = 2  # CPU threads
-
-
-def rule_table(rules: dict[str, dict[str, dict]]) -> str:
-    lines = [
-        "| rule | pixel AUROC | objects | textures | inside the object | peak on the defect | "
-        "image AUROC |"
-    ]
-    lines.append("| --- |" + " ---: |" * 6)
-    for rule, rows in rules.items():
-        whole, groups = mean(rows.values()), []
-        for texture in (False, True):
-            groups.append(
-                np.mean(
-                    [r["pixel_auroc"] for n, r in rows.items() if PRODUCTS[n].texture == texture]
-                )
-            )
-        cells = (
-            whole["pixel_auroc"],
-            *groups,
-            whole["inside_auroc"],
-            whole["peak_hit"],
-            whole["image_auroc"],
-        )
-        lines.append(
-            f"| {rule.replace('_', ' ')} | " + " | ".join(f"{value:.3f}" for value in cells) + " |"
-        )
-    return "\n".join(lines)
+def _over_classes(rows: dict[str, dict]) -> dict[str, float]:
+    groups = {"objects": False, "textures": True}
+    found = {key: _mean(rows.values(), key) for key in (*MAPS, "image_auroc")}
+    for group, texture in groups.items():
+        mine = [row for name, row in rows.items() if PRODUCTS[name].texture == texture]
+        found[group] = _mean(mine, "pixel_auroc")
+    return found
 
 
-def class_table(rows: dict[str, dict]) -> str:
-    lines = [
-        "| product | pixel AUROC | inside the object | peak on the defect |",
-        "| --- |" + " ---: |" * 3,
-    ]
-    for name, row in rows.items():
-        cells = (row[key] for key in ("pixel_auroc", "inside_auroc", "peak_hit"))
-        lines.append(
-            f"| {name.replace('_', ' ')} | " + " | ".join(f"{value:.3f}" for value in cells) + " |"
-        )
-    return "\n".join(lines)
+def _over_kinds(rows: list[dict]) -> dict:
+    areas = np.concatenate([row["area"] for row in rows]) * 100
+    found = {key: _mean(rows, key) for key in MAPS}
+    return found | {"area": np.percentile(areas, (10, 50, 90)).tolist()}
 
 
-def kind_table(kinds: dict[str, dict]) -> str:
-    lines = [
-        "| kind | mask, share of the picture: 10 %, median, 90 % | U-Net pixel AUROC | inside | "
-        "peak on the defect |"
-    ]
-    lines.append("| --- |" + " ---: |" * 4)
-    for kind, row in sorted(kinds.items()):
-        low, middle, high = np.percentile(row["areas"] * 100, (10, 50, 90))
-        cells = " | ".join(f"{row[key]:.3f}" for key in ("pixel_auroc", "inside_auroc", "peak_hit"))
-        lines.append(
-            f"| {kind.replace('_', ' ')} | {low:.1f}, {middle:.1f}, {high:.1f} % | {cells} |"
-        )
-    return "\n".join(lines)
+def _mean(rows, key: str) -> float:
+    return float(np.mean([row[key] for row in rows]))
 
 
-def count_table() -> str:
-    lines = [
-        "| set | products | normal | defective | each product |",
-        "| --- |" + " ---: |" * 3 + " --- |",
-    ]
-    for split in factory.SPLITS:
-        extra, normal, damaged = factory.COUNTS[split]
-        count = len(factory.jobs(split))
-        each = f"{normal} normal and {damaged} defective" + (
-            f", and {extra} normal for calibration" if extra else ""
-        )
-        lines.append(f"| {split} | {count} | {count * normal} | {count * damaged} | {each} |")
-    return "\n".join(lines)
+def missed(splits: dict[str, dict]) -> list[str]:
+    """What does not hold, in words."""
+    found = []
+    for split, figures in splits.items():
+        rules = figures["rules"]
+        cheat = max(row["pixel_auroc"] for rule, row in rules.items() if rule != "U-Net")
+        if cheat > GOALS["trivial"]:
+            found.append(f"{split}: a trivial rule reaches {cheat:.3f}, above {GOALS['trivial']}")
+    taught = splits["val"]["rules"]["U-Net"]
+    for key, goal in (("pixel_auroc", GOALS["whole"]), ("inside_auroc", GOALS["inside"])):
+        if taught[key] < goal:
+            found.append(f"val: the U-Net's {key} is {taught[key]:.3f}, below {goal}")
+    return found
 
 
 def run(options: Yardsticks) -> int:
     """Draw, teach, measure, write. Exit code 1 if a yardstick is missed."""
-    torch.set_num_threads(options.threads)
     out = Path(options.out)
-    captions = sheets(out / "sheets")
-    train, began = open_dataset("factory/train"), time.process_time()
-    unet = train_unet(train, options.unet_steps)
-    minutes = (time.process_time() - began) / 60
-    parts, missed = [], []
-    for split in ("val", "test"):
-        rules, kinds = measure(open_dataset(f"factory/{split}"), unet)
-        figures = {rule: mean(rows.values()) for rule, rows in rules.items()}
-        cheat = max(row["pixel_auroc"] for rule, row in figures.items() if rule != "U-Net")
-        taught = figures["U-Net"]
-        if cheat > GOALS["trivial"]:
-            missed.append(f"{split}: a trivial rule reaches {cheat:.3f}, above {GOALS['trivial']}")
-        if split == "val":
-            missed += [
-                f"val: the U-Net's {name} is {taught[name]:.3f}, below {goal}"
-                for name, goal in (
-                    ("pixel_auroc", GOALS["whole"]),
-                    ("inside_auroc", GOALS["inside"]),
-                )
-                if taught[name] < goal
-            ]
-        parts += [
-            f"### factory/{split}",
-            rule_table(rules),
-            class_table(rules["U-Net"]),
-            kind_table(kinds),
-        ]
-    pictures = "\n\n".join(
-        f"![{text}](sheets/{name})\n\n*{text}*" for name, text in captions.items()
-    )
-    verdict = "Both yardsticks hold." if not missed else "Missed: " + "; ".join(missed) + "."
-    text = CARD.format(
+    if options.report:
+        figures = json.loads((out / "yardsticks.json").read_text(encoding="utf-8"))
+    else:
+        torch.set_num_threads(options.threads)
+        sheets(out / "sheets")
+        began = study.cpu_seconds()
+        unet = train_unet(open_dataset("factory/train"), options.unet_steps)
+        figures = {
+            "measured": str(date.today()),
+            "threads": options.threads,
+            "minutes": (study.cpu_seconds() - began) / 60,
+            "steps": options.unet_steps,
+            "weights": sum(p.numel() for p in unet.parameters()),
+            "splits": {s: measure(open_dataset(f"factory/{s}"), unet) for s in ("val", "test")},
+        }
+        keep.write_json(out / "yardsticks.json", figures)
+    cards.write(out / "README.md", card(figures))
+    return int(bool(missed(figures["splits"])))
+
+
+# ---- the card ------------------------------------------------------------------------------------
+
+
+def card(figures: dict) -> str:
+    wrong = missed(figures["splits"])
+    parts = []
+    for split, found in figures["splits"].items():
+        parts += [f"### factory/{split}", *tables(found)]
+    pictures = [f"![{text}](sheets/{name}.png)\n\n*{text}*" for name, text in CAPTIONS.items()]
+    return cards.template("yardsticks")["card"].format(
         counts=count_table(),
         tables="\n\n".join(parts),
-        pictures=pictures,
-        verdict=verdict,
-        today=date.today(),
-        minutes=minutes,
-        steps=options.unet_steps,
-        threads=options.threads,
-        weights=sum(p.numel() for p in unet.parameters()),
-        **GOALS,
+        pictures="\n\n".join(pictures),
+        verdict=f"Missed: {'; '.join(wrong)}." if wrong else "Both yardsticks hold.",
+        **(figures | GOALS),
     )
-    (out / ".README.tmp").write_text(text)
-    os.replace(out / ".README.tmp", out / "README.md")
-    print(f"{verdict}\n{out / 'README.md'}")
-    return int(bool(missed))
 
 
-CARD = """# The data
+def tables(found: dict) -> list[str]:
+    """Of one data set: rules, classes, kinds of defect."""
+    inside = "inside the object"
+    peak = "peak on the defect"
+    rules = ["rule", "pixel AUROC", "objects", "textures", inside, peak, "image AUROC"]
+    order = ("pixel_auroc", "objects", "textures", "inside_auroc", "peak_hit", "image_auroc")
+    share = "mask, share of the picture: 10 %, median, 90 %"
+    kinds = [["kind", share, "U-Net pixel AUROC", "inside", peak]]
+    for kind, row in found["kinds"].items():
+        area = ", ".join(f"{value:.1f}" for value in row["area"])
+        kinds.append([cards.words(kind), f"{area} %", *(row[key] for key in MAPS)])
+    classes = ["product", "pixel AUROC", inside, peak]
+    return [
+        cards.table([rules, *cards.figure_rows(found["rules"], order)]),
+        cards.table([classes, *cards.figure_rows(found["classes"], MAPS)]),
+        cards.table(kinds),
+    ]
 
-- `lite_clip/`: the embedded CLIP, with its own card. `checkpoints/`: the shipped adapters, with theirs.
-- `factory/` (drawn on first use, not kept in git): the data sets below, in MVTec AD's folders with a manifest.
-- `sheets/`: the contact sheets below.
 
-Real data sets stay where you keep them: `aa.open_dataset("path/to/mvtec")` reads the layouts of MVTec AD, MVTec AD 2,
-VisA, BTAD, MPDD, AA-CLIP's medical sets and manifests, and plain folders. None is shipped, and none was used here.
-
-## The factory
-
-Products drawn by `aaclip_lite/products.py` and lit by `canvas.py`; defects edit the layers before the light falls on
-them, and a mask is what the defect changed. This card is made by `python -m aaclip_lite yardsticks`.
-
-{counts}
-
-{pictures}
-
-## Two yardsticks of difficulty
-
-Measured {today} on {threads} threads of a cloud machine's CPU (shared with other work); one seed. Means over the
-products.
-
-1. **It can't be cheated**: no trivial rule reaches {trivial:.2f} pixel AUROC on the mean of the products.
-2. **It can be learned**: a supervised U-Net ({weights:,} weights, {steps:,} steps of 16 pictures of the training
-   products, {minutes:.0f} minutes of CPU time) reaches at least {whole:.2f}, and {inside:.2f} inside the object, on the
-   validation products.
-
-**{verdict}**
-
-{tables}
-"""
+def count_table() -> str:
+    rows = [["set", "products", "normal", "defective", "each product"]]
+    for split in factory.SPLITS:
+        extra, normal, damaged = factory.COUNTS[split]
+        count = len(factory.jobs(split))
+        each = f"{normal} normal and {damaged} defective"
+        each += f", and {extra} normal for calibration" if extra else ""
+        rows.append([split, count, count * normal, count * damaged, each])
+    return cards.table(rows, "lrrrl")

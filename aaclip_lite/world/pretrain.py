@@ -45,7 +45,6 @@ from ..load import blank_clip
 from . import factory
 from .products import PRODUCTS
 
-LEVELS = (2, 4, 6, 8)
 REGIONS = 5  # at most three things, the surface, the ground
 # relief, or a trace
 HARD_THINGS = (
@@ -72,6 +71,14 @@ MODEL = {
     "vision_cfg": {"image_size": 128, "patch_size": 8, "width": 192, "layers": 8, "head_width": 64},
     "text_cfg": {"context_length": 32, "vocab_size": 49408, "width": 192, "heads": 3, "layers": 4},
 }
+
+
+def levels_of(layers: int) -> tuple[int, ...]:
+    """Blocks after which patches are compared with phrases: each quarter of them."""
+    return tuple(layers * k // 4 for k in (1, 2, 3, 4))
+
+
+LEVELS = levels_of(MODEL["vision_cfg"]["layers"])
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
 
@@ -106,6 +113,13 @@ class Pretraining:
     test_things: bool = True
     save_every: float = 5.0  # minutes
     seed: int = 0
+    layers: int = MODEL["vision_cfg"]["layers"]  # blocks of the picture's side
+    patch_size: int = MODEL["vision_cfg"]["patch_size"]  # pixels, 8 or 16
+
+    def model(self) -> dict:
+        """The configuration of the model that these options train, as open_clip takes it."""
+        shape = {"layers": self.layers, "patch_size": self.patch_size}
+        return MODEL | {"vision_cfg": MODEL["vision_cfg"] | shape}
 
 
 # -- the pool: pictures drawn by workers, replayed by the trainer ----------------------------------
@@ -294,19 +308,21 @@ class Learner(nn.Module):
     losses.
     """
 
-    def __init__(self, ids: list[int], dtype: torch.dtype = torch.float32):
+    def __init__(self, ids: list[int], dtype: torch.dtype = torch.float32, config: dict = MODEL):
         super().__init__()
         self.dtype = dtype
-        self.clip = blank_clip(MODEL)[0]
+        self.config = config
+        self.levels = levels_of(config["vision_cfg"]["layers"])
+        self.clip = blank_clip(config)[0]
         self.register_buffer("ids", torch.tensor(ids))
-        rows = torch.full((MODEL["text_cfg"]["vocab_size"],), -1, dtype=torch.long)
+        rows = torch.full((config["text_cfg"]["vocab_size"],), -1, dtype=torch.long)
         rows[self.ids] = torch.arange(len(ids))
         self.register_buffer("row_of", rows, persistent=False)
-        self.clip.token_embedding = nn.Embedding(len(ids), MODEL["text_cfg"]["width"])
+        self.clip.token_embedding = nn.Embedding(len(ids), config["text_cfg"]["width"])
         nn.init.normal_(self.clip.token_embedding.weight, std=0.02)
         self.region_scale = nn.Parameter(torch.tensor(math.log(10.0)))
         self.redraw = nn.Linear(
-            MODEL["vision_cfg"]["width"], 3 * MODEL["vision_cfg"]["patch_size"] ** 2
+            config["vision_cfg"]["width"], 3 * config["vision_cfg"]["patch_size"] ** 2
         )
 
     def words(self, tokens: Tensor) -> Tensor:
@@ -337,7 +353,7 @@ class Learner(nn.Module):
         levels = []
         for i, block in enumerate(v.transformer.resblocks, 1):
             x = _block(x, block)
-            if i in LEVELS:
+            if i in self.levels:
                 levels.append(_norm(x, v.ln_post) @ v.proj.to(x.dtype))
         return levels[-1][:, 0], [level[:, 1:] for level in levels], x[:, 1:]
 
@@ -415,7 +431,7 @@ def make_batch(pool: Pool, tokenizer, options: Pretraining, rng, keep: int, devi
     with their words.
     """
     slots = pool.sample(options.batch, rng)
-    images, cover, patch = pool.images[slots], pool.cover[slots], MODEL["vision_cfg"]["patch_size"]
+    images, cover, patch = pool.images[slots], pool.cover[slots], options.patch_size
     blocks = patch // 8  # the pool counts in squares of 8 pixels
     cover = cover.reshape(-1, REGIONS, 16 // blocks, blocks, 16 // blocks, blocks).mean((3, 5))
     captions, wrong, phrases, phrase_of = [], [], {}, np.full((len(slots), REGIONS), -1)
@@ -489,7 +505,7 @@ def export(model: Learner, folder: Path) -> None:
     save_file(state, folder / ".model.tmp")
     os.chmod(folder / ".model.tmp", 0o644)
     os.replace(folder / ".model.tmp", folder / "model.safetensors")
-    (folder / ".config.tmp").write_text(json.dumps(MODEL, indent=2) + "\n")
+    (folder / ".config.tmp").write_text(json.dumps(model.config, indent=2) + "\n")
     os.replace(folder / ".config.tmp", folder / "config.json")
 
 
@@ -513,7 +529,7 @@ class Run:
             )
             ids = saved["model"]["ids"].tolist()
         dtype = torch.bfloat16 if native_bf16(options.device) else torch.float32
-        self.model = Learner(ids, dtype)
+        self.model = Learner(ids, dtype, options.model())
         told = self._start(Path(options.warm_start)) if options.warm_start and not saved else {}
         self.model.to(options.device)
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
@@ -614,7 +630,7 @@ class Run:
         }
         torch.save(state | counts | {"first": self.first}, self.out / ".resume.tmp")
         os.replace(self.out / ".resume.tmp", self.out / "resume.pt")
-        shown = Learner(self.model.ids.tolist())
+        shown = Learner(self.model.ids.tolist(), config=self.model.config)
         shown.load_state_dict(self.average)
         export(shown, self.out / "model")
         counts["region_scale"] = round(self.model.region_scale.exp().item(), 3)
@@ -653,7 +669,7 @@ def run(options: Pretraining) -> Path:
             f"pretraining on {options.device}, {state.model.dtype}, from step {state.step}, {used}"
         )
     pool, saved, debt = Pool(options), state.elapsed, 0.0
-    everything = (MODEL["vision_cfg"]["image_size"] // MODEL["vision_cfg"]["patch_size"]) ** 2
+    everything = (MODEL["vision_cfg"]["image_size"] // options.patch_size) ** 2
     bar = tqdm(total=round(total), initial=round(state.elapsed), unit="s", disable=rank != 0)
     try:
         pool.order(min(4096, options.pool))

@@ -65,17 +65,17 @@ def test_the_wheel_holds_code_shipped_data_and_nothing_else(installed):
         f"aaclip_lite-{aaclip_lite.__version__}.dist-info",
     }
     data = {
-        path.relative_to("aaclip_lite/_data")
+        path.relative_to("aaclip_lite/_data").as_posix()
         for path in files
         if path.is_relative_to("aaclip_lite/_data")
     }
-    assert {path.parts[0] for path in data} <= {"lite_clip", "checkpoints"}
-    kept = [
-        path for name in ("lite_clip", "checkpoints") for path in (ROOT / "data" / name).rglob("*")
-    ]
-    assert data == {path.relative_to(ROOT / "data") for path in kept if path.is_file()}
-    modules = {path.name for path in (ROOT / "aaclip_lite").glob("*.py")}
-    assert {path.name for path in files if path.suffix == ".py"} == modules
+    detector = {"detector.json", "text.safetensors", "image.safetensors"}
+    clip = {"README.md", "config.json", "model.safetensors", "run.json"}
+    expected = {f"checkpoints/course/{name}" for name in detector} | {"checkpoints/README.md"}
+    assert data == expected | {f"lite_clip/{name}" for name in clip}  # no laboratory's log or sheet
+    code = ROOT / "aaclip_lite"
+    modules = {Path("aaclip_lite") / path.relative_to(code) for path in code.rglob("*.py")}
+    assert {path for path in files if path.suffix == ".py"} == modules
 
 
 def test_the_embedded_model_works_from_the_wheel(run):

@@ -1,0 +1,220 @@
+"""What `bench --what growth memory views` measures: how cost grows with size, what a step adds to
+memory beside the formula's word, and what kept features save and cost.
+
+Special: peaks are read in a process of its own each, since memory that was once taken shows for
+ever after.
+Use: `measure(options)` with bench's options, `table(result)`.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .. import metrics
+from ..datasets import open_dataset
+from ..load import load_clip
+from ..model import AdaptedCLIP
+from ..prompts import sentences
+from ..recipe import Recipe
+from ..service import memory
+from ..service.runs import train_text
+from . import study
+from .work import Work, compare
+
+VIEWS = (None, 1, 2, 4)
+FIGURES = ("pixel_auroc", "inside_auroc", "peak_hit")
+
+
+def measure(options) -> dict:
+    """The parts of bench's result that --what asks for."""
+    found = {}
+    if "growth" in options.what:
+        found["growth"] = growth(options.rounds, options.seconds)
+    if "memory" in options.what:
+        found["memory"] = memories(options.full)
+    if "views" in options.what:
+        found["views"] = kept_views()
+    return found
+
+
+# ---- processes of their own ----------------------------------------------------------------------
+
+
+def elsewhere(call: str, until: float | None = None, **variables: str) -> int | None:
+    """The number that a call into bench or costs prints in a new process; None: not by `until`."""
+    left = None if until is None else until - time.monotonic()
+    if left is not None and left <= 0:
+        return None
+    command = [sys.executable, "-c", f"from aaclip_lite.lab import bench, costs; {call}"]
+    environment = os.environ | variables
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment, timeout=left
+        )
+    except subprocess.TimeoutExpired:
+        return None
+    if done.returncode:
+        raise RuntimeError(f"{call} failed in its own process:\n{done.stderr[-2000:]}")
+    return int(done.stdout.split()[-1])
+
+
+def say_peak() -> None:
+    # getrusage would give the parent's peak, which a child process inherits
+    if sys.platform == "linux":
+        print(_status("VmHWM") // 1024)
+    else:
+        import resource  # Windows has none
+
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024**2)
+
+
+def _status(name: str) -> int:
+    """Of this process, in KB: VmRSS is its memory now, VmHWM its peak."""
+    return int(re.search(rf"{name}:\s+(\d+)", Path("/proc/self/status").read_text())[1])
+
+
+# ---- growth --------------------------------------------------------------------------------------
+
+
+def growth(rounds: int, seconds: float) -> dict[str, dict[str, list]]:
+    """{what grows: {"x": values, curve: CPU seconds, or MB}}; one picture or one call each."""
+
+    def cpu(work: Work, case: str) -> float:
+        until = time.monotonic() + seconds
+        return compare(work, case, ("package",), rounds, until)["package"]["cpu"]
+
+    found = {"picture size, px": {"x": [224, 336, 448, 518]}, "batch": {"x": [1, 2, 4, 8]}}
+    for axis, row in found.items():
+        for x in row["x"]:
+            work = Work(False, size=x) if "px" in axis else Work(False, batch=x)
+            for case in ("inference", "stage 2 step"):
+                each = cpu(work, case) / len(work.names)
+                row.setdefault(f"{case}, CPU s a picture", []).append(each)
+    counts = [1, 4, 16, 64]
+    anchors = [cpu(Work(False, batch=x), "text anchors") for x in counts]
+    found["classes"] = {"x": counts, "anchors, CPU s": anchors}
+    said = found["sentences of a class"] = {"x": [], "anchors, CPU s": []}
+    for name in ("released", "course", "documented"):
+        recipe = Recipe.released().replace(states=name, templates=name)
+        said["x"].append(sum(map(len, sentences("bottle", name, name))))
+        said["anchors, CPU s"].append(cpu(Work(False, recipe), "text anchors"))
+    counts = [100, 300, 1000]
+    peaks = [elsewhere(f"costs.stream_pixels({n}); costs.say_peak()") for n in counts]
+    found["pictures evaluated"] = {"x": counts, "binned metrics, peak MB": peaks}
+    return found
+
+
+def stream_pixels(pictures: int) -> None:
+    """The metrics of so many pictures of 224 px, sixteen at a time, as `evaluate` meets them."""
+    rng = np.random.default_rng(0)
+    histogram = metrics.PixelHistogram()
+    for _ in range(0, pictures, 16):
+        maps = rng.standard_normal((16, 224, 224), np.float32)
+        histogram.update(maps, maps > 3)
+    histogram.result()
+
+
+# ---- memory --------------------------------------------------------------------------------------
+
+
+def memories(full: bool) -> dict[str, list[dict]]:
+    """What a stage 2 step adds to a loaded model, measured and by the formula; and what the formula
+    says of a T4.
+    """
+    if sys.platform != "linux":
+        raise RuntimeError("--what memory reads the peak of a step from /proc, only Linux has it")
+    work = Work(full)
+    rows = []
+    for half in (False, True):
+        for checkpointing in (False, True):
+            for pictures in (1, 2, 4):
+                formula = memory.stage2(work.model, pictures, half, checkpointing).step
+                call = f"costs.step_peak({full}, {pictures}, {half}, {checkpointing})"
+                row = {"pictures": pictures, "half": half, "checkpointing": checkpointing}
+                # what is freed goes back at once
+                row["measured_mb"] = elsewhere(call, MALLOC_MMAP_THRESHOLD_="65536")
+                rows.append(row | {"formula_mb": formula // 2**20})
+    profiles = [memory.profile(work.model, effective) for effective in memory.EFFECTIVE]
+    return {"step": rows, "t4": profiles}
+
+
+def step_peak(full: bool, pictures: int, half: bool, checkpointing: bool) -> None:
+    """In a process of its own: one optimiser step of stage 2; say what it adds to the memory at its
+    peak, in MB.
+    """
+    torch.set_num_threads(1)
+    work = Work(full, batch=pictures)
+    work.model.clip.checkpointing = checkpointing
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here on
+    before = _status("VmRSS")
+    work.model.requires_grad_(False)
+    weights = [p.requires_grad_() for p in work.model.trainable("image").values()]
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        loss = work._ours("stage 2 step")["loss"]
+    loss.backward()
+    torch.optim.Adam(weights).step()
+    print((_status("VmHWM") - before) // 1024)
+
+
+# ---- kept features -------------------------------------------------------------------------------
+
+
+def kept_views(epochs: int = 10, each: int = 16, seeds: tuple[int, ...] = (0, 1)) -> list[dict]:
+    """Stage 1 on one training picture in `each` of the embedded world, without kept features and
+    with some views a picture: CPU time, and what the words find on validation products.
+    """
+    train = open_dataset("factory/train")
+    data = open_dataset("factory/val")
+    train = train.view(train.records[::each])
+    data = data.view(data.records[::3])
+    recipe = Recipe.course().replace(text_steps=None)
+    rows = []
+    for seed in seeds:
+        for views in VIEWS:
+            torch.manual_seed(seed)
+            model = AdaptedCLIP(load_clip("lite"), recipe)
+            began = study.cpu_seconds()
+            with tempfile.TemporaryDirectory() as out:
+                train_text(model, train, out, epochs=epochs, seed=seed, views=views, progress=False)
+            row = {"views": views, "seed": seed, "pictures": len(train), "epochs": epochs}
+            row["cpu"] = study.cpu_seconds() - began
+            rows.append(row | study.figures(model, data, FIGURES, stage="text"))
+    return rows
+
+
+# ---- in words ------------------------------------------------------------------------------------
+
+
+def table(result: dict) -> list[str]:
+    """Lines on memory and views, where they were measured."""
+    lines = []
+    for row in result.get("memory", {}).get("step", []):
+        parts = ["half precision"] * row["half"] + ["checkpointing"] * row["checkpointing"]
+        lines.append(
+            f"stage 2 step of {row['pictures']:2} {', '.join(parts) or 'fp32':31}"
+            f"{row['measured_mb']:8.0f} MB measured{row['formula_mb']:8.0f} by formula"
+            f"{row['formula_mb'] / row['measured_mb']:7.2f}"
+        )
+    for row in result.get("memory", {}).get("t4", []):
+        lines.append(
+            f"14 GiB card, step of {row['effective']:2}: {row['accumulate']} x "
+            f"{row['image_batch']} pictures, checkpointing {row['checkpointing']}: "
+            f"{row['bytes'] / 2**30:.1f} GiB by formula"
+        )
+    views = result.get("views", [])
+    for row in views:
+        (base,) = [r["cpu"] for r in views if (r["seed"], r["views"]) == (row["seed"], None)]
+        said = str(row["views"] or "new each time")
+        figures = "".join(f"  {name} {row[name]:.3f}" for name in FIGURES)
+        lines.append(
+            f"stage 1, seed {row['seed']}, views {said:13}{row['cpu']:7.0f} CPU s"
+            f"{base / row['cpu']:7.2f}{figures}"
+        )
+    return lines

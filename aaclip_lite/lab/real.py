@@ -1,0 +1,141 @@
+"""The shipped detector, trained on drawn pictures only, on real photographs that you have.
+
+Special: zero-shot beside the trivial rules at two reading sizes, with a memory of K sound parts
+where the detector offers one (`remember`), and trained onwards on K pictures (half of them sound).
+Sets are found below --root as they come; which pictures are judged follows from --count alone.
+Rows are kept in real.jsonl, the table in docs/real_photographs.md.
+
+    python -m aaclip_lite lab real --root photographs
+    python -m aaclip_lite lab real --report                # the table from the stored rows
+"""
+
+import tempfile
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from ..datasets import AnomalyDataset
+from ..detector import AnomalyDetector
+from ..load import load_clip
+from ..service.runs import train_image
+from . import cards, study
+from .photographs import SETS, Photographs, find, opened
+
+FIGURES = ("image_auroc", "pixel_auroc", "peak_hit")
+RULES = ("darkness", "local_contrast", "edge_density")  # trivial rules shown beside the detector
+HEADS = ("set", "read at", "how", "seeds", "image AUROC", "pixel AUROC", "peak on the defect")
+
+
+@dataclass(frozen=True)
+class Real:
+    """Judge a detector on the public sets of real photographs that lie below a folder."""
+
+    root: str = ""  # folder with DeepPCB, CrackForest or the magnetic tiles, as they come
+    detector: str = "course"
+    sizes: tuple[int, ...] = (128, 256)  # pixels at which a photograph is read
+    references: tuple[int, ...] = (4, 16)  # sound parts that the detector remembers
+    shots: tuple[int, ...] = (16, 32)  # pictures to train onwards on, at the first size
+    steps: int = 150  # of this training
+    seeds: tuple[int, ...] = (0, 1, 2)  # they choose the shots
+    count: int = 100  # at most so many sound and so many defective pictures of each set
+    data: str = "data/bench/real.jsonl"  # where the rows are kept
+    masks: str = "build/real"  # folder for masks made from boxes and segmentations
+    out: str = "docs/real_photographs.md"
+    minutes: float | None = None  # begin no measurement after so many minutes
+    report: bool = False  # measure nothing: only write the table again
+
+
+def run(options: Real) -> Path:
+    settings = {"detector": options.detector, "count": options.count}
+    if not options.report:
+        if not options.root:
+            raise ValueError("--root: name the folder with the sets, or use --report")
+        log = study.Study(options.data, settings, options.minutes)
+        for photographs in find(options.root).values():
+            measure(log, photographs, options)
+    return cards.write(options.out, card(study.read(options.data)))
+
+
+def measure(log: study.Study, photographs: Photographs, options: Real) -> None:
+    """Add to the log what is missing for one set."""
+    read = partial(opened, photographs, options.masks)
+    for size in options.sizes:
+        key = {"set": photographs.name, "size": size}
+        data = read(size, "test", options.count)
+        log.run(key | {"how": "zero-shot"}, partial(_zero_shot, options, data))
+        for k in options.references if hasattr(AnomalyDetector, "remember") else ():
+            parts = read(size, "train", k).filter(labels=0)
+            log.run(key | {"how": f"{k} references"}, partial(_remembered, options, data, parts))
+    size = options.sizes[0]
+    data = read(size, "test", options.count)
+    train = read(size, "train", options.count)
+    for k in options.shots:
+        for seed in options.seeds:
+            key = {"set": photographs.name, "size": size, "how": f"trained on {k}", "seed": seed}
+            few = train.few_shot(k, seed)
+            log.run(key | {"steps": options.steps}, partial(_trained, options, data, few, seed))
+
+
+def _detector(options: Real, size: int) -> AnomalyDetector:
+    """The detector, its backbone reading pictures at this size."""
+    return AnomalyDetector.load(options.detector, clip=load_clip("lite", image_size=size))
+
+
+def _zero_shot(options: Real, data: AnomalyDataset) -> list[dict]:
+    """The detector, and in rows of their own the trivial rules and the frozen words."""
+    report = study.judge(_detector(options, data.size).model, data, baselines=True)
+    found = {"zero-shot": report.mean}
+    found |= {name: report.baselines[name] for name in (*RULES, "frozen")}
+    labels = [record.label for record in data.records]
+    counts = {"sound": labels.count(0), "defective": labels.count(1)}
+    return [
+        {"how": how} | counts | {name: row[name] for name in FIGURES} for how, row in found.items()
+    ]
+
+
+def _remembered(options: Real, data: AnomalyDataset, parts: AnomalyDataset) -> dict:
+    detector = _detector(options, data.size)
+    detector.remember([parts[i].image for i in range(len(parts))], data.classes[0])
+    return study.figures(detector, data, FIGURES)
+
+
+def _trained(options: Real, data: AnomalyDataset, few: AnomalyDataset, seed: int) -> dict:
+    """Stage 2 goes on from the shipped adapters."""
+    model = _detector(options, data.size).model
+    model.recipe = model.recipe.of_length(model.recipe.text_steps, options.steps)
+    torch.manual_seed(seed)
+    began = study.cpu_seconds()
+    with tempfile.TemporaryDirectory() as out:
+        train_image(model, few, out, seed=seed, progress=False)
+    row = {"cpu_seconds": round(study.cpu_seconds() - began)}
+    return row | study.figures(model, data, FIGURES)
+
+
+# ---- the table -----------------------------------------------------------------------------------
+
+
+def card(rows: list[dict]) -> str:
+    parts = cards.template("real")
+    lines = [list(HEADS)]
+    for name, size, how in dict.fromkeys((r["set"], r["size"], r["how"]) for r in rows):
+        mine = [r for r in rows if (r["set"], r["size"], r["how"]) == (name, size, how)]
+        spans = [study.spoken(study.interval([row[f] for row in mine])) for f in FIGURES]
+        lines.append([name, f"{size} px", cards.words(how), len(mine), *spans])
+    counts = {
+        row["set"]: f"{row['set']} {row['sound']} sound and {row['defective']} defective"
+        for row in rows
+        if "sound" in row
+    }
+    steps = sorted({row["steps"] for row in rows if "steps" in row})
+    known = {row["set"] for row in rows} | {row["how"].strip("0123456789 ") for row in rows}
+    wanted = {name: name for name in SETS}
+    wanted |= {"references": "a memory of sound parts", "trained on": "training onwards"}
+    missing = [spoken for name, spoken in wanted.items() if name not in known]
+    return parts["card"].format(
+        table=cards.table(lines, "lllrrrr"),
+        counts="; ".join(counts.values()) or "none yet",
+        steps=", ".join(map(str, steps)) or "--steps",
+        missing=parts["missing"].format(what=", ".join(missing)) if missing else "",
+    )

@@ -1,0 +1,173 @@
+"""One definition of a study: seed, build, train, evaluate, and keep the figures as JSON lines.
+
+Special: a row is written as soon as it is measured, with the settings it was measured under, so a
+stopped study goes on where it was and never mixes two lengths, recipes or backbones. Trainings that
+read the same options share their stages in fact. Differences are paired by seed.
+
+    study = Study("log.jsonl", {"steps": 20}, minutes=30)
+    trainer = Trainer(clip, open_dataset("factory/train"))
+    for seed in (0, 1, 2):
+        study.run({"variant": "course", "seed": seed}, lambda: figures(trainer(recipe, seed), data))
+    interval([row["pixel_auroc"] for row in study.rows])
+"""
+
+import copy
+import json
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.stats import t
+
+from ..clip import FrozenCLIP
+from ..datasets import AnomalyDataset
+from ..evaluation import Report, evaluate
+from ..files import keep
+from ..metrics import jsonable
+from ..model import AdaptedCLIP
+from ..recipe import Recipe
+from ..service.runs import train_image, train_text
+
+FIGURES = ("pixel_auroc", "inside_auroc", "peak_hit", "image_auroc")
+
+
+class Study:
+    """Rows of one experiment, kept in `log`; no measurement begins after `minutes`."""
+
+    def __init__(
+        self, log: str | Path, settings: Mapping | None = None, minutes: float | None = None
+    ):
+        self.log = Path(log)
+        self.settings = json.loads(json.dumps(settings or {}))  # as they come back from the file
+        self.ends = None if minutes is None else time.monotonic() + 60 * minutes
+        self.rows = read(self.log)
+        if self.in_time() and (other := self._other()):
+            raise ValueError(
+                f"{self.log} holds runs with another {other}: move it away, or use another --out"
+            )
+
+    def _other(self) -> str:
+        """Names of the settings in which rows of the file differ from this study's."""
+        names = {
+            k for row in self.rows for k, v in self.settings.items() if not same(row.get(k), v)
+        }
+        return ", ".join(sorted(names))
+
+    def in_time(self) -> bool:
+        return self.ends is None or time.monotonic() < self.ends
+
+    def known(self, **key) -> list[dict]:
+        return [row for row in self.rows if {name: row.get(name) for name in key} == key]
+
+    def run(self, key: dict, measure: Callable[[], dict | list[dict]]) -> list[dict]:
+        """The rows of this key, measured if they are missing and there is time."""
+        if not self.known(**key) and self.in_time():
+            found = measure()
+            found = [found] if isinstance(found, dict) else found
+            # read again: another process may have added its own meanwhile
+            self.rows = read(self.log) + [jsonable(key | row | self.settings) for row in found]
+            keep.write_text(self.log, "".join(json.dumps(row) + "\n" for row in self.rows))
+        return self.known(**key)
+
+
+def same(stored, now) -> bool:
+    """Of recipes, which are dictionaries, the fields that both know: one that was retired since
+    has no say.
+    """
+    if isinstance(stored, Mapping) and isinstance(now, Mapping):
+        return all(stored[name] == now[name] for name in stored.keys() & now.keys())
+    return stored == now
+
+
+def read(log: str | Path) -> list[dict]:
+    """Rows of a log, none where there is no file."""
+    return keep.read_jsonl(log) if Path(log).is_file() else []
+
+
+class Trainer:
+    """Trains both stages on `data` from a seed; stages that two calls share are trained once.
+
+    build: makes the model from backbone and recipe, for variants that plug something in.
+    """
+
+    def __init__(self, clip: FrozenCLIP, data: AnomalyDataset, build: Callable = AdaptedCLIP):
+        self.clip = clip
+        self.data = data
+        self.build = build
+        self.states: dict[str, dict[str, dict]] = {}  # what training read: trained parts
+
+    def __call__(
+        self,
+        recipe: Recipe,
+        seed: int = 0,
+        unread: Mapping[str, Sequence[str]] | None = None,
+        out: str | Path | None = None,
+    ) -> AdaptedCLIP:
+        """unread: by stage the recipe's fields that it does not read; without it nothing is shared.
+        out: folder that keeps the run, resumable; None: a temporary one.
+        """
+        torch.manual_seed(seed)  # where adapters start at random, that is part of the run
+        model = self.build(self.clip, recipe)
+        keys = {} if unread is None else {s: _key(recipe, seed, s, unread[s]) for s in unread}
+        with tempfile.TemporaryDirectory() as folder:
+            if not self._restore(model, keys.get("image")):
+                if not self._restore(model, keys.get("text")):
+                    train_text(model, self.data, Path(out or folder), seed=seed, progress=False)
+                    self._keep(model, keys.get("text"), ("text_adapter",))
+                train_image(model, self.data, Path(out or folder), seed=seed, progress=False)
+                self._keep(model, keys.get("image"), ("text_adapter", "image_adapter"))
+        return model
+
+    def _keep(self, model: AdaptedCLIP, key: str | None, parts: Sequence[str]) -> None:
+        if key is not None:
+            own = {name: getattr(model, name).state_dict() for name in parts}
+            self.states[key] = copy.deepcopy(own)
+
+    def _restore(self, model: AdaptedCLIP, key: str | None) -> bool:
+        for name, state in self.states.get(key, {}).items():
+            getattr(model, name).load_state_dict(state)
+        return key in self.states
+
+
+def _key(recipe: Recipe, seed: int, stage: str, unread: Sequence[str]) -> str:
+    read = {name: value for name, value in recipe.to_dict().items() if name not in unread}
+    return json.dumps([stage, seed, read])
+
+
+def cpu_seconds() -> float:
+    """Of this process: other work on the machine hardly shows."""
+    return time.process_time()
+
+
+def judge(model: AdaptedCLIP, data: AnomalyDataset, **options) -> Report:
+    """`evaluate` as studies use it: no bootstrap inside a run, for the seeds give the interval."""
+    return evaluate(model, data, **({"rounds": 1, "progress": False} | options))
+
+
+def figures(model: AdaptedCLIP, data: AnomalyDataset, names=FIGURES, **options) -> dict:
+    mean = judge(model, data, **options).mean
+    return {name: mean[name] for name in names}
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and half the width of its 95 % interval (Student's t); NaN for a single value."""
+    if len(values) < 2:
+        return float(np.mean(values)), float("nan")
+    half = t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5
+    return float(np.mean(values)), float(half)
+
+
+def change(rows: Sequence[Mapping], base: Sequence[Mapping], figure: str) -> tuple[float, float]:
+    """Interval of the difference of a figure over the seeds that both have."""
+    own = {row["seed"]: row[figure] for row in rows}
+    other = {row["seed"]: row[figure] for row in base}
+    return interval([own[seed] - other[seed] for seed in sorted(own.keys() & other.keys())])
+
+
+def spoken(span: tuple[float, float], sign: str = "") -> str:
+    """ "0.941 ± 0.007", without the second part where there is no interval."""
+    middle, half = span
+    return f"{middle:{sign}.3f}" + (f" ± {half:.3f}" if half == half else "")

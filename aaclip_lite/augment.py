@@ -170,5 +170,6 @@ def apply(
                 [3, masks.shape[1]], 1
             )
         else:
-            images, masks = warp(images, variant.mode), warp(masks, "nearest")
+            images = warp(images, variant.mode)
+            masks = warp(masks, "nearest")
     return (images + fill).clamp(0, 1), masks

@@ -164,7 +164,8 @@ class FrozenCLIP(nn.Module):
         """Tokens (B, 1 + N, D) that the given blocks, counted from 1, put out, after `after_block`
         has changed them.
         """
-        x, tokens = self._embed_image(images), []
+        x = self._embed_image(images)
+        tokens = []
         for index, block in enumerate(self.visual.transformer.resblocks[: max(levels)]):
             x = self._block(block, x)
             x = x if after_block is None else after_block(index, x)
@@ -178,7 +179,8 @@ class FrozenCLIP(nn.Module):
         """(value-value tokens at the levels, ordinary tokens of the last block); blocks that both
         share run once.
         """
-        ordinary, tokens = self._embed_image(images), []
+        ordinary = self._embed_image(images)
+        tokens = []
         dense = ordinary
         split = self.vision_blocks - (dense_blocks if dense_axis else 0)
         for index, block in enumerate(self.visual.transformer.resblocks):
@@ -274,7 +276,8 @@ class FrozenCLIP(nn.Module):
         """One residual block: attention, then the two-layer net. Attention is ordinary, value to
         value along an axis, or causal within sentences that share rows of x.
         """
-        attn, hidden = block.attn, block.ln_1(x)
+        attn = block.attn
+        hidden = block.ln_1(x)
         # the public code's mistaken axes: batch mates attend to each other, patch by patch
         if dense_axis == "batch":
             hidden = hidden.transpose(0, 1)

@@ -300,18 +300,12 @@ def open_dataset(
     trains on and tests on, and for manifests and plain folders all. opening: see Opening.
     """
     opening = Opening(**opening)
-    if layout not in (None, *LAYOUTS):
-        raise ValueError(f"layout={layout!r}: choose one of {', '.join(LAYOUTS)}")
-    if refused := sorted(set(opening.allow) - set(TOLERABLE)):
-        raise ValueError(f"allow={refused}: only {', '.join(TOLERABLE)} can be tolerated")
+    _refuse_unknown(layout, opening.allow)
     root = opening.root
     told = "as named" if layout else "told from its files"
     groups = {}
     if layout == "factory" or (layout is None and str(path).startswith("factory/")):
-        name = str(path).removeprefix("factory/")
-        if name not in FACTORY:
-            raise ValueError(f"factory/{name}: choose one of factory/{', factory/'.join(FACTORY)}")
-        path, groups = late("factory")(name, root)
+        path, groups = _factory_set(str(path).removeprefix("factory/"), root)
         layout = "factory"
         root = None
         told = "as named"
@@ -335,11 +329,7 @@ def open_dataset(
         groups=groups,
         cache=_Cache(opening.cache_bytes),
     )
-    empty = sorted(files.classes - {record.class_name for record in chosen})
-    if not chosen and not empty:
-        empty = ["any"]
-    where = f"(split {split!r}, layout {files.layout!r})"
-    problems = [*files.problems, *(f"class: {name}: no pictures {where}" for name in empty)]
+    problems = [*files.problems, *_empty_classes(files, chosen, split)]
     problems = [p for p in problems if p.split(":")[0] not in data.allow]
     problems += data.check(decode=False)
     if "duplicate" not in data.allow:
@@ -348,3 +338,24 @@ def open_dataset(
     if problems:
         raise DataError(problems, path)
     return data
+
+
+def _empty_classes(files: layouts.Files, chosen: list[Record], split: str) -> list[str]:
+    empty = sorted(files.classes - {record.class_name for record in chosen})
+    if not chosen and not empty:
+        empty = ["any"]
+    where = f"(split {split!r}, layout {files.layout!r})"
+    return [f"class: {name}: no pictures {where}" for name in empty]
+
+
+def _factory_set(name: str, root: str | Path | None) -> tuple[Path, dict[str, str]]:
+    if name not in FACTORY:
+        raise ValueError(f"factory/{name}: choose one of factory/{', factory/'.join(FACTORY)}")
+    return late("factory")(name, root)
+
+
+def _refuse_unknown(layout: str | None, allow: Iterable[str]) -> None:
+    if layout not in (None, *LAYOUTS):
+        raise ValueError(f"layout={layout!r}: choose one of {', '.join(LAYOUTS)}")
+    if refused := sorted(set(allow) - set(TOLERABLE)):
+        raise ValueError(f"allow={refused}: only {', '.join(TOLERABLE)} can be tolerated")

@@ -80,7 +80,8 @@ def _find(source: str | dict | Path, weights: str | Path | None) -> Found:
     if isinstance(source, str) and source.replace("/", "-") in open_clip.list_models():
         return _find_named(source.replace("/", "-"), weights)
     if isinstance(source, dict):
-        config, label = copy.deepcopy(source), "config"
+        config = copy.deepcopy(source)
+        label = "config"
     else:
         place = data_path("lite_clip") if source == "lite" else Path(source)
         file = place if place.suffix == ".json" else place / "config.json"
@@ -92,7 +93,8 @@ def _find(source: str | dict | Path, weights: str | Path | None) -> Found:
                 "model.safetensors; "
                 "a weights file goes into weights=..."
             )
-        config, label = json.loads(file.read_text()), str(file)
+        config = json.loads(file.read_text())
+        label = str(file)
         weights = place / "model.safetensors" if weights == "own" and place.is_dir() else weights
     config = config.get("model_cfg", config)
     if not isinstance(config, dict) or not {"embed_dim", "vision_cfg", "text_cfg"} <= config.keys():
@@ -111,8 +113,10 @@ def _find(source: str | dict | Path, weights: str | Path | None) -> Found:
 
 def _find_named(name: str, weights: str | Path | None) -> Found:
     """An architecture that open_clip knows, with a tag's weights, a file's, or random ones."""
-    config, tags = open_clip.get_model_config(name), open_clip.list_pretrained_tags_by_model(name)
-    quick, label = bool(config.get("quick_gelu")), f"{name} with weights {str(weights)!r}"
+    config = open_clip.get_model_config(name)
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    quick = bool(config.get("quick_gelu"))
+    label = f"{name} with weights {str(weights)!r}"
     if weights is None:
         return Found(config, None, _activation(quick), label)
     if weights == "own":
@@ -169,7 +173,8 @@ def blank_clip(config: dict) -> tuple[nn.Module, Callable]:
 
 def _build(config: dict, label: str, device: str) -> nn.Module:
     """open_clip's own model, refused where our walk would not follow it."""
-    vision, text = config["vision_cfg"], config["text_cfg"]
+    vision = config["vision_cfg"]
+    text = config["text_cfg"]
     foreign = [
         f"{key} = {part[key]!r}"
         for part in (config, vision, text)
@@ -179,7 +184,8 @@ def _build(config: dict, label: str, device: str) -> nn.Module:
     if isinstance(vision.get("layers"), list):
         foreign.append("a ResNet for pictures")
     if not foreign:
-        size, patch = vision.get("image_size", 224), vision.get("patch_size", 16)
+        size = vision.get("image_size", 224)
+        patch = vision.get("patch_size", 16)
         if not isinstance(size, int) or not isinstance(patch, int) or size < patch or size % patch:
             raise WeightsError(
                 f"{label}: image_size = {size!r} is not a multiple of the patch size {patch!r}"

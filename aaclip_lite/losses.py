@@ -49,7 +49,8 @@ def dice(
         raise ValueError(
             f"dice takes p and mask of one size, not {tuple(p.shape)} and {tuple(mask.shape)}"
         )
-    p, mask = p.flatten(1), mask.flatten(1)
+    p = p.flatten(1)
+    mask = mask.flatten(1)
     overlap = (2 * (p * mask).sum(1) + 1) / (p.sum(1) + mask.sum(1) + 1)
     return 1 - overlap.mean() if reduction == "mean" else 1 - overlap
 

@@ -207,7 +207,8 @@ def _enlarge(
 
 
 def _min_max(values: Tensor, what: str) -> Tensor:
-    low, high = values.min(), values.max()
+    low = values.min()
+    high = values.max()
     if high == 1:  # the published code takes such values as scaled already
         return values
     if not high > low:

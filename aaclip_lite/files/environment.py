@@ -105,7 +105,8 @@ def check_packages() -> str:
         listed = map(Requirement, metadata.requires("aaclip-lite") or [])
     except metadata.PackageNotFoundError as error:
         raise CheckFailed("aaclip-lite itself is not installed", install) from error
-    wanted, wrong = [each for each in listed if each.marker is None or each.name == "ipykernel"], []
+    wanted = [each for each in listed if each.marker is None or each.name == "ipykernel"]
+    wrong = []
     for each in wanted:
         try:
             version = metadata.version(each.name)
@@ -121,7 +122,8 @@ def check_packages() -> str:
 def check_torch() -> str:
     """PyTorch computes, and torchvision was built for it (a mixed pair breaks at import)."""
     try:
-        torch, vision = import_module("torch"), import_module("torchvision")
+        torch = import_module("torch")
+        vision = import_module("torchvision")
         device = (
             "cuda"
             if torch.cuda.is_available()

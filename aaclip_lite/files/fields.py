@@ -48,7 +48,8 @@ def check(instance: object, ranges: Mapping[tuple[float, float], Sequence[str]])
 
 
 def _fits(value: object, hint: object) -> bool:
-    origin, options = get_origin(hint), get_args(hint)
+    origin = get_origin(hint)
+    options = get_args(hint)
     if origin is Literal:
         return type(value) is str and value in options
     if origin in (Union, UnionType):

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
-NORMAL, MASKS = ("good", "ok", "normal"), ("masks", "mask", "ground_truth", "gt")
+NORMAL = ("good", "ok", "normal")
+MASKS = ("masks", "mask", "ground_truth", "gt")
 # layouts' words for train, val, test
 SPLITS = {
     "validation": "val",

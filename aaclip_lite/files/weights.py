@@ -107,7 +107,8 @@ def expand_rows(state: dict[str, Tensor], vocabulary: int = 49408) -> dict[str, 
     """
     if "token_embedding.rows" not in state:
         return state
-    rows, ids = state["token_embedding.rows"], state.get("token_embedding.ids")
+    rows = state["token_embedding.rows"]
+    ids = state.get("token_embedding.ids")
     if (
         ids is None
         or rows.ndim != 2
@@ -149,7 +150,9 @@ class _ArchiveUnpickler(pickle.Unpickler):
 
     def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
         super().__init__(archive.open(f"{root}data.pkl"))
-        self.archive, self.root, self.storages = archive, root, {}
+        self.archive = archive
+        self.root = root
+        self.storages = {}
 
     def find_class(self, module: str, name: str):
         if module.startswith("__torch__"):

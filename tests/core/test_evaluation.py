@@ -244,14 +244,14 @@ def test_processes_share_the_classes_and_all_get_the_same_report(clip, data, mon
         into[:] = [shares.get(i, {"bottle": {}, "carpet": {}}) for i in range(2)]
 
     monkeypatch.setattr(module, "distributed", SimpleNamespace(all_gather_object=gather))
-    monkeypatch.setattr(module, "_report", lambda results, *_: reports.append(results))
+    monkeypatch.setattr(module, "assemble", lambda results, *_: reports.append(results))
     monkeypatch.setattr(module, "_processes", lambda: (ranks[0], 2))
     for rank in (1, 0):
         ranks = [rank]
         evaluate(Bright(clip), data, rounds=5, progress=False)
     assert [list(shares[i]) for i in (0, 1)] == [["bottle"], ["carpet"]]
     monkeypatch.undo()
-    together = module._report(reports[-1], alone.about, {})
+    together = module.assemble(reports[-1], alone.about, {})
     assert together.to_dict() == alone.to_dict()
 
 

@@ -1,0 +1,133 @@
+"""What evaluate gives: figures by class, group and kind of defect, intervals, baselines; as a table,
+as JSON, as Markdown.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from .curves import jsonable
+from .figures import IMAGE_NAMES, PIXEL_NAMES
+from .keep import table, write_json, write_text
+
+NAMES = (*PIXEL_NAMES, *IMAGE_NAMES)
+HEADS = ("pixel AUROC", "AP", "F1-max", "PRO", "inside", "peak hit", "image AUROC", "AP", "F1-max")
+
+
+@dataclass(repr=False)
+class Report:
+    """Figures under their names in metrics.py. One without a value is NaN with a reason, null in
+    JSON, - in tables.
+    """
+
+    mean: dict[str, float]  # plain mean over the classes that have the figure
+    classes: dict[str, dict[str, float]]
+    groups: dict[str, dict[str, float]]  # means over groups of classes, as the data set has them
+    # by kind: pixels of its own pictures; its pictures against all normal ones
+    defects: dict[str, dict[str, float]]
+    intervals: dict[str, dict[str, tuple[float, float]]]  # 95 %, by class and for "mean"
+    baselines: dict[str, dict[str, float]]  # their means, and below, class by class
+    baseline_classes: dict[str, dict[str, dict[str, float]]]
+    # index in the data set, path, class_name, defect, label, score, its own pixel_ap and peak_hit
+    pictures: list[dict]
+    about: dict[str, str | int]
+
+    def table(self, markdown: bool = False) -> str:
+        """Classes, means with their interval, kinds of defect and baselines, one row each."""
+        rows = {**self.classes, "MEAN": self.mean}
+        for end, words in enumerate(("  95 % from", "  95 % to")):
+            known = self.intervals["mean"]
+            rows[words] = {name: known.get(name, (np.nan, np.nan))[end] for name in NAMES}
+        rows |= self.groups
+        rows |= {f"defect: {name}": row for name, row in self.defects.items()}
+        rows |= {f"baseline: {name}": row for name, row in self.baselines.items()}
+        cells = [["", *HEADS]]
+        for name, row in rows.items():
+            cells.append([name, *("-" if np.isnan(row[n]) else f"{row[n]:.3f}" for n in NAMES)])
+        return table(cells, markdown)
+
+    __repr__ = table
+
+    def to_dict(self) -> dict:
+        return jsonable(asdict(self))
+
+    def save(self, path: str | Path) -> Path:
+        """All of it as .json, or what was judged and the table as .md."""
+        path = Path(path)
+        if path.suffix == ".json":
+            return write_json(path, self.to_dict())
+        if path.suffix != ".md":
+            raise ValueError(f"{path}: a report is saved as .json or .md")
+        about = [f"- {key.replace('_', ' ')}: {value}" for key, value in self.about.items()]
+        return write_text(path, "\n".join([*about, "", self.table(True), ""]))
+
+    def extremes(self, count: int = 8) -> dict[str, list[dict]]:
+        """Defective pictures with the best and worst maps (by their own pixel AP), normal ones that
+        score highest.
+        """
+        known = [row for row in self.pictures if row["pixel_ap"] is not None]
+        known.sort(key=lambda row: -row["pixel_ap"])
+        alarms = sorted(
+            (row for row in self.pictures if not row["label"]), key=lambda row: -row["score"]
+        )
+        return {"best": known[:count], "worst": known[::-1][:count], "false alarms": alarms[:count]}
+
+
+def _mean(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Figure by figure, over those classes that have it."""
+    rows = list(rows)
+    means = {}
+    for name in NAMES:
+        known = [row[name] for row in rows if not np.isnan(row[name])]
+        means[name] = float(np.mean(known)) if known else rows[0][name]
+    return means
+
+
+def _interval(
+    replicas: Float[np.ndarray, "rounds_and_1 9"], figures: Mapping[str, float]
+) -> dict[str, tuple[float, float]]:
+    """Where 95 % of the replicas lie; the offset that coarse bins give all of them is taken out."""
+    intervals = {}
+    for name, (coarse, *drawn) in zip(NAMES, replicas.T, strict=True):
+        if not np.isnan(figures[name]) and not np.isnan(drawn).all():
+            ends = np.nanquantile(drawn, (0.025, 0.975)) - coarse + figures[name]
+            intervals[name] = tuple(ends.clip(0, 1).tolist())
+    return intervals
+
+
+def assemble(results: dict[str, dict], about: dict, group_of: Mapping[str, str]) -> Report:
+    """{class: {source ("" for what is judged): its results}} -> Report"""
+    judged = {name: result[""] for name, result in results.items()}
+    classes = {name: result["figures"] for name, result in judged.items()}
+    replicas = {name: result["replicas"] for name, result in judged.items()}
+    mean = _mean(classes.values())
+    together = np.ma.masked_invalid(np.stack(list(replicas.values()))).mean(0).filled(np.nan)
+    intervals = {"mean": _interval(together, mean)}
+    intervals |= {name: _interval(replicas[name], classes[name]) for name in classes}
+    groups = defaultdict(list)
+    defects = defaultdict(list)
+    for name in classes:
+        if name in group_of:
+            groups[group_of[name]].append(classes[name])
+        for kind, figures in judged[name]["kinds"].items():
+            defects[kind].append(figures)
+    labels = [label for label in next(iter(results.values())) if label]
+    baselines = {
+        label: {name: result[label]["figures"] for name, result in results.items()}
+        for label in labels
+    }
+    return Report(
+        mean=mean,
+        classes=classes,
+        groups={word: _mean(groups[word]) for word in sorted(groups)},
+        defects={kind: _mean(defects[kind]) for kind in sorted(defects)},
+        intervals=intervals,
+        baselines={label: _mean(rows.values()) for label, rows in baselines.items()},
+        baseline_classes=baselines,
+        pictures=[row for result in judged.values() for row in result["pictures"]],
+        about=about,
+    )

@@ -11,12 +11,15 @@ CHANGED: the lit picture with it is compared with the lit picture without it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import zlib
 from collections.abc import Callable, Sequence
@@ -604,8 +607,7 @@ def draw(
         raise ValueError(
             f"no neutral thing {', '.join(sorted(unknown))}; known: {', '.join(THINGS)}"
         )
-    if not 64 <= size <= 512:
-        raise ValueError(f"size={size}: the factory draws from 64 to 512 pixels")
+    _check_size(size)
     if severity not in (0, 1, 2):
         raise ValueError(f"severity={severity}: 0 is slight, 1 medium, 2 severe")
     key = [zlib.crc32(f"{name}/{split}".encode()), seed]
@@ -724,7 +726,7 @@ def _draw_class(
     """Draw one class into a temporary folder, then put it in place in one step."""
     train_normal, normal, defective = counts
     kinds = kinds_for(name, structural=split == "test_hard")
-    work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder))
+    work = Path(tempfile.mkdtemp(prefix=f"{WORK}{name}-", dir=folder))
     lines, index, numbers = [], 0, dict.fromkeys(kinds, 0)
 
     def put(picture, part, kind, number, severity):
@@ -737,7 +739,9 @@ def _draw_class(
         pixels["inside_path"] = picture.inside * 255
         for key, values in pixels.items():
             target = work / Path(paths[key]).relative_to(name)
-            target.parent.mkdir(parents=True, exist_ok=True)
+            # one level at a time: where the work's own folder was removed, this fails
+            target.parent.parent.mkdir(exist_ok=True)
+            target.parent.mkdir(exist_ok=True)
             Image.fromarray(values).save(target, compress_level=1)
         line = {"image_path": paths["image_path"], "label": int(kind != "good"), "class_name": name}
         line |= {"mask_path": paths["mask_path"], "inside_path": paths["inside_path"]}
@@ -762,8 +766,83 @@ def _draw_class(
             raise RuntimeError(f"could not draw defect {i} of {split}/{name}")
     (work / "manifest.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     os.chmod(work, 0o755)
-    shutil.rmtree(folder / name, ignore_errors=True)
-    os.replace(work, folder / name)
+    _settle(work, folder / name)
+
+
+def _settle(work: Path, target: Path) -> None:
+    """Put a drawn class in its place; what else lies there stays."""
+    _remove_own(target)
+    if not target.exists():
+        os.replace(work, target)
+        return
+    # the manifest comes last: it says that the class is whole
+    drawn = sorted(path for path in work.rglob("*.png"))
+    for path in [*drawn, work / "manifest.jsonl"]:
+        place = target / path.relative_to(work)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(path, place)
+    shutil.rmtree(work)
+
+
+# -- which files are the factory's own, and whether all are there ----------------------------------
+
+WORK = ".drawing-"  # begins the names of the folders that classes are drawn in
+_OWN_PICTURE = re.compile(
+    r"(train|test)/[a-z_]+/\d{3,}\.png|ground_truth/[a-z_]+/\d{3,}_mask\.png"
+    r"|inside/[a-z_]+/\d{3,}\.png|manifest\.jsonl"
+)
+_OWN_FILES = ("world.json", "manifest.jsonl", ".drawing.json", ".manifest.tmp")
+
+
+def _remove_own(folder: Path) -> None:
+    """Remove the files of one class that the factory draws, and folders that are empty then."""
+    if not folder.is_dir() or folder.is_symlink():
+        return
+    # the manifest goes first: a class without it counts as not drawn
+    (folder / "manifest.jsonl").unlink(missing_ok=True)
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir() and not path.is_symlink():
+            with contextlib.suppress(OSError):  # something else lies in it
+                path.rmdir()
+        elif _OWN_PICTURE.fullmatch(path.relative_to(folder).as_posix()):
+            path.unlink()
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def _remove_set(folder: Path) -> None:
+    """Remove a set that another world has drawn; files that are not the factory's stay."""
+    for name in _OWN_FILES:
+        (folder / name).unlink(missing_ok=True)
+    for name in PRODUCTS:
+        _remove_own(folder / name)
+
+
+def _is_whole(folder: Path, counts: tuple[int, int, int]) -> bool:
+    """Whether every file that a class's manifest names is there, and as many pictures as are meant."""
+    try:
+        lines = (folder / "manifest.jsonl").read_text().splitlines()
+        entries = [json.loads(line) for line in lines]
+        paths = [entry[key] for entry in entries for key in PICTURE_KEYS if entry[key]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    there = {
+        Path(place, name).relative_to(folder.parent).as_posix()
+        for place, _, names in os.walk(folder)
+        for name in names
+    }
+    return len(entries) == sum(counts) and there.issuperset(paths)
+
+
+PICTURE_KEYS = ("image_path", "mask_path", "inside_path")
+
+
+def _missing(split: str, folder: Path) -> list[str]:
+    """The classes of a set that are not drawn, or of which files are missing."""
+    return [name for name in jobs(split) if not _is_whole(folder / name, COUNTS[split])]
+
+
+# -- workers ---------------------------------------------------------------------------------------
 
 
 def draw_share(
@@ -771,8 +850,23 @@ def draw_share(
 ) -> None:
     """One worker's share of a data set: those of its classes that are not there yet."""
     for name in classes:
-        if not (Path(folder) / name / "manifest.jsonl").is_file():
+        if not _is_whole(Path(folder) / name, counts):
             _draw_class(split, name, Path(folder), size, counts)
+
+
+def _work(arguments: str) -> None:
+    """What a worker process runs: draw a share, and end at once when the parent has ended.
+
+    The parent holds the other end of our standard input and never writes: it ends when the parent
+    does, however that came about (a killed parent can't tell its workers).
+    """
+
+    def end_with_parent():
+        os.read(0, 1)  # not sys.stdin: its lock would be held when the worker ends by itself
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    draw_share(*json.loads(arguments))
 
 
 def world_key(size: int) -> str:
@@ -792,16 +886,14 @@ def ensure(
     """The folder of a factory data set, drawn first if it is not there yet (restartable, several
     processes).
     """
-    if split not in SPLITS:
-        raise ValueError(f"no factory data set {split!r}; there are {', '.join(SPLITS)}")
+    _check(split, size, workers)
     folder = Path(root or generated_path("factory")) / split
-    stamp, key = folder / "world.json", json.dumps({"world": world_key(size), "split": split})
-    if stamp.is_file() and stamp.read_text() == key:
+    if _is_complete(split, folder, size):
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / f".{split}.lock"):  # a second process waits, then finds it drawn
-        if not stamp.is_file() or stamp.read_text() != key:
-            _draw_set(split, folder, size, workers or os.cpu_count() or 1, progress, key)
+        if not _is_complete(split, folder, size):
+            _draw_set(split, folder, size, workers or os.cpu_count() or 1, progress)
     return folder
 
 
@@ -811,43 +903,95 @@ def open_set(split: str, root: str | Path | None = None) -> tuple[Path, dict[str
     return ensure(split, root), groups
 
 
-def _draw_set(split: str, folder: Path, size: int, workers: int, progress: bool, key: str) -> None:
-    """Draw what is missing, in several processes; what an interrupted run has finished is kept."""
+def _check(split: str, size: int, workers: int | None) -> None:
+    """Refuse what can't be drawn before a file is touched."""
+    if split not in SPLITS:
+        raise ValueError(f"no factory data set {split!r}; there are {', '.join(SPLITS)}")
+    _check_size(size)
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers={workers}: at least 1 process draws; leave it out for all cores")
+
+
+def _check_size(size: int) -> None:
+    if not isinstance(size, int) or not 64 <= size <= 512:
+        raise ValueError(f"size={size}: the factory draws from 64 to 512 pixels")
+
+
+def _key(split: str, size: int) -> str:
+    return json.dumps({"world": world_key(size), "split": split})
+
+
+def _reads(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text(errors="replace") == text
+
+
+def _is_complete(split: str, folder: Path, size: int) -> bool:
+    """Stamped as this world's, and no file is missing."""
+    stamped = _reads(folder / "world.json", _key(split, size))
+    return stamped and (folder / "manifest.jsonl").is_file() and not _missing(split, folder)
+
+
+def _make_room(folder: Path, key: str) -> None:
+    """Leave in the folder what counts for the set `key`: its finished classes, and others' files."""
     started, stamp = folder / ".drawing.json", folder / "world.json"
-    if folder.exists() and (not started.is_file() or started.read_text() != key):
-        if not stamp.is_file() and not started.is_file() and any(folder.iterdir()):
-            raise FileExistsError(
-                f"{folder} holds files that are not a factory data set; choose another folder"
-            )
-        shutil.rmtree(folder)
+    ours = stamp.is_file() or started.is_file()
+    if folder.exists() and not ours and any(folder.iterdir()):
+        raise FileExistsError(
+            f"{folder} holds files that are not a factory data set; choose another folder"
+        )
+    if ours and not _reads(started, key) and not _reads(stamp, key):
+        _remove_set(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.glob(".*-*"):
+    for leftover in folder.glob(f"{WORK}*"):
         shutil.rmtree(leftover, ignore_errors=True)
     started.write_text(key)
+    stamp.unlink(missing_ok=True)
+
+
+def _start_workers(split: str, folder: Path, size: int, workers: int) -> list[subprocess.Popen]:
     # plain subprocesses, not multiprocessing: works alike in scripts, notebooks and on every
     # platform
-    code = "import json, sys; from aaclip_lite.world.factory import draw_share; draw_share(*json.loads(sys.argv[1]))"
-    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    code = "import sys; from aaclip_lite.world import factory; factory._work(sys.argv[1])"
+    path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
     env = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": path}
     classes, running = jobs(split), []
     for i in range(min(workers, len(classes))):
         share = json.dumps([split, str(folder), size, classes[i::workers], COUNTS[split]])
-        command = [sys.executable, "-c", code, share]
-        running.append(subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True))
+        running.append(
+            subprocess.Popen(
+                [sys.executable, "-c", code, share],
+                env=env,
+                stdin=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    return running
+
+
+def _draw_set(split: str, folder: Path, size: int, workers: int, progress: bool) -> None:
+    """Draw what is missing, in several processes; what an interrupted run has finished is kept."""
+    key = _key(split, size)
+    _make_room(folder, key)
+    running = _start_workers(split, folder, size, workers)
     try:
         _watch(running, split, folder, progress)
     finally:
         for process in running:
             process.terminate()
             process.communicate()
+    if missing := _missing(split, folder):
+        raise RuntimeError(
+            f"drawing {split} in {folder}: files of {', '.join(missing)} have gone meanwhile; "
+            "the same call again goes on"
+        )
     temporary = folder / ".manifest.tmp"
-    temporary.write_text(
-        "".join((folder / name / "manifest.jsonl").read_text() for name in classes)
-    )
+    parts = [(folder / name / "manifest.jsonl").read_text() for name in jobs(split)]
+    temporary.write_text("".join(parts))
     os.replace(temporary, folder / "manifest.jsonl")
-    started.unlink()
     temporary.write_text(key)
-    os.replace(temporary, stamp)
+    os.replace(temporary, folder / "world.json")
+    (folder / ".drawing.json").unlink()
 
 
 def _watch(running: list[subprocess.Popen], split: str, folder: Path, progress: bool) -> None:

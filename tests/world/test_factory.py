@@ -5,10 +5,14 @@ regions fit; sets.
 import json
 import os
 import shutil
+import subprocess
+import sys
+import time
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -465,8 +469,8 @@ def interrupt(folder, name):
     os.replace(folder / "world.json", folder / ".drawing.json")
     (folder / "manifest.jsonl").unlink()
     shutil.rmtree(folder / name)
-    (folder / f".{name}-abc123").mkdir()
-    (folder / f".{name}-abc123" / "half.png").write_bytes(b"half")
+    (folder / f".drawing-{name}-abc123").mkdir()
+    (folder / f".drawing-{name}-abc123" / "half.png").write_bytes(b"half")
 
 
 def test_an_interrupted_drawing_goes_on_and_ends_the_same(copy):
@@ -512,3 +516,133 @@ def test_a_worker_that_fails_says_why(tmp_path, monkeypatch):
     ):
         factory.ensure("val", tmp_path, size=64, workers=2, progress=False)
     assert not (tmp_path / "val" / "world.json").exists()
+
+
+# ---- nothing is lost, and complete means complete ------------------------------------------------
+
+PARENT = """
+import sys
+from aaclip_lite.world import factory
+factory.COUNTS = {"val": (1, 14, 9)}
+factory.jobs = lambda split: ["hinge", "tweed", "biscuit"]
+factory.ensure("val", sys.argv[1], size=64, workers=2, progress=False)
+print("drawn")
+"""
+
+
+def start_drawing(root):
+    return subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(root)], stdout=subprocess.PIPE, text=True
+    )
+
+
+def wait_until(true, seconds=30):
+    until = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until, "it never came"
+        time.sleep(0.02)
+
+
+def workers_of(pid):
+    return psutil.Process(pid).children(recursive=True)
+
+
+def unlisted(folder):
+    """Files that the manifest names and the folder lacks."""
+    return [
+        line[key]
+        for line in manifest(folder)
+        for key in ("image_path", "mask_path", "inside_path")
+        if line[key] and not (folder / line[key]).is_file()
+    ]
+
+
+def test_workers_end_with_a_killed_parent_and_the_next_run_is_whole(tmp_path):
+    parent = start_drawing(tmp_path)
+    wait_until(lambda: len(list((tmp_path / "val").rglob("*.png"))) > 3)
+    workers = workers_of(parent.pid)
+    assert len(workers) == 2
+    parent.kill()
+    parent.wait()
+    _, alive = psutil.wait_procs(workers, timeout=5)
+    assert not alive
+    again = start_drawing(tmp_path)
+    assert again.communicate(timeout=60)[0] == "drawn\n" and again.returncode == 0
+    assert len(manifest(tmp_path / "val")) == 3 * 24 and unlisted(tmp_path / "val") == []
+
+
+def test_a_removed_folder_is_not_made_again(tmp_path):
+    """A worker whose folder goes away ends with an error; it leaves nothing behind."""
+    (tmp_path / "val").mkdir()
+    seen = []
+
+    def remove(name, index, *args, **options):
+        picture = draw(name, index, *args, **options)
+        seen.append(index)
+        if len(seen) == 3:
+            shutil.rmtree(tmp_path / "val")
+        return picture
+
+    with pytest.MonkeyPatch.context() as monkeypatch, pytest.raises(FileNotFoundError):
+        monkeypatch.setattr(factory, "draw", remove)
+        factory.draw_share("val", str(tmp_path / "val"), 64, ["hinge"], (1, 9, 9))
+    assert len(seen) == 3 and not (tmp_path / "val").exists()
+
+
+@pytest.mark.parametrize("gone", ["hinge/test/hole/000.png", "tweed/inside/test_good/001.png"])
+def test_a_set_that_lacks_a_file_is_repaired(copy, gone):
+    whole = everything(copy)
+    (copy / gone).unlink()
+    kept = {
+        name: (copy / name / "manifest.jsonl").stat().st_mtime_ns for name in ("hinge", "tweed")
+    }
+    factory.ensure("val", copy.parent, size=64, workers=1, progress=False)
+    assert everything(copy) == whole
+    other = "tweed" if gone.startswith("hinge") else "hinge"
+    assert (copy / other / "manifest.jsonl").stat().st_mtime_ns == kept[other]
+
+
+def test_files_are_counted_before_a_set_is_called_complete(copy, monkeypatch):
+    interrupt(copy, "tweed")
+    watch = factory._watch
+
+    def lose(running, split, folder, progress):
+        watch(running, split, folder, progress)
+        (folder / "hinge" / "test" / "good" / "000.png").unlink()
+
+    monkeypatch.setattr(factory, "_watch", lose)
+    with pytest.raises(RuntimeError, match="files of hinge have gone meanwhile; the same call"):
+        factory.ensure("val", copy.parent, size=64, workers=1, progress=False)
+    assert not (copy / "world.json").exists()
+    monkeypatch.setattr(factory, "_watch", watch)
+    factory.ensure("val", copy.parent, size=64, workers=1, progress=False)
+    assert unlisted(copy) == [] and (copy / "world.json").exists()
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"size": 63}, "size=63: the factory draws from 64 to 512 pixels"),
+        ({"size": 64.5}, "size=64.5"),
+        ({"size": 64, "workers": 0}, "workers=0: at least 1 process draws"),
+        ({"size": 72, "workers": -1}, "workers=-1"),
+    ],
+)
+def test_bad_options_are_refused_before_anything_is_removed(copy, options, message):
+    before = everything(copy)
+    with pytest.raises(ValueError, match=message):
+        factory.ensure("val", copy.parent, progress=False, **options)
+    assert everything(copy) == before
+
+
+def test_only_the_factorys_own_files_are_removed(copy, monkeypatch):
+    shrink(monkeypatch, ["tweed"], {"val": (0, 1, 1)})
+    mine = ["notes.txt", "hinge/test/good/mine.png", "tweed/labels.csv", ".my-list/a.txt"]
+    for path in mine:
+        (copy / path).parent.mkdir(exist_ok=True)
+        (copy / path).write_bytes(b"mine")
+    factory.ensure("val", copy.parent, size=72, workers=1, progress=False)
+    left = everything(copy)
+    assert {path for path in left if left[path] == b"mine"} == set(mine)
+    drawn = {path for path in left if path.endswith(".png")} - set(mine)
+    assert len(drawn) == 2 + 3 and unlisted(copy) == []

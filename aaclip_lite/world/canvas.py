@@ -151,6 +151,10 @@ class Canvas:
         fault: tuple | None = None,
     ):
         self.size, self.rng = size, rng
+        # what differs from part to part of one design: random fields and irregular outlines
+        self.nature = rng
+        # how far the part is turned against lamps that stand still, in radians
+        self.turned = 0.0
         self.x, self.y = grid(size)
         self.u, self.v = self.x, self.y
         self.unit = 1.0  # how large one drawing unit is in the frame
@@ -293,8 +297,8 @@ class Canvas:
         phi = np.arctan2(dv, du)
         edge = np.zeros_like(phi)
         for k in range(2, lobes + 2):
-            edge += f32(self.rng.uniform(-1, 1) / np.sqrt(lobes)) * np.cos(
-                k * phi + f32(self.rng.uniform(0, 6.28))
+            edge += f32(self.nature.uniform(-1, 1) / np.sqrt(lobes)) * np.cos(
+                k * phi + f32(self.nature.uniform(0, 6.28))
             )
         return hypot(du, dv) - f32(r) * (1 + f32(wobble) * edge)
 
@@ -307,14 +311,14 @@ class Canvas:
 
     def noise(self, cells=6, cells_y=None):
         """Smooth random field over the frame, about [-1, 1]."""
-        return noise(self.size, self.rng, cells, cells_y)
+        return noise(self.size, self.nature, cells, cells_y)
 
     def grain(self, cells=8, cells_y=None):
         """Smooth random field in drawing coordinates, so it turns with the part: wood, brushed
         metal.
         """
         nx, ny = cells, cells_y or cells
-        values = self.rng.uniform(-1, 1, (ny, nx)).astype(f32)
+        values = self.nature.uniform(-1, 1, (ny, nx)).astype(f32)
         p, q = (self.u + 1) * f32(nx / 2), (self.v + 1) * f32(ny / 2)
         i, j = np.floor(p).astype(np.int32), np.floor(q).astype(np.int32)
         s, t = smooth(p - i), smooth(q - j)
@@ -427,10 +431,13 @@ GROUNDS = (
 
 class Scene:
     """Light, camera and the ground a part lies on; drawn once, so that a part with and without its
-    defect compare.
+    defect compare. At a station (`part` given) `rng` is the station's, the same for every part, and
+    `part` decides what a fixture can't hold still: exposure, focus, sensor noise, dust.
     """
 
-    def __init__(self, rng: np.random.Generator, size: int):
+    def __init__(
+        self, rng: np.random.Generator, size: int, part: np.random.Generator | None = None
+    ):
         self.ground_name = str(rng.choice(GROUND_COLOURS))
         self.ground_kind = str(rng.choice(GROUNDS))
         turn, tilt = rng.uniform(0, 2 * np.pi), np.radians(rng.uniform(28, 50))
@@ -451,9 +458,15 @@ class Scene:
         falloff = 1 + slope[0] * x + slope[1] * y + f32(0.05) * noise(size, rng, 2)
         self.falloff = falloff - f32(rng.uniform(0, 0.12)) * (x * x + y * y)
         self.falloff = self.falloff * (self.tint * self.exposure)[:, None, None]
-        self.grain = rng.standard_normal((size, size, 3), f32) * f32(rng.uniform(0.006, 0.02))
+        self.grain = rng.standard_normal((size, size, 3), f32)
+        level = f32(rng.uniform(0.006, 0.02))
         self.defocus = float(rng.uniform(0.003, 0.009))
-        self.rng, self.size = rng, size
+        self.rng, self.size, self.part = rng, size, part
+        if part is not None:
+            self.falloff = self.falloff * f32(part.uniform(0.97, 1.03))
+            self.defocus *= float(part.uniform(0.85, 1.25))
+            self.grain = part.standard_normal((size, size, 3), f32)
+        self.grain *= level
 
     @cached_property
     def ground(self) -> np.ndarray:
@@ -510,8 +523,12 @@ class Scene:
             field = field + f32(0.3) * bold * np.abs(noise(size, rng, 22))
             field = field - f32(0.3) * bold * np.abs(noise(size, rng, 30))
         ground = np.clip(base[:, None, None] * (1 + field * f32(1.2)), 0.02, 1)
-        # dust and crumbs on the ground are part of every normal picture
-        for _ in range(rng.integers(0, 7)):
+        # dust and crumbs on the ground are part of every normal picture, and rare at a station
+        count = rng.integers(0, 7)
+        if self.part is not None:
+            rng = self.part
+            count = rng.integers(1, 4) if rng.random() < 0.1 else 0
+        for _ in range(count):
             a, b, r = rng.uniform(-1, 1), rng.uniform(-1, 1), rng.uniform(0.006, 0.02)
             i, j, reach = int((b + 1) * size / 2), int((a + 1) * size / 2), int(r * size / 2) + 2
             here = slice(max(i - reach, 0), i + reach), slice(max(j - reach, 0), j + reach)

@@ -33,7 +33,7 @@ from scipy import ndimage
 
 from ..files.environment import generated_path
 from .canvas import PALETTE, Canvas, Scene, shade, smooth, to_uint8
-from .products import PRODUCTS, names
+from .products import PRODUCTS, Product, names
 
 LOCAL_DEFECTS = (
     "scratch",
@@ -47,12 +47,11 @@ LOCAL_DEFECTS = (
     "thread",
 )
 STRUCTURAL_DEFECTS = ("missing_part", "misplaced_part", "bent", "broken_edge")
-SPLITS = ("train", "val", "test", "test_hard")
 # a pixel belongs to the mask when a channel moved by more than this (9 of 255 grey levels)
 CHANGED = 0.035
 # the least mean change inside a mask (25 grey levels); fainter defects are drawn again, stronger
 VISIBLE = 0.1
-WORLD = "3"  # raise when pictures change: cached data sets of another world are drawn again
+WORLD = "3"  # of pictures drawn without a station; raise when they change
 
 
 @dataclass
@@ -452,31 +451,74 @@ def _add_thing(canvas: Canvas, rng, allowed) -> tuple[str, np.ndarray, str]:
 # -- one picture -----------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Origin:
+    """The seeds a picture follows from. In the wild a part decides everything. At a station the
+    design (colours, print, counts, ground, light) is the station's, the same for every part.
+    """
+
+    part: tuple[int, int]
+    station: tuple[int, int] | None = None
+
+    def design(self, purpose: int) -> np.random.Generator:
+        return np.random.default_rng([*(self.station or self.part), purpose])
+
+    def nature(self, purpose: int) -> np.random.Generator:
+        return np.random.default_rng([*self.part, purpose])
+
+    def scene(self, size: int) -> Scene:
+        return Scene(self.design(3), size, self.nature(3) if self.station else None)
+
+    def carries_thing(self, rng: np.random.Generator) -> bool:
+        """Whether a part that nobody ordered otherwise bears a random neutral thing."""
+        if self.station:  # every 25th part
+            return (sum(self.station) + self.part[1]) % 25 == 0
+        return rng.random() < 0.25
+
+
+def _origin(name: str, split: str, seed: int, station: int | None) -> Origin:
+    if station is None:
+        return Origin((zlib.crc32(f"{name}/{split}".encode()), seed))
+    own, shared = f"{name}/{split}/station {station}", f"{name}/station"
+    return Origin((zlib.crc32(own.encode()), seed), (zlib.crc32(shared.encode()), station))
+
+
 def _paint_product(
-    name: str, size: int, seed_key: list[int], bend=None, fault=None
+    name: str, size: int, origin: Origin, bend=None, fault=None
 ) -> tuple[Canvas, dict]:
     """Draw the layers of one normal part (or of one with a structural fault)."""
     item = PRODUCTS[name]
-    rng = np.random.default_rng([*seed_key, 1])
+    rng = origin.design(1)
     canvas = Canvas(size, rng, bend, fault)
     canvas.colour_name = str(rng.choice(item.colours))
     canvas.base = canvas.colour(canvas.colour_name)
     if item.texture:
-        angle, pose = rng.uniform(0, 360), "filling the frame"
-        canvas.place(angle, rng.uniform(0.8, 1.25), *rng.uniform(-1, 1, 2))
+        angle = rng.uniform(0, 360)
+        scale, shift = rng.uniform(0.8, 1.25), rng.uniform(-1, 1, 2)
     else:
         angle = rng.uniform(0, 360) if item.pose == "free" else rng.uniform(-9, 9)
-        pose = (
-            "upright"
-            if item.pose == "upright"
-            else "tilted"
-            if 20 < angle % 90 < 70
-            else "straight"
-        )
-        canvas.place(angle, rng.uniform(0.82, 0.98), *rng.uniform(-0.04, 0.04, 2))
+        scale, shift = rng.uniform(0.82, 0.98), rng.uniform(-0.04, 0.04, 2)
+    if origin.station:
+        part = canvas.nature = origin.nature(1)
+        turn = part.uniform(-item.turn, item.turn)
+        angle = angle + turn if item.texture else turn
+        scale *= part.uniform(0.99, 1.01)
+        shift = part.uniform(-1, 1, 2) if item.texture else part.uniform(-0.03, 0.03, 2)
+        canvas.turned = float(np.radians(angle))
+        canvas.base = canvas.base * np.float32(1 + item.varies * part.uniform(-1, 1))
+    canvas.place(angle, scale, *shift)
     item.draw(canvas)
     facts = {"product": name, "spoken": item.spoken, "colour": canvas.colour_name}
-    return canvas, facts | {"material": item.material, "pose": pose}
+    return canvas, facts | {"material": item.material, "pose": _pose(item, angle)}
+
+
+def _pose(item: Product, angle: float) -> str:
+    """How a caption says that a part lies."""
+    if item.texture:
+        return "filling the frame"
+    if item.pose == "upright":
+        return "upright"
+    return "tilted" if 20 < angle % 90 < 70 else "straight"
 
 
 def _mask_of(
@@ -541,7 +583,7 @@ def _with_local_defect(canvas, scene, rng, kind, severity, before):
     return None
 
 
-def _with_structural_defect(name, size, key, scene, rng, kind, severity, canvas, before):
+def _with_structural_defect(name, size, origin, scene, rng, kind, severity, canvas, before):
     amount = (0.7, 1.0, 1.4)[severity]
     for _ in range(12):
         bend = fault = None
@@ -560,7 +602,7 @@ def _with_structural_defect(name, size, key, scene, rng, kind, severity, canvas,
                 dy,
                 rng.uniform(-40, 40) * amount,
             )
-        wrong, _ = _paint_product(name, size, key, bend, fault)
+        wrong, _ = _paint_product(name, size, origin, bend, fault)
         if kind == "broken_edge":
             rim = np.flatnonzero(
                 (canvas.cover > 0.2) & (ndimage.minimum_filter(canvas.cover, 3) < 0.2)
@@ -569,7 +611,8 @@ def _with_structural_defect(name, size, key, scene, rng, kind, severity, canvas,
                 return None
             index = rim[rng.integers(len(rim))]
             x, y = float(canvas.x.flat[index]), float(canvas.y.flat[index])
-            wrong.u, wrong.v, wrong.unit, wrong.rng = wrong.x, wrong.y, 1.0, rng
+            wrong.u, wrong.v, wrong.unit = wrong.x, wrong.y, 1.0
+            wrong.rng = wrong.nature = rng
             bite = wrong.blob(x, y, rng.uniform(0.16, 0.26) * amount, 0.25, 5)
             wrong.carve(bite - 0.05, 0.1, 0.05)
             wrong.hole(bite)
@@ -593,9 +636,11 @@ def draw(
     things: int | Sequence[str] | None = None,
     split: str = "free",
     regions: bool = False,
+    station: int | None = None,
 ) -> Picture:
     """Draw one picture of a product. `things`: how many neutral things lie on it, or which (keys of
-    THINGS); None: now and then a small print.
+    THINGS); None: now and then a small print. `station`: a number; all parts of one station share
+    design, ground and light.
     """
     if name not in PRODUCTS:
         raise ValueError(f"no product {name!r}; the factory makes: {', '.join(PRODUCTS)}")
@@ -610,20 +655,20 @@ def draw(
     _check_size(size)
     if severity not in (0, 1, 2):
         raise ValueError(f"severity={severity}: 0 is slight, 1 medium, 2 severe")
-    key = [zlib.crc32(f"{name}/{split}".encode()), seed]
-    canvas, facts = _paint_product(name, size, key)
-    rng = np.random.default_rng([*key, 2])
-    scene = Scene(np.random.default_rng([*key, 3]), size)
+    origin = _origin(name, split, seed, station)
+    canvas, facts = _paint_product(name, size, origin)
+    rng = origin.nature(2)
+    scene = origin.scene(size)
     inside = canvas.cover > 0.5
     found, placed = [], []
     structural = defect in STRUCTURAL_DEFECTS
     if things is None:
-        choices = [PRINTS] * (int(rng.random() < 0.25) * (not structural))
+        choices = [PRINTS] * (origin.carries_thing(rng) and not structural)
     else:
         choices = (
             [list(THINGS)] * things if isinstance(things, int) else [[each] for each in things]
         )
-    canvas.rng = rng
+    canvas.rng = canvas.nature = rng
     for allowed in choices:
         phrase, mask, where = _add_thing(canvas, rng, allowed)
         for _, earlier in found:
@@ -635,7 +680,7 @@ def draw(
     if defect:
         if structural:
             result = _with_structural_defect(
-                name, size, key, scene, rng, defect, severity, canvas, picture
+                name, size, origin, scene, rng, defect, severity, canvas, picture
             )
         else:
             result = _with_local_defect(canvas, scene, rng, defect, severity, picture)
@@ -705,27 +750,46 @@ def caption(
 
 # -- data sets on disk -----------------------------------------------------------------------------
 
-COUNTS = {  # pictures per class: normal in the train part, normal and defective in the test part
-    "train": (0, 50, 99),
-    "val": (20, 45, 63),
-    "test": (20, 45, 63),
-    "test_hard": (0, 20, 24),
+
+@dataclass(frozen=True)
+class Plan:
+    """How a data set is drawn. `counts`: pictures of a product: sound ones set aside as references
+    (never judged: split "train" on disk, as in MVTec AD), then sound and defective ones to judge.
+    """
+
+    counts: tuple[int, int, int]
+    products: str  # whose products: train, val or test of the catalogue
+    key: str  # goes into every picture's seed
+    world: str = WORLD  # raise when this set's pictures change: only this set is drawn again
+    station: int | None = None  # the number of its products' stations; None: wild
+    structural: bool = False
+
+
+PLANS = {
+    "train": Plan((0, 50, 99), "train", "train"),
+    "val": Plan((20, 45, 63), "val", "val", world="4", station=0),
+    "test": Plan((20, 45, 63), "test", "test", world="4", station=0),
+    "val_wild": Plan((20, 45, 63), "val", "val"),
+    "test_wild": Plan((20, 45, 63), "test", "test"),
+    "test_hard": Plan((0, 20, 24), "test", "test_hard", structural=True),
 }
+SPLITS = tuple(PLANS)
+COUNTS = {split: plan.counts for split, plan in PLANS.items()}
 
 
 def jobs(split: str) -> list[str]:
-    """The products of a data set."""
-    if split == "test_hard":
-        return [n for n in names("test") if not PRODUCTS[n].texture]
-    return names(split)
+    """The products of a data set; no structural defect is known on textures."""
+    plan = PLANS[split]
+    return [n for n in names(plan.products) if not (plan.structural and PRODUCTS[n].texture)]
 
 
 def _draw_class(
     split: str, name: str, folder: Path, size: int, counts: tuple[int, int, int]
 ) -> None:
     """Draw one class into a temporary folder, then put it in place in one step."""
-    train_normal, normal, defective = counts
-    kinds = kinds_for(name, structural=split == "test_hard")
+    references, normal, defective = counts
+    plan = PLANS[split]
+    kinds = kinds_for(name, plan.structural)
     work = Path(tempfile.mkdtemp(prefix=f"{WORK}{name}-", dir=folder))
     lines, index, numbers = [], 0, dict.fromkeys(kinds, 0)
 
@@ -747,16 +811,24 @@ def _draw_class(
         line |= {"mask_path": paths["mask_path"], "inside_path": paths["inside_path"]}
         lines.append(line | {"defect": kind, "severity": severity, "split": part})
 
-    for part, count in (("train", train_normal), ("test", normal)):
+    for part, count in (("train", references), ("test", normal)):
         for number in range(count):
-            put(draw(name, index, size, split=split), part, "good", number, 0)
+            put(
+                draw(name, index, size, split=plan.key, station=plan.station),
+                part,
+                "good",
+                number,
+                0,
+            )
             index += 1
     for i in range(defective):
         for attempt in range(40):
             kind, severity = kinds[(i + attempt) % len(kinds)], (i // len(kinds)) % 3
             index += 1
             try:
-                picture = draw(name, index, size, kind, severity, split=split)
+                picture = draw(
+                    name, index, size, kind, severity, split=plan.key, station=plan.station
+                )
             except NotShown:
                 continue
             put(picture, "test", kind, numbers[kind], severity)
@@ -869,11 +941,11 @@ def _work(arguments: str) -> None:
     draw_share(*json.loads(arguments))
 
 
-def world_key(size: int) -> str:
-    """Names the world that a cached data set was drawn in; a test holds WORLD to the pictures'
-    digest.
+def world_key(split: str, size: int) -> str:
+    """Names the world that a cached data set was drawn in; a test holds each set's world to its
+    pictures' digest.
     """
-    return f"world {WORLD}, {size} px"
+    return f"world {PLANS[split].world}, {size} px"
 
 
 def ensure(
@@ -918,7 +990,7 @@ def _check_size(size: int) -> None:
 
 
 def _key(split: str, size: int) -> str:
-    return json.dumps({"world": world_key(size), "split": split})
+    return json.dumps({"world": world_key(split, size), "split": split})
 
 
 def _reads(path: Path, text: str) -> bool:

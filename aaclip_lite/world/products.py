@@ -29,6 +29,9 @@ class Product:
     pose: str
     draw: Callable[[Canvas], None]
     spoken: str
+    # at a station: how far parts turn (degrees, either way), how much their lightness differs
+    turn: float = 3.0
+    varies: float = 0.0
 
     @property
     def texture(self) -> bool:
@@ -38,13 +41,22 @@ class Product:
 PRODUCTS: dict[str, Product] = {}
 
 
-def product(split: str, colours: str, material: str, pose: str = "free", spoken: str | None = None):
-    """Register a drawing function as a product; its main colour arrives as `c.base`."""
+def product(
+    split: str,
+    colours: str,
+    material: str,
+    pose: str = "free",
+    spoken: str | None = None,
+    **station: float,
+):
+    """Register a drawing function as a product; its main colour arrives as `c.base`, and `station`
+    holds its `turn` and `varies`.
+    """
 
     def register(draw):
         words = spoken or draw.__name__.replace("_", " ")
         PRODUCTS[draw.__name__] = Product(
-            draw.__name__, split, tuple(colours.split()), material, pose, draw, words
+            draw.__name__, split, tuple(colours.split()), material, pose, draw, words, **station
         )
         return draw
 
@@ -1592,10 +1604,11 @@ def valve_handle(c):
         c.carve(c.circle(0, 0, 0.08), 0.1, 0.03)
 
 
-@product("test", "brown green blue olive turquoise", "glass", "free")
+@product("test", "brown green blue olive turquoise", "glass", "free", turn=180)
 def bottle(c):
     r, phi = np.sqrt(c.u * c.u + c.v * c.v), np.arctan2(c.v, c.u)
     neck, lit, count = c.rng.uniform(0.50, 0.56), c.rng.uniform(-3, 3), int(c.rng.integers(40, 56))
+    lit -= c.turned  # the glint stays where the lamp is
     glow = (
         0.8
         + 0.5 * smooth(1.2 * np.cos(phi - lit)) * smooth(3 * r - 1.2)
@@ -1626,7 +1639,7 @@ def bottle(c):
         )
 
 
-@product("test", "grey black white blue orange", "plastic and copper", "free")
+@product("test", "grey black white blue orange", "plastic and copper", "free", turn=8)
 def cable(c):
     p, q, grit = c.u * 28, c.v * 48.5, 1 + 0.25 * c.noise(60)
     strand, r = (np.cos(2 * p) + np.cos(p + q) + np.cos(p - q)) / 3, np.sqrt(c.u * c.u + c.v * c.v)
@@ -1641,7 +1654,7 @@ def cable(c):
             c.emboss((strand - 2.5) * (r < 0.28), 0.035)
 
 
-@product("test", "orange red blue green yellow", "gelatine", "free")
+@product("test", "orange red blue green yellow", "gelatine", "free", turn=4)
 def capsule(c):
     seam, mark = c.rng.uniform(-0.12, 0.08), int(c.rng.integers(2))
     cap, ink = c.colour(("dark", "white")[mark]), c.colour(("white", "red")[mark])
@@ -1668,9 +1681,9 @@ def capsule(c):
         c.paint(np.minimum(np.abs(c.circle(0.5, 0, 0.14)) - 0.025, c.box(0.5, 0, 0.022, 0.22)), ink)
 
 
-@product("test", "grey dark brown blue red", "woven wool", "surface")
+@product("test", "grey dark brown blue red", "woven wool", "surface", turn=2, varies=0.03)
 def carpet(c):
-    yarn, pattern = c.rng.random(16384, np.float32), np.zeros(16384, np.float32)
+    yarn, pattern = c.nature.random(16384, np.float32), np.zeros(16384, np.float32)
     pattern[:: int(c.rng.integers(4, 9))] = 0.3
     other = c.colour(c.rng.choice(["beige", "silver", "tan", "cream"]))
     c.sheet(c.base * 0.3, 0.05)
@@ -1681,7 +1694,7 @@ def carpet(c):
         c.part(tuft, (c.base + (other - c.base) * light) * tone, rise=0.07, bevel=0.03, gloss=0.05)
 
 
-@product("test", "silver grey copper golden black", "steel wire", "surface")
+@product("test", "silver grey copper golden black", "steel wire", "surface", turn=1.5)
 def grid(c):
     pitch, share = c.rng.uniform(0.24, 0.32), c.rng.uniform(0.24, 0.34)
     floor, k = c.colour(c.rng.choice(["black", "dark", "brown", "cream"])), pitch * share
@@ -1695,12 +1708,12 @@ def grid(c):
         c.emboss(over * (wire < 0), 0.06)
 
 
-@product("test", "brown tan copper", "nut shell", "free")
+@product("test", "brown tan copper", "nut shell", "free", turn=180, varies=0.1)
 def hazelnut(c):
     phi, r, a = (
         np.arctan2(c.v, c.u + 0.4),
         np.sqrt((c.u + 0.4) ** 2 + c.v * c.v),
-        c.rng.uniform(0, 6),
+        c.nature.uniform(0, 6),
     )
     streak = (
         np.sin(phi * 17 + a + 2 * c.noise(4))
@@ -1710,7 +1723,7 @@ def hazelnut(c):
     shell = 0.85 + 0.11 * streak * smooth(r * 3 - 1) - 0.2 * smooth(r - 0.6) + 0.25 * smooth(1 - r)
     body, wide, rough = (
         np.maximum(c.ellipse(0, 0, 0.97, 0.88), r - 1.37),
-        c.rng.uniform(0.3, 0.42),
+        c.nature.uniform(0.3, 0.42),
         c.noise(50),
     )
     c.part(
@@ -1728,13 +1741,13 @@ def hazelnut(c):
         c.part(c.line(0.76, 0, 0.95, 0, 0.11, 0.03), c.colour("cream"), rise=0.08, bevel=0.06)
 
 
-@product("test", "brown tan copper olive dark", "leather", "surface")
+@product("test", "brown tan copper olive dark", "leather", "surface", turn=8, varies=0.06)
 def leather(c):
     c.u, c.v = (
         c.u + 0.05 * c.noise(12) + 0.02 * c.noise(30),
         c.v + 0.05 * c.noise(12) + 0.02 * c.noise(30),
     )
-    tone, pitch = c.rng.uniform(-0.09, 0.09, 9999).astype(np.float32), c.rng.uniform(0.11, 0.15)
+    tone, pitch = c.nature.uniform(-0.09, 0.09, 9999).astype(np.float32), c.rng.uniform(0.11, 0.15)
     # pebbles in a warped pattern, creases between them
     with c.tiled(pitch, pitch * 0.8, 0.5) as (
         i,
@@ -1750,7 +1763,7 @@ def leather(c):
     c.emboss(pebble + 0.4 * c.noise(30), 0.035)
 
 
-@product("test", "silver grey golden copper dark", "metal", "free")
+@product("test", "silver grey golden copper dark", "metal", "free", turn=180)
 def metal_nut(c):
     r, rub = np.sqrt(c.u * c.u + c.v * c.v), c.rng.uniform(0, 6)
     with c.ringed(4), c.at(1.0, 0.02, 18):
@@ -1770,7 +1783,7 @@ def metal_nut(c):
     c.hole(r - 0.36)
 
 
-@product("test", "white cream beige pink yellow", "pressed powder", "free")
+@product("test", "white cream beige pink yellow", "pressed powder", "free", turn=5)
 def pill(c):
     body, speck, rich = (
         c.ellipse(0, 0, 0.97, 0.66),
@@ -1802,7 +1815,7 @@ def pill(c):
             )
 
 
-@product("test", "silver grey golden copper dark", "steel", "free")
+@product("test", "silver grey golden copper dark", "steel", "free", turn=180)
 def screw(c):
     wide, ink = c.rng.uniform(0.25, 0.3), c.colour(c.rng.choice(["blue", "red", "green"]))
     thread = np.sin((c.u + 0.12 * c.v) * c.rng.uniform(38, 48)) * smooth(
@@ -1841,7 +1854,7 @@ def screw(c):
         )
 
 
-@product("test", "white grey beige cream silver", "ceramic", "surface")
+@product("test", "white grey beige cream silver", "ceramic", "surface", varies=0.05)
 def tile(c):
     a, b = c.noise(30) + 0.5 * c.noise(60), c.noise(26) + 0.5 * c.noise(54)
     cut, dark = c.rng.uniform(0.3, 0.45), c.colour(c.rng.choice(["black", "dark", "brown", "blue"]))
@@ -1851,7 +1864,7 @@ def tile(c):
     c.paint(cut - a, dark, 0.95, 0.04)
 
 
-@product("test", "blue red green white orange purple", "plastic and nylon", "upright")
+@product("test", "blue red green white orange purple", "plastic and nylon", "upright", turn=2)
 def toothbrush(c):
     body = np.minimum(
         c.box(0, -0.12, 0.6, 0.85, 0.42), np.maximum(np.abs(c.u) - 0.17, np.abs(c.v - 0.8) - 0.4)
@@ -1872,7 +1885,7 @@ def toothbrush(c):
     c.emboss(fibre * (c.height > 0.13), 0.035)
 
 
-@product("test", "black dark grey brown blue", "plastic and tin", "upright")
+@product("test", "black dark grey brown blue", "plastic and tin", "upright", turn=4)
 def transistor(c):
     bits = ((c.rng.random((64, 64)) < 0.58) & (np.arange(64) % 4 < 3)).ravel()
     tin = c.colour("silver") * (1 + 0.2 * c.noise(64, 5))[..., None]
@@ -1907,7 +1920,7 @@ def transistor(c):
         c.paint(0.5 - bits[(i + 64 * j).astype(int)] * text, c.colour("white"), 0.85)
 
 
-@product("test", "brown tan golden copper beige", "oak wood", "surface")
+@product("test", "brown tan golden copper beige", "oak wood", "surface", turn=3, varies=0.08)
 def wood(c):
     warp, fibre = 0.25 * c.noise(2) + 0.03 * c.noise(7), c.grain(3, 110)
     ring = c.v * c.rng.uniform(2.5, 5) + warp * 2
@@ -1918,7 +1931,7 @@ def wood(c):
     c.emboss(fibre, 0.005)
 
 
-@product("test", "black blue red brown beige green", "fabric and metal", "upright")
+@product("test", "black blue red brown beige green", "fabric and metal", "upright", turn=2)
 def zipper(c):
     side, pitch, yarn = (
         np.abs(c.u),
@@ -1959,7 +1972,7 @@ def zipper(c):
             )
 
 
-@product("val", "white cream golden silver blue", "glass and metal", "free")
+@product("val", "white cream golden silver blue", "glass and metal", "free", turn=8)
 def light_bulb(c):
     globe = np.minimum(c.circle(0, -0.33, 0.64), c.line(0, -0.1, 0, 0.4, 0.55, 0.27))
     glass, turn = 0.7 + 0.4 * smooth(-globe * 2.2) + 0.08 * c.noise(7), np.sin(c.v * 50 + c.u * 7)
@@ -1994,7 +2007,7 @@ def light_bulb(c):
         )
 
 
-@product("val", "silver golden copper dark white", "metal", "free")
+@product("val", "silver golden copper dark white", "metal", "free", turn=5)
 def hinge(c):
     brush = (
         np.sin(c.v * 120 + 2 * c.noise(3))
@@ -2037,7 +2050,7 @@ def hinge(c):
         )
 
 
-@product("val", "golden tan brown cream", "baked dough", "free")
+@product("val", "golden tan brown cream", "baked dough", "free", turn=12, varies=0.06)
 def biscuit(c):
     edge = np.maximum(
         np.abs(c.u) - 0.86 + 0.03 * np.cos(c.v * 42), np.abs(c.v) - 0.64 + 0.03 * np.cos(c.u * 42)
@@ -2063,7 +2076,7 @@ def biscuit(c):
         c.part(0.5 - bits[(i + 64 * j).astype(int)] * text, c.base * 0.6, rise=0.06, bevel=0.02)
 
 
-@product("val", "grey white beige dark cream", "polished stone", "surface")
+@product("val", "grey white beige dark cream", "polished stone", "surface", turn=180, varies=0.03)
 def terrazzo(c):
     c.sheet(c.base * (1 + 0.1 * c.noise(50) + 0.05 * c.noise(64))[..., None], 0.4)
     inks = c.rng.choice(
@@ -2072,8 +2085,8 @@ def terrazzo(c):
     inks = np.stack([c.colour(name) for name in inks])
     for pitch in (0.24, 0.11):
         kind, spots = (
-            inks[c.rng.integers(0, 5, 9999)],
-            c.rng.uniform(-0.2, 0.2, (2, 9999)).astype(np.float32),
+            inks[c.nature.integers(0, 5, 9999)],
+            c.nature.uniform(-0.2, 0.2, (2, 9999)).astype(np.float32),
         )
         # a chip in every cell, each its own
         with (
@@ -2090,7 +2103,7 @@ def terrazzo(c):
             )
 
 
-@product("val", "brown grey olive blue tan", "wool cloth", "surface")
+@product("val", "brown grey olive blue tan", "wool cloth", "surface", turn=4, varies=0.03)
 def tweed(c):
     wide, flecks = c.rng.uniform(0.25, 0.4), c.noise(64) + 0.6 * c.noise(50)
     fold = np.abs(c.u - wide * np.round(c.u / wide))  # herringbone: the twill turns at every stripe

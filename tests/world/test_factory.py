@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import psutil
@@ -391,7 +392,10 @@ def test_what_is_drawn_by_default():
     assert factory.jobs("train") == names("train") and factory.jobs("val") == names("val")
     assert factory.jobs("test") == names("test")
     assert factory.jobs("test_hard") == [n for n in names("test") if not PRODUCTS[n].texture]
-    assert set(factory.COUNTS) == set(factory.SPLITS)
+    for split in ("val", "test"):  # the same products wild and at their stations
+        assert factory.jobs(f"{split}_wild") == factory.jobs(split)
+        assert factory.PLANS[split].station is not None
+        assert factory.PLANS[f"{split}_wild"].station is None
     assert all(
         counts[2] % len(LOCAL) == 0
         for split, counts in factory.COUNTS.items()
@@ -437,8 +441,8 @@ def test_a_set_has_mvtecs_layout_and_a_manifest(drawn):
 
 def test_open_dataset_finds_nothing_wrong_with_it(drawn, monkeypatch):
     shrink(monkeypatch, ["hinge", "tweed"])
-    key = factory.world_key(64)
-    monkeypatch.setattr(factory, "world_key", lambda size: key)
+    key = factory.world_key("val", 64)
+    monkeypatch.setattr(factory, "world_key", lambda split, size: key)
     monkeypatch.setattr(factory, "_draw_set", None)
     (drawn / "world.json").write_text(json.dumps({"world": key, "split": "val"}))
     data = open_dataset("factory/val", root=drawn.parent)
@@ -459,7 +463,8 @@ def test_a_drawn_set_is_found_again(copy, monkeypatch):
 
 def test_another_world_is_drawn_anew(copy, monkeypatch):
     shrink(monkeypatch, ["tweed"], {"val": (0, 1, 1)})
-    monkeypatch.setattr(factory, "WORLD", "another")
+    other = replace(factory.PLANS["val"], world="another")
+    monkeypatch.setitem(factory.PLANS, "val", other)
     factory.ensure("val", copy.parent, size=64, progress=False)
     assert sorted(path.name for path in copy.iterdir()) == ["manifest.jsonl", "tweed", "world.json"]
 
@@ -503,7 +508,7 @@ def test_a_foreign_folder_is_left_alone(tmp_path):
         factory.ensure("val", tmp_path, size=64, progress=False)
     assert everything(tmp_path / "val") == {"thesis.txt": b"mine"}
     with pytest.raises(
-        ValueError, match="no factory data set 'exam'; there are train, val, test, test_hard"
+        ValueError, match="no factory data set 'exam'; there are train, val, test, val_wild, "
     ):
         factory.ensure("exam", tmp_path)
 

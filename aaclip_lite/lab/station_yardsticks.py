@@ -177,7 +177,9 @@ def measure(
     for rule, features in kinds.items():
         maps[f"nearest of {rule}"] = nearest_patch(references, images, features)
     anchors = detector._anchors_of([name] * len(images))
-    found = [detector._measure(i, a) for i, a in zip(images.split(16), anchors.split(16))]
+    found = [
+        detector._measure(i, a) for i, a in zip(images.split(16), anchors.split(16), strict=True)
+    ]
     maps["detector"] = torch.cat([heat for heat, _ in found])
     label = part["label"].numpy()
     mask, inside = part["mask"][:, 0].numpy(), part["inside"][:, 0].numpy()
@@ -233,7 +235,9 @@ def main(arguments: list[str] | None = None) -> int:
             "products": products,
             "cpu_seconds": round(time.process_time() - began),
         }
-        print(f"factory/{split}\n{table(products, 'pixel_auroc')}\n{table(products, 'image_auroc')}")
+        print(
+            f"factory/{split}\n{table(products, 'pixel_auroc')}\n{table(products, 'image_auroc')}"
+        )
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(results, indent=1) + "\n")
     return 0

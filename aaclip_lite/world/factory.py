@@ -6,6 +6,12 @@ disk in MVTec AD's folders with a manifest in AA-CLIP's form, drawn on first use
 follows from its product, split and number alone, so two runs agree. A mask is what a defect
 CHANGED: the lit picture with it is compared with the lit picture without it.
 
+The sets: `train` (54 products), `val` (5) and `test` (15) at inspection stations, `val_wild` and
+`test_wild` (the same products, each picture with another design, ground and light) and `test_hard`
+(structural defects, wild). A station has one design, one ground and one light; its parts differ in
+what a fixture and nature leave open: pose within the product's tolerance, grain, exposure, focus,
+noise. Of each product 20 sound parts are references, never judged: split "train" of the set.
+
     python -m aaclip_lite factory --out data/factory
 """
 
@@ -767,7 +773,7 @@ class Plan:
 
 PLANS = {
     "train": Plan((0, 50, 99), "train", "train"),
-    "val": Plan((20, 45, 63), "val", "val", world="4", station=0),
+    "val": Plan((20, 45, 63), "val", "val", world="4", station=1),
     "test": Plan((20, 45, 63), "test", "test", world="4", station=0),
     "val_wild": Plan((20, 45, 63), "val", "val"),
     "test_wild": Plan((20, 45, 63), "test", "test"),

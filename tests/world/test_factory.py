@@ -124,6 +124,75 @@ def test_class_split_and_number_each_make_another_defect():
     assert apart.min() > 0.5 and np.median(apart) > 20
 
 
+# ---- stations ------------------------------------------------------------------------------------
+
+UNSEEN = names("val") + names("test")
+
+
+def at_station(name, number, **options):
+    return draw(name, number, 64, split="test", station=7, **options)
+
+
+def apart(pictures):
+    """Mean over pixels of the deviation between pictures, in grey levels."""
+    return np.std([p.image.astype(float) for p in pictures], axis=0).mean()
+
+
+@pytest.mark.parametrize("name", UNSEEN)
+def test_a_stations_parts_share_colour_ground_and_words(name):
+    """Colour histograms agree within a station far better than in the wild."""
+    here = [at_station(name, i, things=0) for i in range(5)]
+    wild = [draw(name, i, 64, split="test", things=0) for i in range(5)]
+    assert len({(p.facts["colour"], p.facts["ground"]) for p in here}) == 1
+    means = [np.std([p.image.mean((0, 1)) for p in group], axis=0).mean() for group in (here, wild)]
+    assert means[0] < 0.35 * means[1]
+    assert len({p.image.tobytes() for p in here}) == 5  # no picture twice
+
+
+def test_rigid_products_hardly_move_and_their_print_stays():
+    for name in ("transistor", "capsule", "zipper", "hinge"):
+        here, wild = (
+            [draw(name, i, 64, split="test", things=0, station=s) for i in range(6)]
+            for s in (7, None)
+        )
+        assert apart(here) < 0.6 * apart(wild), name
+
+
+def test_grain_differs_from_part_to_part_where_nature_makes_it():
+    """Not one board photographed from several places: no shift makes two parts equal."""
+    for name in ("wood", "leather", "tile", "carpet", "terrazzo"):
+        one, two = (at_station(name, i, things=0).image.mean(-1) for i in (0, 1))
+        spectrum = np.fft.fft2(one - one.mean()) * np.conj(np.fft.fft2(two - two.mean()))
+        agreement = np.fft.ifft2(spectrum).real.max() / (one.size * one.std() * two.std())
+        assert agreement < 0.75, (name, agreement)
+
+
+def test_the_lamp_stands_still_while_the_bottle_turns(monkeypatch):
+    seen = []
+    monkeypatch.setattr(factory.Canvas, "place", lambda self, *_: seen.append(self.turned))
+    for number in range(2):
+        factory._paint_product("bottle", 64, factory._origin("bottle", "test", number, 7))
+    factory._paint_product("bottle", 64, factory._origin("bottle", "test", 0, None))
+    assert seen[0] != seen[1] and seen[2] == 0
+
+
+def test_at_most_five_percent_of_a_stations_parts_bear_a_thing():
+    for name in ("bottle", "wood"):
+        bearing = [bool(at_station(name, i).facts["things"]) for i in range(100)]
+        assert sum(bearing) == 4
+
+
+def test_stations_differ_and_their_defects_are_exact():
+    designs = [draw("cable", 0, 64, split="test", station=s, things=0) for s in range(4)]
+    assert apart(designs) > 2 * apart([at_station("cable", i, things=0) for i in range(4)])
+    picture = draw("hinge", 11, 128, "hole", 2, split="val", station=1)
+    whole = draw("hinge", 11, 128, split="val", station=1)
+    moved, mask = change(picture, whole), picture.mask > 0
+    assert moved[mask].mean() >= 0.95 * VISIBLE and mask[moved > 0.05].mean() > 0.9
+    again = draw("hinge", 11, 128, "hole", 2, split="val", station=1)
+    np.testing.assert_array_equal(picture.image, again.image)
+
+
 # ---- defects -------------------------------------------------------------------------------------
 
 

@@ -25,12 +25,13 @@ from scipy import ndimage
 from torch import Tensor
 
 from .. import metrics, scoring
-from ..datasets import open_dataset
+from ..datasets import AnomalyDataset, open_dataset
 from ..detector import AnomalyDetector
-from ..evaluation import trivial_heat
+from ..service.baselines import trivial_maps
 
 Images = Float[Tensor, "B 3 H W"]
 Maps = Float[Tensor, "B H W"]
+BANK = 6000  # patches of the references that are kept, at random: more hardly helps and costs time
 FIGURES = ("pixel_auroc", "inside_auroc", "peak_hit", "image_auroc")
 
 
@@ -96,6 +97,8 @@ def nearest_patch(
 ) -> Maps:
     """Distance of each patch from the nearest one of the references, as maps of the pictures' size."""
     bank = features(references).flatten(2).transpose(1, 2).flatten(0, 1)
+    some = torch.randperm(len(bank), generator=torch.Generator().manual_seed(0))
+    bank = bank[some[:BANK]]
     maps = []
     for image in images.split(1):
         grid = features(image)
@@ -130,7 +133,7 @@ def model_patches(detector: AnomalyDetector) -> Callable[[Images], Tensor]:
 
     def features(images: Images) -> Tensor:
         with torch.no_grad():
-            levels, _ = detector.model(detector.model.preprocess(images))
+            levels = detector.model(detector.model.preprocess(images)).levels
         tokens = torch.cat([F.normalize(level.float(), dim=-1) for level in levels], -1)
         side = round(tokens.shape[1] ** 0.5)
         return tokens.transpose(1, 2).unflatten(2, (side, side))
@@ -141,10 +144,10 @@ def model_patches(detector: AnomalyDetector) -> Callable[[Images], Tensor]:
 # -- one product -----------------------------------------------------------------------------------
 
 
-def _pictures(data, name: str) -> dict[str, Tensor]:
+def _pictures(data: AnomalyDataset, name: str, every: int = 1) -> dict[str, Tensor]:
     parts = list(data.filter(name).batches(64))
     return {
-        key: torch.cat([part[key] for part in parts])
+        key: torch.cat([part[key] for part in parts])[::every]
         for key in ("image", "mask", "inside", "label")
     }
 
@@ -166,7 +169,7 @@ def measure(
 ) -> dict[str, dict[str, float]]:
     """{rule: figures} of one product at its station."""
     images = part["image"]
-    maps = {rule: heat for rule, (heat, *_) in trivial_heat(part).items()}
+    maps = {rule: heat for rule, (heat, *_) in trivial_maps(part).items()}
     turns = turns_of(name, references)
     maps["mean reference"] = mean_difference(references, images, turns)
     kinds = {
@@ -176,9 +179,9 @@ def measure(
     }
     for rule, features in kinds.items():
         maps[f"nearest of {rule}"] = nearest_patch(references, images, features)
-    anchors = detector._anchors_of([name] * len(images))
     found = [
-        detector._measure(i, a) for i, a in zip(images.split(16), anchors.split(16), strict=True)
+        detector.measure(some, detector.anchor(name).expand(len(some), -1, -1))
+        for some in images.split(16)
     ]
     maps["detector"] = torch.cat([heat for heat, _ in found])
     label = part["label"].numpy()
@@ -187,7 +190,7 @@ def measure(
     for rule, heat in maps.items():
         score = scoring.top_fraction(heat).numpy()
         if rule == "detector":
-            score = torch.cat([parts["map_late"] for _, parts in found]).numpy()
+            score = torch.cat([score for _, score in found]).numpy()
         figures = metrics.evaluate(score, label, heat.numpy(), mask, inside, binned=True)
         rows[rule] = {key: round(float(figures[key]), 4) for key in FIGURES}
     return rows
@@ -219,6 +222,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", nargs="+", default=["val", "test"])
     parser.add_argument("--out", type=Path, default=Path("data/clinic/stations.json"))
+    parser.add_argument("--every", type=int, default=1, help="judge every n-th picture only")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     detector, results = AnomalyDetector.load("course"), {}
@@ -229,7 +233,9 @@ def main(arguments: list[str] | None = None) -> int:
         products = {}
         for name in data.classes:
             references = _pictures(known, name)["image"]
-            products[name] = measure(name, references, _pictures(data, name), detector)
+            products[name] = measure(
+                name, references, _pictures(data, name, options.every), detector
+            )
         results[split] = {
             "mean": mean(products),
             "products": products,

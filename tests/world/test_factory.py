@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from aaclip_lite.datasets import open_dataset
-from aaclip_lite.world import factory
+from aaclip_lite.world import class_folder, factory, parts, sets
 from aaclip_lite.world.factory import (
     LOCAL_DEFECTS,
     STRUCTURAL_DEFECTS,
@@ -169,10 +169,10 @@ def test_grain_differs_from_part_to_part_where_nature_makes_it():
 
 def test_the_lamp_stands_still_while_the_bottle_turns(monkeypatch):
     seen = []
-    monkeypatch.setattr(factory.Canvas, "place", lambda self, *_: seen.append(self.turned))
+    monkeypatch.setattr(parts.Canvas, "place", lambda self, *_: seen.append(self.turned))
     for number in range(2):
-        factory._paint_product("bottle", 64, factory._origin("bottle", "test", number, 7))
-    factory._paint_product("bottle", 64, factory._origin("bottle", "test", 0, None))
+        factory.paint_product("bottle", 64, factory.origin_of("bottle", "test", number, 7))
+    factory.paint_product("bottle", 64, factory.origin_of("bottle", "test", 0, None))
     assert seen[0] != seen[1] and seen[2] == 0
 
 
@@ -260,7 +260,7 @@ def test_holes_in_a_change_belong_to_a_dent_but_not_to_a_missing_ring():
     before, after = np.zeros((2, 64, 64, 3))
     after[20:40, 20:40] = 0.5
     after[25:35, 25:35] = 0
-    filled, ring = (factory._mask_of(before, after, filled=f)[0] for f in (True, False))
+    filled, ring = (factory.mask_of(before, after, filled=f)[0] for f in (True, False))
     assert filled[30, 30] and not ring[30, 30] and ring[22, 22]
 
 
@@ -270,10 +270,10 @@ def test_a_mask_closes_gaps_drops_specks_and_reaches_the_border():
     after[:, 9] = 0
     after[50, 50] = 0.5
     after[60:, 60:] = factory.CHANGED * 0.9
-    mask, strength = factory._mask_of(before, after)
+    mask, strength = factory.mask_of(before, after)
     assert mask[1:9, :20].all() and mask[0, 0] and 196 <= mask.sum() <= 200
     assert strength == pytest.approx(0.5 * 190 / mask.sum())
-    assert factory._mask_of(before, before) == (pytest.approx(np.zeros((64, 64))), 0.0)
+    assert factory.mask_of(before, before) == (pytest.approx(np.zeros((64, 64))), 0.0)
 
 
 def test_masks_scale_with_the_picture():
@@ -423,8 +423,8 @@ SMALL = {split: (1, 2, 9) for split in factory.SPLITS}  # pictures of a class
 
 
 def shrink(monkeypatch, classes, counts=SMALL):
-    monkeypatch.setattr(factory, "COUNTS", counts)
-    monkeypatch.setattr(factory, "jobs", lambda split: classes)
+    monkeypatch.setattr(sets, "COUNTS", counts)
+    monkeypatch.setattr(sets, "jobs", lambda split: classes)
 
 
 @pytest.fixture(scope="module")
@@ -511,8 +511,8 @@ def test_a_set_has_mvtecs_layout_and_a_manifest(drawn):
 def test_open_dataset_finds_nothing_wrong_with_it(drawn, monkeypatch):
     shrink(monkeypatch, ["hinge", "tweed"])
     key = factory.world_key("val", 64)
-    monkeypatch.setattr(factory, "world_key", lambda split, size: key)
-    monkeypatch.setattr(factory, "_draw_set", None)
+    monkeypatch.setattr(sets, "world_key", lambda split, size: key)
+    monkeypatch.setattr(sets, "_draw_set", None)
     (drawn / "world.json").write_text(json.dumps({"world": key, "split": "val"}))
     data = open_dataset("factory/val", root=drawn.parent)
     assert len(data) == 22 and data.classes == ["hinge", "tweed"] and data.check() == []
@@ -526,7 +526,7 @@ def test_the_hard_set_holds_structural_defects(tmp_path):
 
 def test_a_drawn_set_is_found_again(copy, monkeypatch):
     before = everything(copy)
-    monkeypatch.setattr(factory.subprocess, "Popen", None)  # nothing may be drawn now
+    monkeypatch.setattr(sets.subprocess, "Popen", None)  # nothing may be drawn now
     assert factory.ensure("val", copy.parent, size=64) == copy and everything(copy) == before
 
 
@@ -559,8 +559,8 @@ def test_an_interrupted_drawing_goes_on_and_ends_the_same(copy):
 
 def test_two_callers_at_once_draw_once(copy, monkeypatch):
     interrupt(copy, "tweed")
-    calls, draw_set = [], factory._draw_set
-    monkeypatch.setattr(factory, "_draw_set", lambda *args: calls.append(args) or draw_set(*args))
+    calls, draw_set = [], sets._draw_set
+    monkeypatch.setattr(sets, "_draw_set", lambda *args: calls.append(args) or draw_set(*args))
     with ThreadPoolExecutor(2) as pool:
         jobs = [pool.submit(factory.ensure, "val", copy.parent, 64, 1, False) for _ in range(2)]
         assert [job.result() for job in jobs] == [copy, copy]
@@ -596,10 +596,10 @@ def test_a_worker_that_fails_says_why(tmp_path, monkeypatch):
 
 PARENT = """
 import sys
-from aaclip_lite.world import factory
-factory.COUNTS = {"val": (1, 14, 9)}
-factory.jobs = lambda split: ["hinge", "tweed", "biscuit"]
-factory.ensure("val", sys.argv[1], size=64, workers=2, progress=False)
+from aaclip_lite.world import sets
+sets.COUNTS = {"val": (1, 14, 9)}
+sets.jobs = lambda split: ["hinge", "tweed", "biscuit"]
+sets.ensure("val", sys.argv[1], size=64, workers=2, progress=False)
 print("drawn")
 """
 
@@ -658,7 +658,7 @@ def test_a_removed_folder_is_not_made_again(tmp_path):
         return picture
 
     with pytest.MonkeyPatch.context() as monkeypatch, pytest.raises(FileNotFoundError):
-        monkeypatch.setattr(factory, "draw", remove)
+        monkeypatch.setattr(class_folder, "draw", remove)
         factory.draw_share("val", str(tmp_path / "val"), 64, ["hinge"], (1, 9, 9))
     assert len(seen) == 3 and not (tmp_path / "val").exists()
 
@@ -678,17 +678,17 @@ def test_a_set_that_lacks_a_file_is_repaired(copy, gone):
 
 def test_files_are_counted_before_a_set_is_called_complete(copy, monkeypatch):
     interrupt(copy, "tweed")
-    watch = factory._watch
+    watch = sets._watch
 
     def lose(running, split, folder, progress):
         watch(running, split, folder, progress)
         (folder / "hinge" / "test" / "good" / "000.png").unlink()
 
-    monkeypatch.setattr(factory, "_watch", lose)
+    monkeypatch.setattr(sets, "_watch", lose)
     with pytest.raises(RuntimeError, match="files of hinge have gone meanwhile; the same call"):
         factory.ensure("val", copy.parent, size=64, workers=1, progress=False)
     assert not (copy / "world.json").exists()
-    monkeypatch.setattr(factory, "_watch", watch)
+    monkeypatch.setattr(sets, "_watch", watch)
     factory.ensure("val", copy.parent, size=64, workers=1, progress=False)
     assert unlisted(copy) == [] and (copy / "world.json").exists()
 

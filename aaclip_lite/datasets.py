@@ -298,6 +298,8 @@ def open_dataset(
     manifest. layout: one of LAYOUTS; None tells it from the files. size: pictures become size x
     size. split: "train", "val", "test" or "all"; the default is the test set, which is what AA-CLIP
     trains on and tests on, and for manifests and plain folders all. opening: see Opening.
+    `open_dataset("factory/test", split="train")`: the 20 sound parts of each product that are set
+    aside as references and are never judged.
     """
     opening = Opening(**opening)
     _refuse_unknown(layout, opening.allow)

@@ -56,7 +56,8 @@ class RunFiles:
         if self.accelerator.is_main_process:
             old = [] if resume else [self.adapters, self.resume, self.log]
             for path in (self.adapters, self.resume, self.log):
-                old += self.out.glob(f".{path.name}.*")  # temporary files that a kill left
+                # temporary files that a kill left, named as mkstemp does: others' files stay
+                old += self.out.glob(f".{path.name}.????????")
             for path in old:
                 path.unlink(missing_ok=True)
         self.accelerator.wait_for_everyone()

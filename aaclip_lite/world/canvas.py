@@ -1,7 +1,7 @@
 """A small drawing board for product photos: shapes become layers, layers become a lit picture.
 
 A product is drawn as layers (colour, height, gloss, and where the object covers the ground), never
-as finished pixels. Light, shadow, camera noise come last, in `shade`. So anything that changes a
+as finished pixels. Light, shadow, camera noise come last, in `light.shade`. So anything that changes a
 layer before shading behaves as on a real part: a scratch catches the light, a dent shades, a hole
 shows the ground.
 
@@ -13,129 +13,12 @@ shows the ground.
 Coordinates run from -1 to 1, x to the right, y down. Shapes are signed distances: negative inside.
 """
 
-from __future__ import annotations
-
 from contextlib import contextmanager
-from functools import cache, cached_property
 from itertools import pairwise
 
 import numpy as np
 
-f32 = np.float32
-GROUND_COLOURS = (
-    "white",
-    "grey",
-    "black",
-    "blue",
-    "green",
-    "brown",
-    "beige",
-    "dark",
-    "silver",
-    "cream",
-)
-
-PALETTE = {
-    "white": (0.90, 0.90, 0.88),
-    "black": (0.10, 0.10, 0.11),
-    "grey": (0.50, 0.51, 0.53),
-    "silver": (0.70, 0.71, 0.74),
-    "red": (0.76, 0.14, 0.13),
-    "orange": (0.88, 0.47, 0.13),
-    "yellow": (0.90, 0.77, 0.20),
-    "green": (0.16, 0.50, 0.24),
-    "blue": (0.14, 0.28, 0.68),
-    "purple": (0.45, 0.22, 0.56),
-    "pink": (0.88, 0.52, 0.62),
-    "brown": (0.42, 0.26, 0.15),
-    "beige": (0.82, 0.73, 0.58),
-    "golden": (0.80, 0.62, 0.28),
-    "copper": (0.74, 0.43, 0.29),
-    "tan": (0.70, 0.52, 0.34),
-    "cream": (0.92, 0.86, 0.72),
-    "dark": (0.20, 0.19, 0.20),
-    "olive": (0.42, 0.43, 0.20),
-    "turquoise": (0.20, 0.60, 0.60),
-}
-
-
-@cache
-def grid(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pixel centres of a size x size frame as (x, y) in [-1, 1]."""
-    axis = ((np.arange(size, dtype=f32) + 0.5) * (2 / size) - 1).astype(f32)
-    return np.broadcast_to(axis, (size, size)).copy(), np.broadcast_to(
-        axis[:, None], (size, size)
-    ).copy()
-
-
-@cache
-def _stretch(size: int, cells: int) -> np.ndarray:
-    """Matrix (size, cells + 1) that interpolates smoothly between `cells + 1` values along an axis."""
-    t = (np.arange(size) + 0.5) / size * cells
-    low = np.minimum(t.astype(int), cells - 1)
-    w = t - low
-    w = w * w * (3 - 2 * w)
-    matrix = np.zeros((size, cells + 1), f32)
-    matrix[np.arange(size), low] = 1 - w
-    matrix[np.arange(size), low + 1] = w
-    return matrix
-
-
-@cache
-def _gauss(size: int, radius_milli: int) -> np.ndarray:
-    """Matrix (size, size) of a Gaussian blur along an axis; two small matrix products blur a
-    picture.
-    """
-    sigma = radius_milli / 1000 * size / 2
-    i = np.arange(size)
-    matrix = np.exp(-0.5 * ((i[:, None] - i[None]) / max(sigma, 1e-3)) ** 2)
-    matrix[matrix < 1e-7] = 0  # denormal numbers would slow every product tenfold
-    return (matrix / matrix.sum(1, keepdims=True)).astype(f32)
-
-
-def blur(field: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian blur of (S, S); sigma in frame units (the frame is 2 wide)."""
-    g = _gauss(field.shape[0], round(sigma * 1000))
-    return g @ field @ g.T
-
-
-def defocus(planes: np.ndarray, sigma: float) -> np.ndarray:
-    """The lens: a slight blur of (3, S, S). Below 0.7 pixel three taps are enough and much cheaper."""
-    size = planes.shape[-1]
-    if sigma * size / 2 > 0.7:
-        return np.stack([blur(plane, sigma) for plane in planes])
-    w = f32(np.exp(-0.5 / max(sigma * size / 2, 0.2) ** 2))
-    w = w / (1 + 2 * w)
-    for axis in (1, 2):  # the rim's pixels stand for their missing neighbours
-        out = planes * (1 - 2 * w)
-        a, b = (planes, out) if axis == 1 else (planes.transpose(0, 2, 1), out.transpose(0, 2, 1))
-        b[:, 1:-1] += w * (a[:, 2:] + a[:, :-2])
-        b[:, 0] += w * (a[:, 0] + a[:, 1])
-        b[:, -1] += w * (a[:, -1] + a[:, -2])
-        planes = out
-    return planes
-
-
-def noise(
-    size: int, rng: np.random.Generator, cells: int, cells_y: int | None = None
-) -> np.ndarray:
-    """Smooth random field (size, size) in about [-1, 1], with `cells` hills across and `cells_y`
-    down.
-    """
-    cells, cells_y = min(cells, size), min(cells_y or cells, size)
-    values = rng.uniform(-1, 1, (cells_y + 1, cells + 1)).astype(f32)
-    return _stretch(size, cells_y) @ values @ _stretch(size, cells).T
-
-
-def hypot(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Length of (x, y): plain, and four times faster than np.hypot, which guards against overflow."""
-    return np.sqrt(x * x + y * y)
-
-
-def smooth(t: np.ndarray) -> np.ndarray:
-    """0 to 1 with flat ends (smoothstep) of a clipped ramp."""
-    t = np.clip(t, 0, 1)
-    return t * t * (3 - 2 * t)
+from .fields import PALETTE, f32, grid, hypot, noise, smooth
 
 
 class Canvas:
@@ -151,6 +34,10 @@ class Canvas:
         fault: tuple | None = None,
     ):
         self.size, self.rng = size, rng
+        # what differs from part to part of one design: random fields and irregular outlines
+        self.nature = rng
+        # how far the part is turned against lamps that stand still, in radians
+        self.turned = 0.0
         self.x, self.y = grid(size)
         self.u, self.v = self.x, self.y
         self.unit = 1.0  # how large one drawing unit is in the frame
@@ -293,8 +180,8 @@ class Canvas:
         phi = np.arctan2(dv, du)
         edge = np.zeros_like(phi)
         for k in range(2, lobes + 2):
-            edge += f32(self.rng.uniform(-1, 1) / np.sqrt(lobes)) * np.cos(
-                k * phi + f32(self.rng.uniform(0, 6.28))
+            edge += f32(self.nature.uniform(-1, 1) / np.sqrt(lobes)) * np.cos(
+                k * phi + f32(self.nature.uniform(0, 6.28))
             )
         return hypot(du, dv) - f32(r) * (1 + f32(wobble) * edge)
 
@@ -307,14 +194,14 @@ class Canvas:
 
     def noise(self, cells=6, cells_y=None):
         """Smooth random field over the frame, about [-1, 1]."""
-        return noise(self.size, self.rng, cells, cells_y)
+        return noise(self.size, self.nature, cells, cells_y)
 
     def grain(self, cells=8, cells_y=None):
         """Smooth random field in drawing coordinates, so it turns with the part: wood, brushed
         metal.
         """
         nx, ny = cells, cells_y or cells
-        values = self.rng.uniform(-1, 1, (ny, nx)).astype(f32)
+        values = self.nature.uniform(-1, 1, (ny, nx)).astype(f32)
         p, q = (self.u + 1) * f32(nx / 2), (self.v + 1) * f32(ny / 2)
         i, j = np.floor(p).astype(np.int32), np.floor(q).astype(np.int32)
         s, t = smooth(p - i), smooth(q - j)
@@ -409,162 +296,3 @@ class Canvas:
 
     def set_layers(self, layers):
         self.albedo, self.height, self.gloss, self.cover = (layer.copy() for layer in layers)
-
-
-GROUNDS = (
-    "plain",
-    "speckled",
-    "brushed",
-    "mottled",
-    "woven",
-    "ruled",
-    "worn",
-    "checked",
-    "perforated",
-    "pebbled",
-)
-
-
-class Scene:
-    """Light, camera and the ground a part lies on; drawn once, so that a part with and without its
-    defect compare.
-    """
-
-    def __init__(self, rng: np.random.Generator, size: int):
-        self.ground_name = str(rng.choice(GROUND_COLOURS))
-        self.ground_kind = str(rng.choice(GROUNDS))
-        turn, tilt = rng.uniform(0, 2 * np.pi), np.radians(rng.uniform(28, 50))
-        self.light = np.array(
-            [np.cos(turn) * np.sin(tilt), np.sin(turn) * np.sin(tilt), np.cos(tilt)], f32
-        )
-        self.ambient = f32(rng.uniform(0.42, 0.62))
-        self.exposure = f32(rng.uniform(0.88, 1.14))
-        self.tint = rng.uniform(0.96, 1.04, 3).astype(f32)
-        self.sharpness = f32(rng.uniform(14, 40))
-        self.shadow = (
-            f32(rng.uniform(0.25, 0.6)),
-            float(rng.uniform(0.04, 0.10)),
-            float(rng.uniform(0.02, 0.07)),
-        )
-        x, y = grid(size)
-        slope = rng.uniform(-0.1, 0.1, 2).astype(f32)
-        falloff = 1 + slope[0] * x + slope[1] * y + f32(0.05) * noise(size, rng, 2)
-        self.falloff = falloff - f32(rng.uniform(0, 0.12)) * (x * x + y * y)
-        self.falloff = self.falloff * (self.tint * self.exposure)[:, None, None]
-        self.grain = rng.standard_normal((size, size, 3), f32) * f32(rng.uniform(0.006, 0.02))
-        self.defocus = float(rng.uniform(0.003, 0.009))
-        self.rng, self.size = rng, size
-
-    @cached_property
-    def ground(self) -> np.ndarray:
-        """(3, S, S), laid only where something of it shows; nothing else draws from the generator
-        after it.
-        """
-        size, rng = self.size, self.rng
-        x, y = grid(size)
-        base = np.array(PALETTE[self.ground_name], f32) * f32(rng.uniform(0.85, 1.12))
-        base = np.clip(base + rng.uniform(-0.04, 0.04, 3).astype(f32), 0.05, 0.95)
-        field = f32(0.05) * noise(size, rng, 5)
-        # a quiet ground would give every part away
-        kind, bold = (
-            self.ground_kind,
-            f32(rng.uniform(0.6, 1.5)),
-        )
-        angle = rng.uniform(0, np.pi)
-        p, q = (
-            x * f32(np.cos(angle)) + y * f32(np.sin(angle)),
-            y * f32(np.cos(angle)) - x * f32(np.sin(angle)),
-        )
-        pitch = f32(rng.uniform(0.12, 0.3))
-        if kind == "speckled":
-            field = field + f32(0.55) * bold * (noise(size, rng, 56) * noise(size, rng, 48))
-        elif kind == "brushed":
-            across = rng.random() < 0.5
-            field = field + f32(0.2) * bold * noise(size, rng, *((4, 64) if across else (64, 4)))
-        elif kind == "mottled":
-            field = (
-                field
-                + f32(0.2) * bold * noise(size, rng, 9)
-                + f32(0.16) * bold * noise(size, rng, 26)
-            )
-        elif kind == "woven":
-            k = f32(rng.uniform(30, 55))
-            field = field + f32(0.22) * bold * np.sin(p * k) * np.sin(q * k)
-        elif kind == "ruled":
-            field = field - f32(0.4) * bold * (np.abs(p - pitch * np.round(p / pitch)) < 0.02)
-        elif kind == "worn":
-            patches = noise(size, rng, 24, 8) * noise(size, rng, 12, 28)
-            field = (
-                field
-                + f32(0.7) * bold * np.clip(patches - f32(0.1), 0, 1)
-                + f32(0.12) * noise(size, rng, 40)
-            )
-        elif kind == "checked":
-            field = field + f32(0.2) * bold * np.sign(
-                np.sin(p * f32(np.pi) / pitch) * np.sin(q * f32(np.pi) / pitch)
-            )
-        elif kind == "perforated":
-            dots = hypot(p - pitch * np.round(p / pitch), q - pitch * np.round(q / pitch))
-            field = field - f32(0.5) * bold * smooth((pitch * f32(0.3) - dots) / f32(0.02))
-        elif kind == "pebbled":
-            field = field + f32(0.3) * bold * np.abs(noise(size, rng, 22))
-            field = field - f32(0.3) * bold * np.abs(noise(size, rng, 30))
-        ground = np.clip(base[:, None, None] * (1 + field * f32(1.2)), 0.02, 1)
-        # dust and crumbs on the ground are part of every normal picture
-        for _ in range(rng.integers(0, 7)):
-            a, b, r = rng.uniform(-1, 1), rng.uniform(-1, 1), rng.uniform(0.006, 0.02)
-            i, j, reach = int((b + 1) * size / 2), int((a + 1) * size / 2), int(r * size / 2) + 2
-            here = slice(max(i - reach, 0), i + reach), slice(max(j - reach, 0), j + reach)
-            distance = hypot(x[here] - f32(a), y[here] - f32(b)) - f32(r)
-            spot = np.clip(f32(0.5) - distance * f32(size / 2), 0, 1)
-            under = ground[:, *here]
-            under += (f32(rng.uniform(0.05, 0.95)) - under) * spot * f32(0.6)
-        return ground
-
-
-def shade(canvas: Canvas, scene: Scene, as_float: bool = False) -> np.ndarray:
-    """Light the layers: diffuse and specular light, occlusion in grooves, a drop shadow, lens and
-    sensor.
-    """
-    size, cover, height = canvas.size, canvas.cover, canvas.height
-    h = height * cover
-    step = f32(size / 4)
-    gx, gy = np.zeros_like(h), np.zeros_like(h)
-    gx[:, 1:-1] = (h[:, 2:] - h[:, :-2]) * step
-    gy[1:-1] = (h[2:] - h[:-2]) * step
-    inverse = 1 / np.sqrt(gx * gx + gy * gy + 1)
-    lx, ly, lz = scene.light
-    diffuse = np.maximum((lz - gx * lx - gy * ly) * inverse, 0) / lz
-    half = np.array([lx, ly, lz + 1], f32)
-    half /= np.linalg.norm(half)
-    gleam = (
-        np.maximum((half[2] - gx * half[0] - gy * half[1]) * inverse, f32(0.3)) ** scene.sharpness
-    )
-    occlusion = np.clip((blur(h, 0.06) - h) * f32(2.2), 0, 0.45)
-    light = (scene.ambient + (1 - scene.ambient) * diffuse) * (1 - occlusion)
-    # planes, one a colour: (S, S, 3) would make every product with a (S, S) field crawl in steps of
-    # three
-    picture = np.ascontiguousarray(
-        canvas.albedo.transpose(2, 0, 1)
-    ) * light + gleam * canvas.gloss * f32(0.75)
-    if (least := cover.min()) < 1:
-        strength, throw, softness = scene.shadow
-        dx, dy = round(-float(lx) * throw * size), round(-float(ly) * throw * size)
-        shadow = _shifted(cover, dx, dy) if least < 0.5 else cover
-        ground = scene.ground * (1 - strength * blur(shadow, softness))
-        picture = ground + (picture - ground) * cover
-    picture = defocus(picture * scene.falloff, scene.defocus).transpose(1, 2, 0)
-    return np.ascontiguousarray(picture) if as_float else to_uint8(picture + scene.grain)
-
-
-def _shifted(field, dx, dy):
-    """A field moved by whole pixels; nothing comes in from outside the frame."""
-    moved, (h, w) = np.zeros_like(field), field.shape
-    moved[max(dy, 0) : h + min(dy, 0), max(dx, 0) : w + min(dx, 0)] = field[
-        max(-dy, 0) : h + min(-dy, 0), max(-dx, 0) : w + min(-dx, 0)
-    ]
-    return moved
-
-
-def to_uint8(picture: np.ndarray) -> np.ndarray:
-    return (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)

@@ -43,6 +43,7 @@ from tqdm.auto import tqdm
 from .. import prompts
 from ..load import blank_clip
 from . import factory
+from .fields import PALETTE
 from .products import PRODUCTS
 
 REGIONS = 5  # at most three things, the surface, the ground
@@ -264,7 +265,7 @@ def vocabulary(tokenizer) -> list[int]:
     ]
     texts += [
         *DAMAGE_WORDS,
-        *factory.PALETTE,
+        *PALETTE,
         "filling the frame, upright, tilted, straight",
         "the surface of a",
     ]

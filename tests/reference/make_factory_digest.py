@@ -1,8 +1,8 @@
 """What some factory pictures look like, small enough to store: the proof that a seed gives the same
 picture everywhere.
 
-python -m tests.reference.make_factory_digest        # after raising factory.WORLD, from the
-project's folder
+python -m tests.reference.make_factory_digest        # after raising factory.WORLD or
+a plan's world, from the project's folder
 """
 
 import json
@@ -53,12 +53,18 @@ def digest() -> dict:
     and its phrases.
     """
     found = {"world": factory.WORLD, "pictures": {}, "masks": {}, "words": {}}
+    found["worlds"] = {split: plan.world for split, plan in factory.PLANS.items()}
     for name in PRODUCTS:
         found["pictures"][name] = thumbnail(factory.draw(name, 5, split="digest").image)
     for name, split, seed, defect, severity in DEFECTIVE:
         picture = factory.draw(name, seed, 128, defect, severity, split=split)
         found["pictures"][f"{name} {defect}"] = thumbnail(picture.image)
         found["masks"][f"{name} {defect}"] = round(float(picture.mask.mean()), 4)
+    for split in ("val", "test"):
+        station = factory.PLANS[split].station
+        for name in factory.jobs(split):
+            picture = factory.draw(name, 5, split=split, station=station)
+            found["pictures"][f"{name} at its station"] = thumbnail(picture.image)
     for size in (64, 256):
         found["pictures"][f"leaf {size}"] = thumbnail(factory.draw("leaf", 5, size).image)
     for name in ("egg", "denim", "metal_nut"):
@@ -73,6 +79,8 @@ def differences(found: dict, stored: dict) -> list[str]:
     """What differs by more than the tolerance; empty where both are the same world."""
     if found["world"] != stored["world"]:
         return [f"WORLD is {found['world']}, stored is {stored['world']}: make the digest anew"]
+    if found["worlds"] != stored["worlds"]:
+        return [f"the sets' worlds are {found['worlds']}, stored are {stored['worlds']}"]
     wrong = [
         f"{kind}: {sorted(found[kind].keys() ^ stored[kind].keys())} only on one side"
         for kind in ("pictures", "masks", "words")

@@ -231,6 +231,15 @@ def test_on_epoch_and_save_steps(clip, data, tmp_path):
     assert [step for step, *_ in seen] == [2, 3, 4, 6, 7]
 
 
+def test_only_what_a_killed_save_left_is_removed(clip, data, tmp_path):
+    left = [".text.safetensors.ab12_xyz", ".text.resume.abcdefgh", ".text.jsonl.01234567"]
+    mine = [".text.notes", ".text.safetensors.bak", ".text.jsonl.swp"]
+    for name in (*left, *mine):
+        (tmp_path / name).write_text("mine")
+    train_text(build(clip), data, tmp_path)
+    assert sorted(path.name for path in tmp_path.glob(".*")) == sorted(mine)
+
+
 def test_a_finished_run_is_not_trained_again(clip, data, tmp_path, capsys):
     first, second = build(clip), build(clip, seed=1)
     rows = train_text(first, data, tmp_path).rows

@@ -1,4 +1,4 @@
-"""canvas.py: shapes as signed distances, placing, layers, light; each against its definition or
+"""canvas.py, fields.py, light.py: shapes as signed distances, placing, layers, light; each against its definition or
 another formula.
 """
 
@@ -6,19 +6,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from aaclip_lite.world.canvas import (
-    GROUND_COLOURS,
-    GROUNDS,
-    PALETTE,
-    Canvas,
-    Scene,
-    blur,
-    defocus,
-    grid,
-    noise,
-    shade,
-    to_uint8,
-)
+from aaclip_lite.world.canvas import Canvas
+from aaclip_lite.world.fields import GROUND_COLOURS, PALETTE, blur, defocus, grid, noise
+from aaclip_lite.world.light import GROUNDS, Scene, shade, to_uint8
 
 GREY = np.float32((0.5, 0.5, 0.5))
 

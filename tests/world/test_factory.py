@@ -5,15 +5,20 @@ regions fit; sets.
 import json
 import os
 import shutil
+import subprocess
+import sys
+import time
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
 from aaclip_lite.datasets import open_dataset
-from aaclip_lite.world import factory
+from aaclip_lite.world import class_folder, factory, parts, sets
 from aaclip_lite.world.factory import (
     LOCAL_DEFECTS,
     STRUCTURAL_DEFECTS,
@@ -119,6 +124,75 @@ def test_class_split_and_number_each_make_another_defect():
     assert apart.min() > 0.5 and np.median(apart) > 20
 
 
+# ---- stations ------------------------------------------------------------------------------------
+
+UNSEEN = names("val") + names("test")
+
+
+def at_station(name, number, **options):
+    return draw(name, number, 64, split="test", station=7, **options)
+
+
+def apart(pictures):
+    """Mean over pixels of the deviation between pictures, in grey levels."""
+    return np.std([p.image.astype(float) for p in pictures], axis=0).mean()
+
+
+@pytest.mark.parametrize("name", UNSEEN)
+def test_a_stations_parts_share_colour_ground_and_words(name):
+    """Colour histograms agree within a station far better than in the wild."""
+    here = [at_station(name, i, things=0) for i in range(5)]
+    wild = [draw(name, i, 64, split="test", things=0) for i in range(5)]
+    assert len({(p.facts["colour"], p.facts["ground"]) for p in here}) == 1
+    means = [np.std([p.image.mean((0, 1)) for p in group], axis=0).mean() for group in (here, wild)]
+    assert means[0] < 0.35 * means[1]
+    assert len({p.image.tobytes() for p in here}) == 5  # no picture twice
+
+
+def test_rigid_products_hardly_move_and_their_print_stays():
+    for name in ("transistor", "capsule", "zipper", "hinge"):
+        here, wild = (
+            [draw(name, i, 64, split="test", things=0, station=s) for i in range(6)]
+            for s in (7, None)
+        )
+        assert apart(here) < 0.6 * apart(wild), name
+
+
+def test_grain_differs_from_part_to_part_where_nature_makes_it():
+    """Not one board photographed from several places: no shift makes two parts equal."""
+    for name in ("wood", "leather", "tile", "carpet", "terrazzo"):
+        one, two = (at_station(name, i, things=0).image.mean(-1) for i in (0, 1))
+        spectrum = np.fft.fft2(one - one.mean()) * np.conj(np.fft.fft2(two - two.mean()))
+        agreement = np.fft.ifft2(spectrum).real.max() / (one.size * one.std() * two.std())
+        assert agreement < 0.75, (name, agreement)
+
+
+def test_the_lamp_stands_still_while_the_bottle_turns(monkeypatch):
+    seen = []
+    monkeypatch.setattr(parts.Canvas, "place", lambda self, *_: seen.append(self.turned))
+    for number in range(2):
+        factory.paint_product("bottle", 64, factory.origin_of("bottle", "test", number, 7))
+    factory.paint_product("bottle", 64, factory.origin_of("bottle", "test", 0, None))
+    assert seen[0] != seen[1] and seen[2] == 0
+
+
+def test_at_most_five_percent_of_a_stations_parts_bear_a_thing():
+    for name in ("bottle", "wood"):
+        bearing = [bool(at_station(name, i).facts["things"]) for i in range(100)]
+        assert sum(bearing) == 4
+
+
+def test_stations_differ_and_their_defects_are_exact():
+    designs = [draw("cable", 0, 64, split="test", station=s, things=0) for s in range(4)]
+    assert apart(designs) > 2 * apart([at_station("cable", i, things=0) for i in range(4)])
+    picture = draw("hinge", 11, 128, "hole", 2, split="val", station=1)
+    whole = draw("hinge", 11, 128, split="val", station=1)
+    moved, mask = change(picture, whole), picture.mask > 0
+    assert moved[mask].mean() >= 0.95 * VISIBLE and mask[moved > 0.05].mean() > 0.9
+    again = draw("hinge", 11, 128, "hole", 2, split="val", station=1)
+    np.testing.assert_array_equal(picture.image, again.image)
+
+
 # ---- defects -------------------------------------------------------------------------------------
 
 
@@ -186,7 +260,7 @@ def test_holes_in_a_change_belong_to_a_dent_but_not_to_a_missing_ring():
     before, after = np.zeros((2, 64, 64, 3))
     after[20:40, 20:40] = 0.5
     after[25:35, 25:35] = 0
-    filled, ring = (factory._mask_of(before, after, filled=f)[0] for f in (True, False))
+    filled, ring = (factory.mask_of(before, after, filled=f)[0] for f in (True, False))
     assert filled[30, 30] and not ring[30, 30] and ring[22, 22]
 
 
@@ -196,10 +270,10 @@ def test_a_mask_closes_gaps_drops_specks_and_reaches_the_border():
     after[:, 9] = 0
     after[50, 50] = 0.5
     after[60:, 60:] = factory.CHANGED * 0.9
-    mask, strength = factory._mask_of(before, after)
+    mask, strength = factory.mask_of(before, after)
     assert mask[1:9, :20].all() and mask[0, 0] and 196 <= mask.sum() <= 200
     assert strength == pytest.approx(0.5 * 190 / mask.sum())
-    assert factory._mask_of(before, before) == (pytest.approx(np.zeros((64, 64))), 0.0)
+    assert factory.mask_of(before, before) == (pytest.approx(np.zeros((64, 64))), 0.0)
 
 
 def test_masks_scale_with_the_picture():
@@ -349,8 +423,8 @@ SMALL = {split: (1, 2, 9) for split in factory.SPLITS}  # pictures of a class
 
 
 def shrink(monkeypatch, classes, counts=SMALL):
-    monkeypatch.setattr(factory, "COUNTS", counts)
-    monkeypatch.setattr(factory, "jobs", lambda split: classes)
+    monkeypatch.setattr(sets, "COUNTS", counts)
+    monkeypatch.setattr(sets, "jobs", lambda split: classes)
 
 
 @pytest.fixture(scope="module")
@@ -387,7 +461,10 @@ def test_what_is_drawn_by_default():
     assert factory.jobs("train") == names("train") and factory.jobs("val") == names("val")
     assert factory.jobs("test") == names("test")
     assert factory.jobs("test_hard") == [n for n in names("test") if not PRODUCTS[n].texture]
-    assert set(factory.COUNTS) == set(factory.SPLITS)
+    for split in ("val", "test"):  # the same products wild and at their stations
+        assert factory.jobs(f"{split}_wild") == factory.jobs(split)
+        assert factory.PLANS[split].station is not None
+        assert factory.PLANS[f"{split}_wild"].station is None
     assert all(
         counts[2] % len(LOCAL) == 0
         for split, counts in factory.COUNTS.items()
@@ -433,9 +510,9 @@ def test_a_set_has_mvtecs_layout_and_a_manifest(drawn):
 
 def test_open_dataset_finds_nothing_wrong_with_it(drawn, monkeypatch):
     shrink(monkeypatch, ["hinge", "tweed"])
-    key = factory.world_key(64)
-    monkeypatch.setattr(factory, "world_key", lambda size: key)
-    monkeypatch.setattr(factory, "_draw_set", None)
+    key = factory.world_key("val", 64)
+    monkeypatch.setattr(sets, "world_key", lambda split, size: key)
+    monkeypatch.setattr(sets, "_draw_set", None)
     (drawn / "world.json").write_text(json.dumps({"world": key, "split": "val"}))
     data = open_dataset("factory/val", root=drawn.parent)
     assert len(data) == 22 and data.classes == ["hinge", "tweed"] and data.check() == []
@@ -449,13 +526,14 @@ def test_the_hard_set_holds_structural_defects(tmp_path):
 
 def test_a_drawn_set_is_found_again(copy, monkeypatch):
     before = everything(copy)
-    monkeypatch.setattr(factory.subprocess, "Popen", None)  # nothing may be drawn now
+    monkeypatch.setattr(sets.subprocess, "Popen", None)  # nothing may be drawn now
     assert factory.ensure("val", copy.parent, size=64) == copy and everything(copy) == before
 
 
 def test_another_world_is_drawn_anew(copy, monkeypatch):
     shrink(monkeypatch, ["tweed"], {"val": (0, 1, 1)})
-    monkeypatch.setattr(factory, "WORLD", "another")
+    other = replace(factory.PLANS["val"], world="another")
+    monkeypatch.setitem(factory.PLANS, "val", other)
     factory.ensure("val", copy.parent, size=64, progress=False)
     assert sorted(path.name for path in copy.iterdir()) == ["manifest.jsonl", "tweed", "world.json"]
 
@@ -465,8 +543,8 @@ def interrupt(folder, name):
     os.replace(folder / "world.json", folder / ".drawing.json")
     (folder / "manifest.jsonl").unlink()
     shutil.rmtree(folder / name)
-    (folder / f".{name}-abc123").mkdir()
-    (folder / f".{name}-abc123" / "half.png").write_bytes(b"half")
+    (folder / f".drawing-{name}-abc123").mkdir()
+    (folder / f".drawing-{name}-abc123" / "half.png").write_bytes(b"half")
 
 
 def test_an_interrupted_drawing_goes_on_and_ends_the_same(copy):
@@ -481,8 +559,8 @@ def test_an_interrupted_drawing_goes_on_and_ends_the_same(copy):
 
 def test_two_callers_at_once_draw_once(copy, monkeypatch):
     interrupt(copy, "tweed")
-    calls, draw_set = [], factory._draw_set
-    monkeypatch.setattr(factory, "_draw_set", lambda *args: calls.append(args) or draw_set(*args))
+    calls, draw_set = [], sets._draw_set
+    monkeypatch.setattr(sets, "_draw_set", lambda *args: calls.append(args) or draw_set(*args))
     with ThreadPoolExecutor(2) as pool:
         jobs = [pool.submit(factory.ensure, "val", copy.parent, 64, 1, False) for _ in range(2)]
         assert [job.result() for job in jobs] == [copy, copy]
@@ -499,7 +577,7 @@ def test_a_foreign_folder_is_left_alone(tmp_path):
         factory.ensure("val", tmp_path, size=64, progress=False)
     assert everything(tmp_path / "val") == {"thesis.txt": b"mine"}
     with pytest.raises(
-        ValueError, match="no factory data set 'exam'; there are train, val, test, test_hard"
+        ValueError, match="no factory data set 'exam'; there are train, val, test, val_wild, "
     ):
         factory.ensure("exam", tmp_path)
 
@@ -512,3 +590,133 @@ def test_a_worker_that_fails_says_why(tmp_path, monkeypatch):
     ):
         factory.ensure("val", tmp_path, size=64, workers=2, progress=False)
     assert not (tmp_path / "val" / "world.json").exists()
+
+
+# ---- nothing is lost, and complete means complete ------------------------------------------------
+
+PARENT = """
+import sys
+from aaclip_lite.world import sets
+sets.COUNTS = {"val": (1, 14, 9)}
+sets.jobs = lambda split: ["hinge", "tweed", "biscuit"]
+sets.ensure("val", sys.argv[1], size=64, workers=2, progress=False)
+print("drawn")
+"""
+
+
+def start_drawing(root):
+    return subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(root)], stdout=subprocess.PIPE, text=True
+    )
+
+
+def wait_until(true, seconds=30):
+    until = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until, "it never came"
+        time.sleep(0.02)
+
+
+def workers_of(pid):
+    return psutil.Process(pid).children(recursive=True)
+
+
+def unlisted(folder):
+    """Files that the manifest names and the folder lacks."""
+    return [
+        line[key]
+        for line in manifest(folder)
+        for key in ("image_path", "mask_path", "inside_path")
+        if line[key] and not (folder / line[key]).is_file()
+    ]
+
+
+def test_workers_end_with_a_killed_parent_and_the_next_run_is_whole(tmp_path):
+    parent = start_drawing(tmp_path)
+    wait_until(lambda: len(list((tmp_path / "val").rglob("*.png"))) > 3)
+    workers = workers_of(parent.pid)
+    assert len(workers) == 2
+    parent.kill()
+    parent.wait()
+    _, alive = psutil.wait_procs(workers, timeout=5)
+    assert not alive
+    again = start_drawing(tmp_path)
+    assert again.communicate(timeout=60)[0] == "drawn\n" and again.returncode == 0
+    assert len(manifest(tmp_path / "val")) == 3 * 24 and unlisted(tmp_path / "val") == []
+
+
+def test_a_removed_folder_is_not_made_again(tmp_path):
+    """A worker whose folder goes away ends with an error; it leaves nothing behind."""
+    (tmp_path / "val").mkdir()
+    seen = []
+
+    def remove(name, index, *args, **options):
+        picture = draw(name, index, *args, **options)
+        seen.append(index)
+        if len(seen) == 3:
+            shutil.rmtree(tmp_path / "val")
+        return picture
+
+    with pytest.MonkeyPatch.context() as monkeypatch, pytest.raises(FileNotFoundError):
+        monkeypatch.setattr(class_folder, "draw", remove)
+        factory.draw_share("val", str(tmp_path / "val"), 64, ["hinge"], (1, 9, 9))
+    assert len(seen) == 3 and not (tmp_path / "val").exists()
+
+
+@pytest.mark.parametrize("gone", ["hinge/test/hole/000.png", "tweed/inside/test_good/001.png"])
+def test_a_set_that_lacks_a_file_is_repaired(copy, gone):
+    whole = everything(copy)
+    (copy / gone).unlink()
+    kept = {
+        name: (copy / name / "manifest.jsonl").stat().st_mtime_ns for name in ("hinge", "tweed")
+    }
+    factory.ensure("val", copy.parent, size=64, workers=1, progress=False)
+    assert everything(copy) == whole
+    other = "tweed" if gone.startswith("hinge") else "hinge"
+    assert (copy / other / "manifest.jsonl").stat().st_mtime_ns == kept[other]
+
+
+def test_files_are_counted_before_a_set_is_called_complete(copy, monkeypatch):
+    interrupt(copy, "tweed")
+    watch = sets._watch
+
+    def lose(running, split, folder, progress):
+        watch(running, split, folder, progress)
+        (folder / "hinge" / "test" / "good" / "000.png").unlink()
+
+    monkeypatch.setattr(sets, "_watch", lose)
+    with pytest.raises(RuntimeError, match="files of hinge have gone meanwhile; the same call"):
+        factory.ensure("val", copy.parent, size=64, workers=1, progress=False)
+    assert not (copy / "world.json").exists()
+    monkeypatch.setattr(sets, "_watch", watch)
+    factory.ensure("val", copy.parent, size=64, workers=1, progress=False)
+    assert unlisted(copy) == [] and (copy / "world.json").exists()
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"size": 63}, "size=63: the factory draws from 64 to 512 pixels"),
+        ({"size": 64.5}, "size=64.5"),
+        ({"size": 64, "workers": 0}, "workers=0: at least 1 process draws"),
+        ({"size": 72, "workers": -1}, "workers=-1"),
+    ],
+)
+def test_bad_options_are_refused_before_anything_is_removed(copy, options, message):
+    before = everything(copy)
+    with pytest.raises(ValueError, match=message):
+        factory.ensure("val", copy.parent, progress=False, **options)
+    assert everything(copy) == before
+
+
+def test_only_the_factorys_own_files_are_removed(copy, monkeypatch):
+    shrink(monkeypatch, ["tweed"], {"val": (0, 1, 1)})
+    mine = ["notes.txt", "hinge/test/good/mine.png", "tweed/labels.csv", ".my-list/a.txt"]
+    for path in mine:
+        (copy / path).parent.mkdir(exist_ok=True)
+        (copy / path).write_bytes(b"mine")
+    factory.ensure("val", copy.parent, size=72, workers=1, progress=False)
+    left = everything(copy)
+    assert {path for path in left if left[path] == b"mine"} == set(mine)
+    drawn = {path for path in left if path.endswith(".png")} - set(mine)
+    assert len(drawn) == 2 + 3 and unlisted(copy) == []

@@ -1,13 +1,16 @@
-"""products.py: which products there are, and that every one is a drawable, varied, normal part at
+"""products/: which products there are, and that every one is a drawable, varied, normal part at
 any size.
 """
 
 import numpy as np
 import pytest
 
-from aaclip_lite.world.canvas import PALETTE, Canvas
-from aaclip_lite.world.factory import _paint_product, draw
+from aaclip_lite.world.canvas import Canvas
+from aaclip_lite.world.factory import draw, paint_product
+from aaclip_lite.world.fields import PALETTE
+from aaclip_lite.world.parts import Origin
 from aaclip_lite.world.products import PRODUCTS, names
+from aaclip_lite.world.products.registry import REGISTERED
 
 VISA = "candle capsules cashew chewinggum fryum macaroni1 macaroni2 pcb1 pcb2 pcb3 pcb4 pipe_fryum"
 MVTEC = "bottle cable capsule carpet grid hazelnut leather metal_nut pill screw tile toothbrush transistor wood zipper"
@@ -56,7 +59,7 @@ def test_every_product_draws_large(size):
     for (
         name
     ) in PRODUCTS:  # light and camera do not depend on the product: a few whole pictures are enough
-        canvas, _ = _paint_product(name, size, [1, 2])
+        canvas, _ = paint_product(name, size, Origin((1, 2)))
         layers = canvas.copy_layers()
         assert all(layer.dtype == np.float32 and np.isfinite(layer).all() for layer in layers), name
         assert np.ptp(canvas.albedo) > 0.1, name
@@ -86,17 +89,17 @@ def test_no_two_parts_are_alike():
 def test_colours_follow_their_name():
     for name in ("candle", "egg", "bottle", "wood"):
         for seed in range(3):
-            canvas, facts = _paint_product(name, 64, [seed])
+            canvas, facts = paint_product(name, 64, Origin((seed,)))
             assert facts["colour"] in PRODUCTS[name].colours
             assert np.abs(canvas.base - PALETTE[facts["colour"]]).max() < 0.15
 
 
 def test_objects_have_pieces_that_can_be_missing():
     for name in OBJECTS:
-        whole, _ = _paint_product(name, 64, [5])
+        whole, _ = paint_product(name, 64, Origin((5,)))
         assert 1 <= whole.pieces <= 4, name
         for piece in range(whole.pieces):
-            wrong, _ = _paint_product(name, 64, [5], fault=(piece, "missing", 0, 0, 0))
+            wrong, _ = paint_product(name, 64, Origin((5,)), fault=(piece, "missing", 0, 0, 0))
             layers = zip(whole.copy_layers(), wrong.copy_layers(), strict=True)
             assert any((a != b).any() for a, b in layers), f"{name}: piece {piece} is invisible"
             # the random numbers are used up all the same, so that nothing else of the part changes
@@ -117,3 +120,10 @@ def test_textures_have_no_pieces_and_cover_everything_at_any_shift():
                 canvas.albedo[i : i + 32, j : j + 32].std() for i in (0, 32) for j in (0, 32)
             ]
             assert min(corners) > 0.01, f"{name}: an empty corner"
+
+
+def test_the_catalogue_has_a_place_for_every_product_in_its_order():
+    """Records come in this order, and the shipped adapters' fingerprint of their data with them."""
+    assert set(PRODUCTS) == set(REGISTERED)
+    assert names("train")[:3] == ["candle", "capsules", "cashew"]
+    assert names("val") == ["light_bulb", "hinge", "biscuit", "terrazzo", "tweed"]

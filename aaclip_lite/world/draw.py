@@ -1,0 +1,135 @@
+"""One picture: a part, its light, what lies on it, its defect; with mask, facts and regions.
+
+Use: `draw("bottle", seed=3, defect="scratch")`; the same arguments always give the same picture.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .damage import damaged
+from .defects import LOCAL_DEFECTS, STRUCTURAL_DEFECTS
+from .light import shade, to_uint8
+from .parts import Part, origin_of, paint_product
+from .products import PRODUCTS
+from .things import PRINTS, THINGS, add_thing
+
+
+@dataclass
+class Picture:
+    """One drawn picture; `regions` are (phrase, mask) of what lies where, `facts` what a caption
+    can say.
+    """
+
+    image: np.ndarray  # uint8 (S, S, 3)
+    mask: np.ndarray  # uint8 (S, S), 1 = defect
+    inside: np.ndarray  # uint8 (S, S), 1 = on the product
+    product: str
+    defect: str | None
+    facts: dict
+    regions: list[tuple[str, np.ndarray]] = field(default_factory=list)
+
+
+class NotShown(ValueError):
+    """This part can't carry this defect visibly; another seed is another part."""
+
+
+def draw(
+    name: str,
+    seed: int,
+    size: int = 128,
+    defect: str | None = None,
+    severity: int = 1,
+    things: int | Sequence[str] | None = None,
+    split: str = "free",
+    regions: bool = False,
+    station: int | None = None,
+) -> Picture:
+    """Draw one picture of a product. `things`: how many neutral things lie on it, or which (keys of
+    THINGS); None: now and then a small print. `station`: a number; all parts of one station share
+    design, ground and light.
+    """
+    _check(name, size, defect, severity, things)
+    origin = origin_of(name, split, seed, station)
+    canvas, facts = paint_product(name, size, origin)
+    rng = origin.nature(2)
+    part = Part(name, size, origin, canvas, origin.scene(size), rng)
+    inside = canvas.cover > 0.5
+    if things is None:
+        bears = origin.carries_thing(rng) and defect not in STRUCTURAL_DEFECTS
+        things = [PRINTS] if bears else []
+    elif isinstance(things, int):
+        things = [list(THINGS)] * things
+    else:
+        things = [[each] for each in things]
+    canvas.rng = canvas.nature = rng
+    found, placed = _lay(part, things)
+    picture = shade(canvas, part.scene, as_float=True)
+    mask = np.zeros((size, size), bool)
+    if defect:
+        result = damaged(part, defect, severity, picture)
+        if result is None:
+            raise NotShown(
+                f"{defect} can't be shown on this {name} (seed {seed}); try another seed"
+            )
+        picture, mask = result
+    ground = None if PRODUCTS[name].texture else part.scene.ground_name
+    facts |= {"ground": ground, "things": placed, "damaged": bool(defect)}
+    return Picture(
+        image=to_uint8(picture + part.scene.grain),
+        mask=mask.astype(np.uint8),
+        inside=inside.astype(np.uint8),
+        product=name,
+        defect=defect,
+        facts=facts,
+        regions=_regions(found, inside, facts) if regions else [],
+    )
+
+
+def _check(name: str, size: int, defect: str | None, severity: int, things) -> None:
+    if name not in PRODUCTS:
+        raise ValueError(f"no product {name!r}; the factory makes: {', '.join(PRODUCTS)}")
+    if defect is not None and defect not in LOCAL_DEFECTS + STRUCTURAL_DEFECTS:
+        raise ValueError(
+            f"no defect {defect!r}; known: {', '.join(LOCAL_DEFECTS + STRUCTURAL_DEFECTS)}"
+        )
+    if not isinstance(things, int | None) and (unknown := set(things) - set(THINGS)):
+        raise ValueError(
+            f"no neutral thing {', '.join(sorted(unknown))}; known: {', '.join(THINGS)}"
+        )
+    check_size(size)
+    if severity not in (0, 1, 2):
+        raise ValueError(f"severity={severity}: 0 is slight, 1 medium, 2 severe")
+
+
+def _lay(part: Part, things: list[Sequence[str]]) -> tuple[list, list]:
+    """Lay things on a part, each one of the given kinds: [(phrase, mask)] of what still shows of
+    them, and [(phrase, place)].
+    """
+    found, placed = [], []
+    for allowed in things:
+        phrase, mask, where = add_thing(part.canvas, part.rng, allowed)
+        for _, earlier in found:
+            earlier &= ~mask
+        found.append((phrase, mask))
+        placed.append((phrase, where))
+    return found, placed
+
+
+def _regions(found: list, inside: np.ndarray, facts: dict) -> list[tuple[str, np.ndarray]]:
+    """Phrases and masks that together cover the picture, each pixel once."""
+    found = [(phrase, seen) for phrase, seen in found if seen.sum() >= 8]
+    free = np.ones(inside.shape, bool)
+    for _, seen in found:
+        free &= ~seen
+    ground = facts["ground"]
+    found.append((f"the surface of a {facts['spoken']}", free & inside if ground else free))
+    if ground:
+        found.append((f"{ground} background", free & ~inside))
+    return found
+
+
+def check_size(size: int) -> None:
+    if not isinstance(size, int) or not 64 <= size <= 512:
+        raise ValueError(f"size={size}: the factory draws from 64 to 512 pixels")

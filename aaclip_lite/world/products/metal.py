@@ -1,0 +1,245 @@
+"""Metal parts, flat or turned."""
+
+import numpy as np
+
+from ..fields import smooth
+from .registry import product
+
+
+@product("extension", "golden copper silver grey brown", "metal")
+def coin(c):
+    star, seed, r = c.rng.random() < 0.5, c.rng.uniform(0, 99), np.sqrt(c.u * c.u + c.v * c.v)
+    inks = np.stack([c.base, c.colour(c.rng.choice(["silver", "golden", "copper"]))])
+    c.part(r - 0.97, np.take(inks, (r < 0.63) * 1, 0), rise=0.12, bevel=0.06, gloss=0.7)
+    c.emboss(
+        0.05 * smooth((0.62 - r) * 30) + 0.06 * smooth((r - 0.89) * 30) + 0.002 * c.noise(60), 1
+    )
+    wide = 0.02 + 0.03 * (np.cos(np.round(np.arctan2(c.v, c.u) * (30 / 6.2832)) ** 2 + seed) > 0)
+    with c.ringed(30):  # letters round the rim
+        c.carve(np.abs(c.box(0.76, 0, 0.08, wide) + 0.02) - 0.018, -0.05, 0.02)
+    with c.piece(), c.ringed(5, -90) if star else c.at():
+        ten = np.minimum(c.box(-0.25, 0, 0.07, 0.38), np.abs(c.ellipse(0.19, 0, 0.25, 0.35)) - 0.06)
+        c.part(
+            c.line(0, 0, 0.52, 0, 0.17, 0.01) if star else ten,
+            inks[1] * 1.1,
+            rise=0.09,
+            bevel=0.06,
+            gloss=0.8,
+        )
+
+
+@product("extension", "silver golden dark copper grey", "metal")
+def gear(c):
+    web, brass = (
+        c.colour(c.rng.choice(n.split()))
+        for n in ("red blue dark white green", "golden copper silver")
+    )
+    teeth, bolts, r = (
+        int(c.rng.integers(10, 17)),
+        int(c.rng.integers(3, 6)),
+        np.sqrt(c.u * c.u + c.v * c.v),
+    )
+    with c.ringed(teeth):
+        cogs = c.box(0.84, 0, 0.13, 1.7 / teeth) + 0.3 * np.maximum(c.u - 0.84, 0)
+    skin = np.take([c.base, web, brass], np.where(r < 0.3, 2, np.abs(r - 0.5) < 0.17), 0)
+    c.part(np.minimum(r - 0.8, cogs), skin, rise=0.2, bevel=0.05, gloss=0.6)
+    c.emboss(-0.1 * smooth((0.17 - np.abs(r - 0.5)) * 25), 1)
+    c.hole(np.minimum(r - 0.16, c.box(0.14, 0, 0.1, 0.05)))
+    with c.ringed(bolts, 180 / bolts):
+        c.hole(c.circle(0.5, 0, 0.13))
+    with c.piece(), c.ringed(bolts):
+        c.part(c.circle(0.5, 0, 0.1), brass, rise=0.1, bevel=0.04, gloss=0.7)
+        c.carve(c.box(0.5, 0, 0.07, 0.02), 0.1, 0.02)
+
+
+@product("extension", "silver golden grey copper dark", "metal")
+def washer(c):
+    rubber, length = (
+        c.colour(c.rng.choice(["black", "red", "blue", "green", "white"])),
+        int(c.rng.integers(3, 9)),
+    )
+    seed, lock, turns, r = (
+        c.rng.uniform(0, 99),
+        c.rng.random() < 0.4,
+        c.rng.uniform(60, 100),
+        c.circle(0, 0, 0),
+    )
+    sector = np.round(np.arctan2(c.v, c.u) * (24 / 6.2832))
+    with c.ringed(24):
+        sign = (
+            np.abs(c.box(0.74, 0, 0.09, 0.02 + 0.035 * (np.cos(sector**2 + seed) > 0)) + 0.02)
+            - 0.02
+        )
+        tooth = np.maximum(0.9 - c.u, np.abs(c.v) - 0.05)
+    sign = np.maximum(sign, np.abs(sector) - length)
+    # turned rings and stamped letters
+    tone = np.where(sign < 0, 3, np.int64(1.5 + 1.4 * np.sin(r * turns)))
+    skin = np.take(np.outer([0.88, 1, 1.12, 0.3], c.base).astype(np.float32), tone, 0)
+    c.part(
+        np.maximum(np.abs(r - 0.66) - 0.31, -tooth if lock else r - 1),
+        skin,
+        rise=0.14,
+        bevel=0.05,
+        gloss=0.7,
+    )
+    with c.piece():
+        c.part(c.ring(0, 0, 0.43, 0.09), rubber * c.mottle(0.1), rise=0.12, bevel=0.08, gloss=0.35)
+
+
+@product("extension", "silver golden grey dark copper", "metal")
+def bolt(c):
+    nut, seal, plate = (
+        c.colour(c.rng.choice(n.split()))
+        for n in ("silver golden dark", "blue white red", "silver")
+    )
+    start, lead, head = (
+        c.rng.uniform(-0.25, 0.1),
+        c.rng.uniform(38, 50),
+        c.box(-0.72, 0, 0.25, 0.62),
+    )
+    body, thread = (
+        np.minimum(head, c.box(0.2, 0, 0.76, 0.32)),
+        np.sin((c.u + 0.16 * c.v) * lead) * (c.u > start),
+    )
+    c.part(
+        body,
+        np.take([c.base, c.base * 0.55], (thread < -0.3) * 1, 0),
+        rise=0.1,
+        bevel=0.05,
+        gloss=0.7,
+    )
+    shank = np.sqrt(np.clip(1 - (c.v / 0.33) ** 2, 0, 1)) * 0.3 + 0.04 * thread
+    c.emboss(
+        np.where(head < 0, -1.2 * np.maximum(np.abs(c.v) - 0.31, 0), shank) * (body < 0)
+        + 0.002 * c.noise(60),
+        1,
+    )
+    with c.piece():
+        c.part(c.box(-0.42, 0, 0.055, 0.5), plate, rise=0.2, bevel=0.05, gloss=0.8)
+    with c.piece(), c.at(c.rng.uniform(0.3, 0.6), 0):
+        hexagon, skin = (
+            c.box(0, 0, 0.2, 0.52),
+            np.take([nut, seal], (np.abs(c.u - 0.14) < 0.04) * 1, 0),
+        )
+        c.part(hexagon, skin, rise=0.3, bevel=0.07, gloss=0.7)
+        c.emboss(-np.maximum(np.abs(c.v) - 0.26, 0) * (hexagon < 0), 1)
+
+
+@product("extension", "silver golden copper grey", "metal")
+def key(c):
+    grip, seed = (
+        c.colour(c.rng.choice(["black", "red", "blue", "green", "purple"])),
+        int(c.rng.integers(99)),
+    )
+    bow, tooth = (
+        c.circle(-0.5, 0, 0.48) if seed % 2 else c.box(-0.5, 0, 0.46, 0.45, 0.2),
+        np.round(c.u / 0.17),
+    )
+    # the bitting: random depths
+    cut = np.take(c.rng.uniform(0.02, 0.16, 32), tooth.astype(int) + 16, mode="clip")
+    blade = np.maximum(
+        c.box(0.4, 0, 0.57, 0.28), c.v - 0.3 + np.maximum(cut, 0.5 * np.abs(c.u - 0.17 * tooth))
+    )
+    groove = np.where(np.abs(c.v + 0.08) < 0.04, 1, 2 * (np.abs(c.v - 0.01) < 0.02))
+    c.part(
+        blade,
+        np.take([c.base, c.base * 0.45, c.base * 0.75], groove, 0),
+        rise=0.14,
+        bevel=0.06,
+        gloss=0.8,
+    )
+    with c.piece():
+        c.part(np.minimum(bow, c.box(-0.05, 0, 0.1, 0.3)), grip, rise=0.22, bevel=0.09, gloss=0.5)
+    with c.at(-0.44, 0, 90), c.tiled(0.12, 9) as (i, _):  # stamped number
+        sign = np.abs(
+            c.box(0, 0, 0.018 + 0.026 * (np.cos(i * i + seed) > 0), 0.07) + 0.02
+        ) < 0.02 * (np.abs(i) < 3)
+    c.part(
+        c.box(-0.44, 0, 0.11, 0.27),
+        np.take([c.base, c.base * 0.3], sign * 1, 0),
+        rise=0.03,
+        bevel=0.03,
+        gloss=0.8,
+    )
+    c.hole(c.circle(-0.78, 0, 0.1))
+
+
+@product("extension", "silver grey golden black blue white", "metal")
+def bracket(c):
+    screw, bead = (
+        c.colour(c.rng.choice(n.split())) for n in ("golden dark silver", "dark orange red white")
+    )
+    slot, gusset, p, q = (
+        c.rng.uniform(0, 0.1),
+        c.rng.uniform(0.1, 0.4),
+        np.maximum(-c.u, c.v),
+        np.maximum(c.u, -c.v),
+    )
+    body = np.maximum(
+        np.maximum(p, q) - 0.8, np.minimum(0.24 - p, np.maximum(q - 0.6, c.u - c.v - gusset))
+    )
+    holes = (
+        np.minimum(
+            np.hypot(np.maximum(np.abs(q - 0.5) - slot, 0), p - 0.54), c.circle(-0.54, 0.54, 0)
+        )
+        - 0.1
+    )
+    rib = np.maximum(np.abs(p - 0.28) - 0.035, q - 0.3)
+    zone = np.where(rib < 0, 1, 2 * (np.abs(holes) < 0.06))
+    c.part(body, np.take([c.base, bead, c.base * 0.6], zone, 0), rise=0.16, bevel=0.05, gloss=0.6)
+    c.emboss(0.07 * smooth(-30 * rib) - 0.07 * smooth(1 - holes * 16) + 0.0015 * c.noise(60), 1)
+    c.hole(holes)
+    for x, y in ((-0.54, 0.05), (-0.05, 0.54)):
+        with c.piece(), c.at(x, y, c.rng.uniform(0, 90)):
+            cross = (
+                np.maximum(
+                    np.minimum(np.abs(c.u), np.abs(c.v)) - 0.03, np.abs(c.u) + np.abs(c.v) - 0.13
+                )
+                < 0
+            )
+            c.part(
+                c.circle(0, 0, 0.16),
+                np.take([screw, screw * 0.3], cross * 1, 0),
+                rise=0.12,
+                bevel=0.1,
+                gloss=0.7,
+            )
+
+
+@product("extension", "silver golden copper grey dark blue", "metal")
+def metal_plate(c):
+    rivet, label = (
+        c.colour(c.rng.choice(n.split()))
+        for n in ("golden silver dark", "black red blue yellow white")
+    )
+    seed, slots, ink = (
+        int(c.rng.integers(99)),
+        int(c.rng.integers(2, 5)),
+        label * 0.2 + 0.7 * (label.mean() < 0.45),
+    )
+    lines = np.outer(c.rng.uniform(0.82, 1.14, 96), c.base).astype(np.float32)  # brushed
+    body = np.maximum(c.box(0, 0, 0.86, 0.66), np.minimum(c.u - 0.7, 0.16 - np.abs(c.v + 0.1)))
+    c.part(
+        body,
+        np.take(lines, np.int64((c.v + 2) * 48), 0, mode="wrap"),
+        rise=0.14,
+        bevel=0.05,
+        gloss=0.6,
+    )
+    c.hole(np.maximum(c.stripes(0.2, 0.5), c.box(0.1 * (slots % 2) - 0.2, 0.42, 0.1 * slots, 0.14)))
+    with c.piece(), c.at(-0.14, -0.16):
+        board = c.box(0, 0, 0.5, 0.27)
+        with c.tiled(0.14, 9) as (i, _):
+            sign = (
+                np.abs(c.box(0, 0, 0.02 + 0.035 * (np.cos(i * i + seed) > 0), 0.12) + 0.02) - 0.02
+            )
+        word = (sign < 0) & (np.abs(i) < 4 - seed % 2) | (np.abs(board + 0.06) < 0.014)
+        c.part(board, np.take([label, ink], word * 1, 0), rise=0.04, bevel=0.03)
+    with c.piece():
+        c.part(
+            np.hypot(np.abs(c.u) - 0.71, np.abs(c.v) - 0.5) - 0.1,
+            rivet,
+            rise=0.12,
+            bevel=0.1,
+            gloss=0.8,
+        )

@@ -1,0 +1,204 @@
+"""The factory's data sets: which pictures they hold, and `ensure`, which draws them on first use.
+
+The sets: `train` (54 products), `val` (5) and `test` (15) at inspection stations, `val_wild` and
+`test_wild` (the same products, each picture with another design, ground and light) and `test_hard`
+(structural defects, wild). A station has one design, one ground and one light; its parts differ in
+what a fixture and nature leave open: pose within the product's tolerance, grain, exposure, focus,
+noise. Of each product 20 sound parts are references, never judged: split "train" of the set.
+
+Drawing is restartable and uses several processes, which end with their parent. A set is called
+complete only when every file of its manifest is there.
+
+    python -m aaclip_lite factory --out data/factory
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from filelock import FileLock
+
+from ..files.environment import generated_path
+from .class_folder import draw_class
+from .draw import check_size
+from .filing import WORK, is_whole, remove_set
+from .plans import COUNTS, PLANS, SPLITS, jobs
+from .products import PRODUCTS
+
+
+def draw_share(
+    split: str, folder: str, size: int, classes: list[str], counts: tuple[int, int, int]
+) -> None:
+    """One worker's share of a data set: those of its classes that are not there yet."""
+    for name in classes:
+        if not is_whole(Path(folder) / name, counts):
+            draw_class(split, name, Path(folder), size, counts)
+
+
+def _work(arguments: str) -> None:
+    """What a worker process runs: draw a share, and end at once when the parent has ended.
+
+    The parent holds the other end of our standard input and never writes: it ends when the parent
+    does, however that came about (a killed parent can't tell its workers).
+    """
+
+    def end_with_parent():
+        os.read(0, 1)  # not sys.stdin: its lock would be held when the worker ends by itself
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    draw_share(*json.loads(arguments))
+
+
+def world_key(split: str, size: int) -> str:
+    """Names the world that a cached data set was drawn in; a test holds each set's world to its
+    pictures' digest.
+    """
+    return f"world {PLANS[split].world}, {size} px"
+
+
+def ensure(
+    split: str,
+    root: str | Path | None = None,
+    size: int = 128,
+    workers: int | None = None,
+    progress: bool = True,
+) -> Path:
+    """The folder of a factory data set, drawn first if it is not there yet (restartable, several
+    processes).
+    """
+    _check(split, size, workers)
+    folder = Path(root or generated_path("factory")) / split
+    if _is_complete(split, folder, size):
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.parent / f".{split}.lock"):  # a second process waits, then finds it drawn
+        if not _is_complete(split, folder, size):
+            _draw_set(split, folder, size, workers or os.cpu_count() or 1, progress)
+    return folder
+
+
+def open_set(split: str, root: str | Path | None = None) -> tuple[Path, dict[str, str]]:
+    """What open_dataset("factory/...") asks for: the folder, and which classes are textures."""
+    groups = {name: "textures" if p.texture else "objects" for name, p in PRODUCTS.items()}
+    return ensure(split, root), groups
+
+
+def _check(split: str, size: int, workers: int | None) -> None:
+    """Refuse what can't be drawn before a file is touched."""
+    if split not in SPLITS:
+        raise ValueError(f"no factory data set {split!r}; there are {', '.join(SPLITS)}")
+    check_size(size)
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers={workers}: at least 1 process draws; leave it out for all cores")
+
+
+def _key(split: str, size: int) -> str:
+    return json.dumps({"world": world_key(split, size), "split": split})
+
+
+def _reads(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text(errors="replace") == text
+
+
+def _missing(split: str, folder: Path) -> list[str]:
+    """The classes of a set that are not drawn, or of which files are missing."""
+    return [name for name in jobs(split) if not is_whole(folder / name, COUNTS[split])]
+
+
+def _is_complete(split: str, folder: Path, size: int) -> bool:
+    """Stamped as this world's, and no file is missing."""
+    stamped = _reads(folder / "world.json", _key(split, size))
+    return stamped and (folder / "manifest.jsonl").is_file() and not _missing(split, folder)
+
+
+def _make_room(folder: Path, key: str) -> None:
+    """Leave in the folder what counts for the set `key`: its finished classes, and others' files."""
+    started, stamp = folder / ".drawing.json", folder / "world.json"
+    ours = stamp.is_file() or started.is_file()
+    if folder.exists() and not ours and any(folder.iterdir()):
+        raise FileExistsError(
+            f"{folder} holds files that are not a factory data set; choose another folder"
+        )
+    if ours and not _reads(started, key) and not _reads(stamp, key):
+        remove_set(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for leftover in folder.glob(f"{WORK}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    started.write_text(key)
+    stamp.unlink(missing_ok=True)
+
+
+def _start_workers(split: str, folder: Path, size: int, workers: int) -> list[subprocess.Popen]:
+    # plain subprocesses, not multiprocessing: works alike in scripts, notebooks and on every
+    # platform
+    code = "import sys; from aaclip_lite.world import sets; sets._work(sys.argv[1])"
+    path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
+    env = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": path}
+    classes, running = jobs(split), []
+    for i in range(min(workers, len(classes))):
+        share = json.dumps([split, str(folder), size, classes[i::workers], COUNTS[split]])
+        running.append(
+            subprocess.Popen(
+                [sys.executable, "-c", code, share],
+                env=env,
+                stdin=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    return running
+
+
+def _draw_set(split: str, folder: Path, size: int, workers: int, progress: bool) -> None:
+    """Draw what is missing, in several processes; what an interrupted run has finished is kept."""
+    key = _key(split, size)
+    _make_room(folder, key)
+    running = _start_workers(split, folder, size, workers)
+    try:
+        _watch(running, split, folder, progress)
+    finally:
+        for process in running:
+            process.terminate()
+            process.communicate()
+    if missing := _missing(split, folder):
+        raise RuntimeError(
+            f"drawing {split} in {folder}: files of {', '.join(missing)} have gone meanwhile; "
+            "the same call again goes on"
+        )
+    temporary = folder / ".manifest.tmp"
+    parts = [(folder / name / "manifest.jsonl").read_text() for name in jobs(split)]
+    temporary.write_text("".join(parts))
+    os.replace(temporary, folder / "manifest.jsonl")
+    temporary.write_text(key)
+    os.replace(temporary, folder / "world.json")
+    (folder / ".drawing.json").unlink()
+
+
+def _watch(running: list[subprocess.Popen], split: str, folder: Path, progress: bool) -> None:
+    """Show how far the workers are until all have ended; the first that failed ends the others."""
+    from tqdm.auto import tqdm
+
+    classes = jobs(split)
+    with tqdm(
+        total=len(classes), desc=f"drawing {split}", unit="class", disable=not progress
+    ) as bar:
+        while True:
+            ended = [process.poll() for process in running]
+            if new := sum((folder / name / "manifest.jsonl").is_file() for name in classes) - bar.n:
+                bar.update(new)
+            if failed := [process for process, code in zip(running, ended, strict=True) if code]:
+                reason = failed[0].stderr.read().strip().splitlines() or [
+                    f"exit code {failed[0].returncode}"
+                ]
+                raise RuntimeError(
+                    f"drawing {split} in {folder} failed: {reason[-1]}; the same call again goes on"
+                )
+            if None not in ended:
+                return
+            time.sleep(0.1)

@@ -26,7 +26,6 @@ from ..recipe import Recipe
 from ..service.baselines import frozen_maps
 from ..world import factory
 from . import cards, levers, sight, study
-from .things import place_heat  # noqa: F401  (chapter 00 takes it from here)
 
 # of the AA-CLIP run
 RUN = {name: getattr(Recipe.course(), name) for name in ("text_steps", "image_steps")}

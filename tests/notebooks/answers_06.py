@@ -5,6 +5,8 @@ must hold.
 import torch
 import torch.nn.functional as F
 
+from tests.notebooks.loops import loop_of
+
 
 def stage1_feature(patches, picture):
     return F.normalize(patches, dim=-1) + F.normalize(picture, dim=-1).unsqueeze(1)
@@ -80,5 +82,18 @@ ANSWERS = {
     "choose_step": (
         choose_step,
         [(by_test, "no say"), (latest, "earliest"), (best_test_figure, "another step")],
+    ),
+    "text_loop": (
+        loop_of("text"),
+        [
+            (loop_of("text", "no zero_grad"), "add up"),
+            (loop_of("text", "default lr"), "learning rate"),
+            (loop_of("text", "default betas"), "betas"),
+            (loop_of("text", "first part"), "one part"),
+            (loop_of("text", "all move"), "has moved"),
+            (loop_of("text", "no backward"), "no weight has moved"),
+            (loop_of("text", "all batches"), "stop after"),
+            (loop_of("text", "returns nothing"), "return a list"),
+        ],
     ),
 }

@@ -5,6 +5,8 @@ must hold.
 import torch
 import torch.nn.functional as F
 
+from tests.notebooks.loops import loop_of
+
 
 def patch_scores(levels, anchors, scale):
     normal, abnormal = (scale * torch.stack(levels).sum(0) @ anchors).unbind(-1)
@@ -49,6 +51,20 @@ ANSWERS = {
             ),
             (lambda levels, anchors, scale: patch_scores(levels, anchors, 1.0), "no effect"),
             (softmaxed, "the scores"),
+        ],
+    ),
+    "image_loop": (
+        loop_of("image"),
+        [
+            (loop_of("image", "no zero_grad"), "add up"),
+            (loop_of("image", "default lr"), "learning rate"),
+            (loop_of("image", "default betas"), "betas"),
+            (loop_of("image", "first part"), "one part"),
+            (loop_of("image", "all move"), "has moved"),
+            (loop_of("image", "no backward"), "no weight has moved"),
+            (loop_of("image", "all batches"), "stop after"),
+            (loop_of("image", "returns nothing"), "return a list"),
+            (loop_of("image", "constant lr"), "never falls"),
         ],
     ),
 }

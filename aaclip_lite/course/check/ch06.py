@@ -1,9 +1,12 @@
 """Checks of the exercises of chapter 06_stage1_text."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 
 from .judge import Hint, exercise, same
+from .loops import judge_loop
 
 
 @exercise("06_stage1_text")
@@ -128,3 +131,9 @@ def choose_step(learner):
             f"for validation figures {validation} at steps {steps}, keeping step {step} is not the "
             "best choice"
         )
+
+
+@exercise("06_stage1_text")
+def text_loop(learner: Callable) -> None:
+    """(model, batches, steps) -> losses: the loop of stage 1."""
+    judge_loop(learner, "text")

@@ -1,10 +1,13 @@
 """Checks of the exercises of chapter 07_stage2_image."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from .judge import exercise, same
+from .loops import judge_loop
 
 
 @exercise("07_stage2_image")
@@ -101,3 +104,9 @@ def patch_scores(learner):
             ),
         ]
         same(learner(list(levels), anchors, scale), expected, "the scores", hints=hints)
+
+
+@exercise("07_stage2_image")
+def image_loop(learner: Callable) -> None:
+    """(model, batches, steps, anchors) -> losses: the loop of stage 2."""
+    judge_loop(learner, "image")

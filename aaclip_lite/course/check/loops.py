@@ -1,0 +1,115 @@
+"""A learner's training loop against the package's, on a model of milliseconds."""
+
+from collections.abc import Callable
+
+import torch
+
+from ...load import load_clip
+from ...model import AdaptedCLIP
+from ...recipe import Recipe
+from ...train import train
+from .judge import Hint
+
+CONFIG = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 16, "layers": 2, "width": 16, "head_width": 8, "patch_size": 4},
+    "text_cfg": {"context_length": 24, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 2},
+}
+STEPS = 4
+
+
+def _model() -> AdaptedCLIP:
+    torch.manual_seed(0)
+    clip = load_clip(CONFIG, weights=None)
+    recipe = Recipe.course().replace(adapter_init="xavier", milestones=(2,), lr_factor=0.1)
+    return AdaptedCLIP(clip, recipe)
+
+
+def _batches(count: int = 2 * STEPS) -> list[dict]:
+    generator = torch.Generator().manual_seed(1)
+    batches = []
+    for _ in range(count):
+        mask = torch.zeros(4, 1, 16, 16)
+        mask[1::2, :, 4:10, 4:10] = 1
+        image = 0.4 + 0.2 * torch.rand(4, 3, 16, 16, generator=generator) + 0.3 * mask
+        labels = torch.tensor([0, 1, 0, 1])
+        names = ["bolt", "cup", "cup", "bolt"]
+        batches.append({"image": image, "mask": mask, "label": labels, "class_name": names})
+    return batches
+
+
+def judge_loop(learner: Callable, stage: str) -> None:
+    """Raise a Hint that says what differs from `train.train` after a few steps."""
+    theirs = _model()
+    anchors = {n: p.detach() for n, p in theirs.text_anchors(["bolt", "cup"]).items()}
+    expected = train(theirs, _batches(), stage, STEPS, anchors if stage == "image" else None)
+    mine = _model()
+    start = {name: p.detach().clone() for name, p in mine.named_parameters()}
+    seen = []
+
+    def watched():
+        for batch in _batches():
+            seen.append(batch)
+            yield batch
+
+    given = (mine, watched(), STEPS) + ((anchors,) if stage == "image" else ())
+    losses = learner(*given)
+    moved = {name for name, p in mine.named_parameters() if not torch.equal(p, start[name])}
+    strangers = sorted(moved - set(mine.trainable(stage)))
+    if strangers:
+        raise Hint(f"{strangers[0]} has moved: the stage trains only model.trainable({stage!r})")
+    if not moved:
+        raise Hint("no weight has moved: is there a backward pass and a step of the optimiser?")
+    if len(seen) < STEPS:
+        raise Hint(f"{len(seen)} batches were used in {STEPS} steps: one batch a step")
+    if len(seen) > STEPS + 1:
+        raise Hint(f"{len(seen)} batches were used for {STEPS} steps: stop after `steps` of them")
+    if losses is None or len(losses) != STEPS:
+        raise Hint("return a list with the loss of each step")
+    own = {name: p.detach() for name, p in mine.named_parameters()}
+    other = {name: p.detach() for name, p in theirs.named_parameters()}
+    if all(torch.allclose(own[name], other[name], atol=1e-6) for name in own):
+        told = [float(loss) for loss in losses]
+        if not torch.allclose(torch.tensor(told), torch.tensor(expected.column("loss")), rtol=1e-4):
+            raise Hint("the weights are right, the returned losses are not: one number a step")
+        return
+    raise Hint(_why(own, start, stage))
+
+
+def _why(own: dict, start: dict, stage: str) -> str:
+    """The plausible mistake that ends at the learner's weights."""
+    for mistake, words in MISTAKES.items():
+        model = _model()
+        _mistaken(model, stage, mistake)
+        weights = {name: p.detach() for name, p in model.named_parameters()}
+        if all(torch.allclose(own[name], weights[name], atol=1e-6) for name in own):
+            return words.format(stage=stage)
+    return "the weights after a few steps are others than the package's: compare line by line"
+
+
+MISTAKES = {
+    "no zero_grad": "gradients of earlier steps add up: clear them before each backward pass",
+    "default lr": "the learning rate is Adam's default, not the recipe's ({stage}_lr)",
+    "default betas": "Adam's averaging factors are its defaults, not the recipe's betas",
+    "constant lr": "the learning rate never falls: aa.train.learning_rate(recipe, stage, step)",
+    "first part": "only one part of the loss is minimised: add them all up",
+}
+
+
+def _mistaken(model: AdaptedCLIP, stage: str, mistake: str) -> None:
+    from ...train import free, learning_rate, step
+
+    anchors = {n: p.detach() for n, p in model.text_anchors(["bolt", "cup"]).items()}
+    weights = list(free(model, stage).values())
+    recipe = model.recipe
+    betas = (0.9, 0.999) if mistake == "default betas" else recipe.betas
+    optimizer = torch.optim.Adam(weights, learning_rate(recipe, stage, 0), betas=betas)
+    for number, batch in zip(range(STEPS), _batches(), strict=False):
+        rate = learning_rate(recipe, stage, 0 if mistake == "constant lr" else number)
+        optimizer.param_groups[0]["lr"] = 1e-3 if mistake == "default lr" else rate
+        if mistake != "no zero_grad":
+            optimizer.zero_grad()
+        parts = list(step(model, batch, anchors if stage == "image" else None, stage).values())
+        loss = parts[0] if mistake == "first part" else torch.stack(parts).sum()
+        loss.backward()
+        optimizer.step()

@@ -30,7 +30,7 @@ SETTINGS = {
     "html_show_copyright": "0",
     "html_copy_source": "0",
 }
-PICTURE = "data/sheets/unseen.png"
+PICTURE = "data/sheets/detections.png"
 
 
 def index() -> str:

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,7 +44,7 @@ class Sample:
 
     image: UInt8[np.ndarray, "H W 3"]
     mask: UInt8[np.ndarray, "H W"] | None
-    label: int
+    label: int | None
     class_name: str
     path: str
     defect: str
@@ -98,6 +99,7 @@ class AnomalyDataset:
     def __getitem__(self, index: int) -> Sample:
         record = self.records[index]
         known = self.cache.get(record) or self.cache.keep(record, self.decode(record))
+        image: Any
         image, mask, inside = (None if plane is None else plane.copy() for plane in known)
         if self.image_level:
             mask = None
@@ -301,11 +303,11 @@ def open_dataset(
     `open_dataset("factory/test", split="train")`: the 20 sound parts of each product that are set
     aside as references and are never judged.
     """
-    opening = Opening(**opening)
-    _refuse_unknown(layout, opening.allow)
-    root = opening.root
+    how = Opening(**opening)
+    _refuse_unknown(layout, how.allow)
+    root = how.root
     told = "as named" if layout else "told from its files"
-    groups = {}
+    groups: Mapping[str, str] = {}
     if layout == "factory" or (layout is None and str(path).startswith("factory/")):
         path, groups = _factory_set(str(path).removeprefix("factory/"), root)
         layout = "factory"
@@ -316,7 +318,7 @@ def open_dataset(
         raise FileNotFoundError(
             f"{path}: no such folder or manifest (factory/train needs no download)"
         )
-    files = layouts.read(path, layout, root, opening.class_name)
+    files = layouts.read(path, layout, root, how.class_name)
     split = split or files.default_split
     chosen = [record for record in files.records if split in ("all", record.split)]
     others = [record for record in files.records if split not in ("all", record.split)]
@@ -326,10 +328,10 @@ def open_dataset(
         layout=files.layout,
         detected=f"{files.layout} ({told}), split {split}",
         size=size,
-        allow=tuple(opening.allow),
-        image_level=opening.image_level,
+        allow=tuple(how.allow),
+        image_level=how.image_level,
         groups=groups,
-        cache=_Cache(opening.cache_bytes),
+        cache=_Cache(how.cache_bytes),
     )
     problems = [*files.problems, *_empty_classes(files, chosen, split)]
     problems = [p for p in problems if p.split(":")[0] not in data.allow]

@@ -122,7 +122,7 @@ class AnomalyDetector:
 
     def anomaly_maps(
         self, images: Float[Tensor, "B 3 H W"], class_names: Sequence[str]
-    ) -> tuple[Float[Tensor, "B H W"], Float[Tensor, "B"]]:
+    ) -> tuple[Float[Tensor, "B H W"], Float[Tensor, " B"]]:
         """Maps and scores of pictures of several classes, calibrated where that was done."""
         maps, scores = self.measure(images, self._anchors_of(class_names))
         each = [
@@ -185,14 +185,14 @@ class AnomalyDetector:
     @torch.no_grad()
     def measure(
         self, images: Float[Tensor, "B 3 H W"], anchors: Float[Tensor, "B d 2"]
-    ) -> tuple[Float[Tensor, "B H W"], Float[Tensor, "B"]]:
+    ) -> tuple[Float[Tensor, "B H W"], Float[Tensor, " B"]]:
         """Maps and scores as the model gives them, not calibrated."""
         x = self.model.preprocess(images.to(anchors.device))
         return self.compare(x, anchors, images.shape[-2:])
 
     def compare(
         self, x: Float[Tensor, "B 3 S S"], anchors: Float[Tensor, "B d 2"], size: Sequence[int]
-    ) -> tuple[Float[Tensor, "B H W"], Float[Tensor, "B"]]:
+    ) -> tuple[Float[Tensor, "B H W"], Float[Tensor, " B"]]:
         recipe = self.model.recipe
         features = self.model(x)
         maps = scoring.anomaly_map(features.levels, anchors, size, self.domain, **recipe.finish)
@@ -274,8 +274,8 @@ class AnomalyDetector:
 
 
 def calibrated(
-    maps: Float[Tensor, "B H W"], scores: Float[Tensor, "B"], constants: dict | None
-) -> tuple[Float[Tensor, "B H W"], Float[Tensor, "B"]]:
+    maps: Float[Tensor, "B H W"], scores: Float[Tensor, " B"], constants: dict | None
+) -> tuple[Float[Tensor, "B H W"], Float[Tensor, " B"]]:
     """Deviations above normal, where it is known what is normal."""
     if constants is None:
         return maps, scores

@@ -11,7 +11,7 @@ process takes its share of the classes and all get the whole report.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -31,7 +31,7 @@ __all__ = ["NAMES", "Judged", "MapsAndScores", "Options", "Report", "Words", "ev
 
 JUDGED = ("image", "text", "frozen")
 # what gives maps and scores of a batch, under the name of each source
-MapsAndScores = dict[str, tuple[Float[Tensor, "B H W"], Float[Tensor, "B"]]]
+MapsAndScores = dict[str, tuple[Float[Tensor, "B H W"], Float[Tensor, " B"]]]
 Judged = Callable[[dict], MapsAndScores]
 
 
@@ -47,7 +47,7 @@ class Options:
 
 
 def evaluate(
-    model: AdaptedCLIP | FrozenCLIP | object,
+    model: Any,
     data: AnomalyDataset,
     stage: str = "image",
     baselines: bool = False,
@@ -62,10 +62,10 @@ def evaluate(
     frozen dense patches) or "frozen" (CLIP's own words on them). baselines: also judge frozen CLIP,
     trivial rules and, given `train`, a linear probe. options: see Options.
     """
-    options = Options(**options)
-    if not len(data) or options.rounds < 1:
+    how = Options(**options)
+    if not len(data) or how.rounds < 1:
         raise ValueError(
-            f"there are {len(data)} pictures to judge, and rounds = {options.rounds}: both must be "
+            f"there are {len(data)} pictures to judge, and rounds = {how.rounds}: both must be "
             "at least 1"
         )
     if isinstance(model, FrozenCLIP):
@@ -79,7 +79,7 @@ def evaluate(
     # a detector scores each picture by itself, whatever was published
     whole = inner.recipe.image_score == "released" and not detects
     fuse = partial(scoring.fuse, domain=domain) if whole else None
-    ruler = _Ruler(sources, fuse, inner.clip.text_projection.device, options)
+    ruler = _Ruler(sources, fuse, inner.clip.text_projection.device, how)
     results = ruler.judge_all(data)
     about = {
         "data": repr(data),
@@ -88,11 +88,11 @@ def evaluate(
         "stage": stage,
         "image_score": inner.recipe.image_score,
         "domain": model.domain if detects else domain,
-        "rounds": options.rounds,
+        "rounds": how.rounds,
     }
     if whole:
         about["image_score"] += ", brought to one scale over the whole class"
-    groups = data.groups if options.groups is None else options.groups
+    groups = data.groups if how.groups is None else how.groups
     return assemble(results, about, groups)
 
 

@@ -68,7 +68,7 @@ class OneClass(nn.Module):
 
     def forward(
         self, image: Float[Tensor, "1 3 S S"]
-    ) -> tuple[Float[Tensor, "1 S S"], Float[Tensor, "1"]]:
+    ) -> tuple[Float[Tensor, "1 S S"], Float[Tensor, " 1"]]:
         x = (image - self.mean) / self.std
         maps, scores = self.detector.compare(x, self.anchors, image.shape[-2:])
         return calibrated(maps, scores, self.constants)

@@ -11,6 +11,7 @@ def contrastive_loss(
     S: Square, W: Square | None = None, version: str = "baseline", beta: float = 0.2
 ) -> Tensor:
     """Mean of both directions: rows ask, then columns. W is taken as it is: callers normalise.
+
     v1  each column counts w times in the softmax, the positive too
     v2  log of the weighted share of the negatives, minus log of the positive's
     v3  negatives count 1 + beta w times; W is not transposed for the columns

@@ -18,8 +18,8 @@ def ranked(similarity: Float[Tensor, "rows columns"], owner) -> Bool[Tensor, "ro
         owner = owner[:, None] == columns
     if owner.shape != similarity.shape or similarity.isnan().any():
         raise ValueError(f"{tuple(owner.shape)} fits no {tuple(similarity.shape)} free of NaN")
-    right, wrong_first = owner.long().sort(1, stable=True)
-    order = similarity.gather(1, wrong_first).argsort(1, descending=True, stable=True)
+    right, wrong_first = owner.long().sort(stable=True)
+    order = similarity.gather(1, wrong_first).argsort(descending=True, stable=True)
     return right.gather(1, order).bool()
 
 

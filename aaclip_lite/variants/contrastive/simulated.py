@@ -51,7 +51,7 @@ def _one_factor(M, slack) -> list[str]:
 def _one_number(M, slack, losses) -> list[str]:
     """All columns follow one number, or the loss, closer than rounding alone explains."""
     C, found = M - M.mean(0), []
-    if not C.any() and any(len(set(loss)) > 2 for loss in losses):
+    if not np.ptp(M, axis=0).any() and any(len(set(loss)) > 2 for loss in losses):
         return ["runs with different losses have the same scores"]
     if len(M) < 4 or np.median(C.std(0) / slack.mean(0)) < 20:
         return []

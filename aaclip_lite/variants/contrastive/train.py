@@ -30,7 +30,7 @@ def step_loss(
 ) -> tuple[Tensor, dict]:
     """(loss, what the log says of it). Weights have a gradient in the diversity term only."""
     S, settings = scale * image @ text.T, dict(options.settings)
-    row = {"temp": float(scale), "cross_entropy": float(contrastive_loss(S))}
+    row = {"temp": float(scale.detach()), "cross_entropy": float(contrastive_loss(S.detach()))}
     if options.kind == "baseline":
         return contrastive_loss(S), row
     A = weights.alike(image, text)
@@ -45,18 +45,16 @@ def step_loss(
         used = weights.v1_weights(A, options.kind, **settings)
     beta = weights.warmup(options.beta, epoch, options.warmup)
     loss = contrastive_loss(S, used.detach(), options.version, beta)
-    return loss - diversity, row | weights.weight_stats(W, options.kind)
+    return loss - diversity, row | weights.weight_stats(W.detach(), options.kind)
 
 
 def finetune(model: nn.Module, batches, options: Options, scaler=None) -> list[dict]:
-    """Train what has a gradient in `model`, which answers as an open_clip model does: unit image
-    features, unit text features, scale. `batches` is gone through once an epoch; a row a step.
-    """
+    """Train a model that answers like open_clip's: image and text features of length 1, scale."""
     scaler = scaler or torch.amp.GradScaler(enabled=False)
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     optimiser = torch.optim.AdamW(trained, options.lr, weight_decay=0.01)
-    steps = options.epochs * len(batches) if options.cosine else 10**9
-    schedule, rows = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps), []
+    rows, steps = [], options.epochs * len(batches)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for epoch in range(1, options.epochs + 1):
         for step, batch in enumerate(batches, 1):
             loss, row = step_loss(*model(*batch), options, epoch)
@@ -67,6 +65,7 @@ def finetune(model: nn.Module, batches, options: Options, scaler=None) -> list[d
             scaler.step(optimiser)
             scaler.update()
             row |= {"lr": schedule.get_last_lr()[0], "grad_norm": float(length)}
-            rows.append({"epoch": epoch, "step": step, "loss": float(loss)} | row)
-            schedule.step()
+            rows.append({"epoch": epoch, "step": step, "loss": float(loss.detach())} | row)
+            if options.cosine:
+                schedule.step()
     return rows

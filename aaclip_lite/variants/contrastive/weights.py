@@ -40,7 +40,7 @@ def normalise_rows(W: Square) -> Square:
 
 
 def v1_weights(A: Square, kind: str, **options: float) -> Square:
-    """The identity is added to a diagonal that is not empty: a positive weighs 2 or 1.001."""
+    """The identity is added to a diagonal that is not empty: a positive weighs 2 or 1.0025."""
     A = A.masked_fill(own := diagonal(A), 0)
     if kind == "debias":
         W = torch.exp(-options.get("lam", 4.0) * torch.relu(A - options.get("delta", 0.6)))

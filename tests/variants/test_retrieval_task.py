@@ -87,7 +87,8 @@ def test_table_and_interval_agree(task):
     for way, turned in (("i2t", S), ("t2i", S.T)):
         middle, low, high = retrieval.interval(retrieval.hits(turned, task.owner, 5), 200)
         assert middle == pytest.approx(found[f"{way} R@5"]) and low <= middle <= high
-    assert found["t2i median rank"] == retrieval.table(S, task.right)["t2i median rank"] or True
+    anything = retrieval.table(S, task.right)
+    assert anything["i2t R@1"] >= found["i2t R@1"] and anything["t2i R@1"] >= found["t2i R@1"]
 
 
 def test_median_rank_by_hand():

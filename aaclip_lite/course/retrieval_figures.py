@@ -108,11 +108,13 @@ def study(result: Mapping, names: Sequence[str]) -> Figure:
     """Change against the parent run: own loss, cross-entropy, R@1 of both ways, seed by seed."""
     panels = {
         "own loss, last epoch": lambda s: s["last loss"],
-        "cross-entropy, last epoch": lambda s: s["last cross_entropy"],
-        "R@1, pictures ask": lambda s: s["owner"]["i2t R@1"],
-        "R@1, captions ask": lambda s: s["owner"]["t2i R@1"],
+        "cross-entropy": lambda s: s["last cross_entropy"],
+        "pictures ask: own caption": lambda s: s["owner"]["i2t R@1"],
+        "any right caption": lambda s: s["right"]["i2t R@1"],
+        "captions ask: own picture": lambda s: s["owner"]["t2i R@1"],
+        "any right picture": lambda s: s["right"]["t2i R@1"],
     }
-    figure, axes = _new(4, 10.5, 0.42 * len(names) + 1.2, sharey=True)
+    figure, axes = _new(6, 13, 0.42 * len(names) + 1.3, sharey=True)
     axes[0].set_xscale("symlog", linthresh=0.1)
     for ax, (title, read) in zip(axes, panels.items(), strict=True):
         for place, name in enumerate(names):
@@ -122,11 +124,15 @@ def study(result: Mapping, names: Sequence[str]) -> Figure:
             ax.plot(middle, place, "D" if sure else "o", color=ORANGE if sure else "#777777")
         ax.axvline(0, color=BLACK, linewidth=0.8)
         ax.set_title(title, fontsize=9)
+        ax.tick_params(axis="x", labelsize=7)
         ax.grid(alpha=0.25)
     labels = [f"{name}\nagainst {result['runs'][name]['parent']}" for name in names]
     axes[0].set_yticks(range(len(names)), labels, fontsize=8)
     axes[0].invert_yaxis()
-    figure.supxlabel("change against the parent run: mean and 95 % interval over the seeds")
+    figure.supxlabel(
+        "change against the parent run, mean and 95 % interval over the seeds; columns 3 to 6: R@1",
+        fontsize=9,
+    )
     return figure
 
 

@@ -9,6 +9,7 @@ Use: `task = draw_task("held out", 16)`; `table(similarity, task.owner)`.
 import copy
 import csv
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,7 +124,10 @@ def class_tokens(clip, images: Tensor) -> Float[Tensor, "N D"]:
 
 
 def token_ids(clip, task: Task) -> Int[Tensor, "N 5 L"]:
-    return clip.tokenize(task.captions).unflatten(0, (-1, CAPTIONS))
+    """Captions as the CLIP reads them; the few that are longer than its context are cut."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "cut to the")
+        return clip.tokenize(task.captions).unflatten(0, (-1, CAPTIONS))
 
 
 @dataclass

@@ -1,52 +1,148 @@
-"""A student for a camera over a belt: the detector's map from a few thousand weights.
+"""Chapter 15's student for a camera over a belt: a few thousand weights, one product.
 
-Special: it sees the picture once at full size, then works on a grid as coarse as the teacher's.
+Special: it learns from two sources at once, the detector's map (soft) and the masks of drawn
+defects (hard), so that what each adds can be measured: `train(..., source="map", "masks", "both")`.
+Use: `parts = draw_parts("wood", 800)`, `student = train(parts, teacher_cells(...))`.
 """
 
+import contextlib
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from ..detector import AnomalyDetector
+from ..world import factory
 
-def separable(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
-    """A 3 x 3 filter for each channel, then a mix of channels: few weights, few products."""
-    each = nn.Conv2d(inputs, inputs, 3, stride, dilation, dilation, groups=inputs, bias=False)
-    mix = nn.Conv2d(inputs, outputs, 1, bias=False)
-    return nn.Sequential(each, nn.BatchNorm2d(inputs), mix, nn.BatchNorm2d(outputs), nn.ReLU())
+GRID = 16  # cells a side, as the detector has patches
+SOURCES = ("map", "masks", "both")
+TOP = 3  # a picture's score is the mean of its highest cells
+
+
+class Parts(NamedTuple):
+    images: UInt8[Tensor, "N 3 S S"]
+    labels: Float[Tensor, " N"]
+    masks: UInt8[Tensor, "N S S"]
+
+
+def draw_parts(name: str, count: int, seed: int = 0) -> Parts:
+    """Sound and defective pictures of one product by turns; none of them is in a shipped set."""
+    kinds = factory.kinds_for(name)
+    rng = np.random.default_rng([16, seed])
+    drawn, number = [], 0
+    while len(drawn) < count:
+        kind = str(rng.choice(kinds)) if len(drawn) % 2 else None
+        given = {"defect": kind, "severity": int(rng.integers(3)), "split": f"belt{seed}"}
+        with contextlib.suppress(factory.NotShown):  # it does not show on this part: take the next
+            drawn.append(factory.draw(name, number, **given))
+        number += 1
+    images = torch.from_numpy(np.stack([part.image for part in drawn])).movedim(-1, 1)
+    masks = torch.from_numpy(np.stack([part.mask for part in drawn]))
+    labels = torch.tensor([float(part.defect is not None) for part in drawn])
+    return Parts(images, labels, masks)
 
 
 class BeltStudent(nn.Module):
-    """Pictures (B, 3, H, W) in [0, 1] -> map (B, 1, H / 8, W / 8) and picture logit (B,)."""
+    """Pictures (B, 3, S, S) in [0, 1] -> map (B, S, S) of logits and score (B,)."""
 
-    def __init__(self, width: int = 32) -> None:
+    def __init__(self, stem: int = 12, width: int = 16) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, width // 4, 5, 2, 2, bias=False), nn.BatchNorm2d(width // 4), nn.ReLU()
-        )
-        self.body = nn.Sequential(
-            separable(width // 4, width // 2, stride=2),
-            separable(width // 2, width, stride=2),
-            separable(width, width),
-            separable(width, width, dilation=2),
-        )
-        self.heads = nn.Conv2d(width, 2, 1)
+        shapes = ((3, stem, 6, 4), (stem, width, 3, 2), (width, width, 3, 1))
+        layers = []
+        for inputs, outputs, kernel, stride in shapes:
+            layers += [nn.Conv2d(inputs, outputs, kernel, stride, 1, bias=False)]
+            layers += [nn.BatchNorm2d(outputs), nn.ReLU()]
+        self.body = nn.Sequential(*layers, nn.Conv2d(width, 1, 1))
+
+    def cells(self, images: Float[Tensor, "B 3 S S"]) -> Float[Tensor, "B 1 h w"]:
+        return self.body(images - 0.5)
 
     def forward(
-        self, images: Float[Tensor, "B 3 H W"]
-    ) -> tuple[Float[Tensor, "B 1 h w"], Float[Tensor, " B"]]:
-        maps, evidence = self.heads(self.body(self.stem(images - 0.5))).split(1, dim=1)
-        top = evidence.flatten(1).topk(max(1, evidence[0].numel() // 50), dim=1).values
-        return maps, top.mean(1)
+        self, images: Float[Tensor, "B 3 S S"]
+    ) -> tuple[Float[Tensor, "B S S"], Float[Tensor, " B"]]:
+        cells = self.cells(images)
+        maps = F.interpolate(cells, size=images.shape[-2:], mode="bilinear")
+        return maps[:, 0], cells.flatten(1).topk(TOP, dim=1).values.mean(1)
 
 
-def belt_loss(
-    maps: Float[Tensor, "B 1 h w"],
-    logit: Float[Tensor, " B"],
-    teacher: Float[Tensor, "B 1 h w"],
-    labels: Float[Tensor, " B"],
-) -> Tensor:
-    """Follow the teacher's map, whose hot cells are rare and count more, and the labels."""
-    rare = 1 + teacher.clamp(0, 4)
-    return (rare * (maps - teacher).square()).mean() + F.binary_cross_entropy_with_logits(
-        logit, labels
+@torch.no_grad()
+def look(detector: AnomalyDetector, images: UInt8[Tensor, "N 3 S S"], name: str):
+    """The detector's maps (N, S, S) and scores (N,)."""
+    found = [detector.heat(p.float() / 255, [name] * len(p)) for p in images.split(16)]
+    return torch.cat([maps for maps, _ in found]), torch.cat([scores for _, scores in found])
+
+
+def soft_cells(maps: Float[Tensor, "N S S"]) -> Float[Tensor, "N 1 h w"]:
+    """The detector's map as a chance for each cell: one half at two deviations above the mean."""
+    cells = F.adaptive_avg_pool2d(maps[:, None], GRID)
+    return torch.sigmoid(1.5 * ((cells - cells.mean()) / cells.std() - 2))
+
+
+def hard_cells(masks: UInt8[Tensor, "N S S"]) -> Float[Tensor, "N 1 h w"]:
+    """How much of a cell is defect, a thin line counting half of a full cell and more."""
+    masks = masks[:, None].float()
+    return (F.adaptive_max_pool2d(masks, GRID) + F.adaptive_avg_pool2d(masks, GRID)) / 2
+
+
+def turned(tensors: list[Tensor]) -> list[Tensor]:
+    """The same random turn or mirror image of a picture and of its cells."""
+    if torch.rand(()) < 0.5:
+        tensors = [t.transpose(-1, -2) for t in tensors]
+    for axis in (-1, -2):
+        if torch.rand(()) < 0.5:
+            tensors = [t.flip(axis) for t in tensors]
+    return tensors
+
+
+def train(
+    parts: Parts,
+    soft: Float[Tensor, "M 1 h w"],
+    source: str = "both",
+    steps: int = 1500,
+    seed: int = 0,
+    rate: float = 1e-2,
+) -> BeltStudent:
+    """soft: the detector's cells of the first M parts; "both" takes turns between the sources."""
+    if source not in SOURCES:
+        raise ValueError(f"source = {source!r}: choose one of {', '.join(SOURCES)}")
+    torch.manual_seed(seed)
+    hard = hard_cells(parts.masks)
+    student = BeltStudent()
+    optimiser = torch.optim.AdamW(student.parameters(), rate, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, steps)
+    rare = torch.tensor(3.0)  # few cells are hot
+    for step in range(steps):
+        follows = source == "map" or (source == "both" and step % 3 == 0)
+        target = soft if follows else hard
+        chosen = torch.randint(len(target), (32,))
+        x, y = turned([parts.images[chosen].float() / 255, target[chosen]])
+        loss = F.binary_cross_entropy_with_logits(student.cells(x), y, pos_weight=rare)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    return student.eval()
+
+
+def to_onnx(student: BeltStudent, path: str | Path, name: str, threshold: float) -> Path:
+    """One picture (1, 3, S, S) in [0, 1] -> map (1, S, S) and score (1,), as the detector's file;
+    product and threshold stand in its metadata.
+    """
+    size = 8 * GRID
+    program = torch.onnx.export(
+        student,
+        (torch.rand(1, 3, size, size),),
+        dynamo=True,
+        verbose=False,
+        input_names=["image"],
+        output_names=["map", "score"],
     )
+    facts = {"class_name": name, "image_size": size, "threshold": threshold}
+    program.model.metadata_props.update({key: json.dumps(value) for key, value in facts.items()})
+    program.save(path, external_data=False)
+    return Path(path)

@@ -7,17 +7,22 @@ Use: `parts = draw_parts("wood", 800)`, `student = train(parts, teacher_cells(..
 
 import contextlib
 import json
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from IPython.display import Pretty
 from jaxtyping import Float, UInt8
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from ..detector import AnomalyDetector
 from ..world import factory
+from . import plots
 
 GRID = 16  # cells a side, as the detector has patches
 SOURCES = ("map", "masks", "both")
@@ -103,7 +108,7 @@ def train(
     parts: Parts,
     soft: Float[Tensor, "M 1 h w"],
     source: str = "both",
-    steps: int = 1500,
+    steps: int = 800,
     seed: int = 0,
     rate: float = 1e-2,
 ) -> BeltStudent:
@@ -146,3 +151,56 @@ def to_onnx(student: BeltStudent, path: str | Path, name: str, threshold: float)
     program.model.metadata_props.update({key: json.dumps(value) for key, value in facts.items()})
     program.save(path, external_data=False)
     return Path(path)
+
+
+def median_seconds(calls: dict[str, Callable[[], object]], rounds: int = 15) -> dict[str, float]:
+    """Median time of each call, taken by turns, so that a busy machine slows all alike."""
+    times = {name: [] for name in calls}
+    for number in range(rounds + 2):
+        for name, call in calls.items():
+            began = time.perf_counter()
+            call()
+            if number >= 2:  # the first ones warm up
+                times[name].append(time.perf_counter() - began)
+    return {name: float(np.median(each)) for name, each in times.items()}
+
+
+def belt_of_parts(
+    name: str, count: int, seed: int, every: int = 10
+) -> Iterator[tuple[Tensor, bool]]:
+    """New parts one by one, (3, S, S) in [0, 1], one in `every` of them defective."""
+    rng = np.random.default_rng([17, seed])
+    kinds = factory.kinds_for(name)
+    number = 0
+    for place in range(1, count + 1):
+        defective, part = place % every == 0, None
+        while part is None:
+            kind = str(rng.choice(kinds)) if defective else None
+            with contextlib.suppress(factory.NotShown):
+                part = factory.draw(name, number, defect=kind, split=f"stream{seed}")
+            number += 1
+        yield torch.from_numpy(part.image).movedim(-1, 0).float() / 255, defective
+
+
+def ask(session, image: Float[Tensor, "3 S S"]) -> tuple[np.ndarray, float, float]:
+    """One part through an exported file: map (S, S), score, seconds."""
+    began = time.perf_counter()
+    maps, scores = session.run(None, {"image": image[None].numpy()})
+    return maps[0], float(scores[0]), time.perf_counter() - began
+
+
+def outcome(alarm: bool, defective: bool) -> str:
+    if defective:
+        return "found" if alarm else "missed"
+    return "false alarm" if alarm else "passed"
+
+
+def progress_line(number: int, total: int, counts: dict[str, int]) -> Pretty:
+    done = round(30 * number / total)
+    said = ", ".join(f"{name} {count}" for name, count in counts.items())
+    return Pretty(f"[{'#' * done}{'.' * (30 - done)}] {number} of {total}: {said}")
+
+
+def live_picture(image: Float[Tensor, "3 S S"], heat: np.ndarray, title: str) -> Figure:
+    pictures = [image.movedim(0, -1)]
+    return plots.sheet(pictures, [heat], None, [title], "", 1, (-6, 2), "logit")

@@ -41,9 +41,10 @@ def verdict(readings: Mapping[str, float]) -> tuple[str, str]:
     """(cause, reason). Readings, all on validation pictures:
 
     chance: standard deviation of an AUC that knows nothing; control: AUC of a network with every
-    weight free, labels alone; teacher: AUC of the teacher on what the loader gives; own: its AUC
-    on pictures prepared as in its own training; tail: the teacher's range over its span from 5 to
-    95 %; core: the student's central span over the teacher's BEFORE training; student: AUC after.
+    weight free, labels alone; alone: the same with only the weights that the student may move;
+    teacher: AUC of the teacher on what the loader gives; own: its AUC on pictures prepared as in
+    its own training; tail: the teacher's range over its span from 5 to 95 %; core: the student's
+    such span over the teacher's, after training; student: its AUC.
     """
     r = readings
     edge = CHANCE * r["chance"]
@@ -57,10 +58,13 @@ def verdict(readings: Mapping[str, float]) -> tuple[str, str]:
         return "uninformative teacher", f"its own preparation gives {r['own']:.2f} too"
     if r["tail"] > TAIL:
         return "outlier", f"the range is {r['tail']:.0f} times the central span"
+    if r["alone"] < r["control"] - edge:
+        return (
+            "frozen student",
+            f"{r['alone']:.2f} alone, where free weights reach {r['control']:.2f}",
+        )
     if not 1 / STRETCH < r["core"] < STRETCH:
-        return "scale mismatch", f"the central spans differ by {r['core']:.3f}"
-    if r["student"] < r["control"] - edge:
-        return "frozen student", f"{r['student']:.2f}, where free weights reach {r['control']:.2f}"
+        return "scale mismatch", f"the central spans differ by a factor of {r['core']:.3f}"
     return "healthy", f"student {r['student']:.2f}, control {r['control']:.2f}"
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 
 from .. import metrics
 from ..course import belt, situations
@@ -53,7 +54,7 @@ def tree(seed: int) -> None:
     world = situations.make_world(seed) if missing else None
     for fault in missing:
         r = situations.run(fault, world)
-        theirs = s3_verdict(r["teacher"], r["range_ratio"], r["mse"], r["control"])
+        theirs = s3_verdict(r["teacher"], r["range_ratio"], r["mse"], r["alone"])
         said = {"cause": verdict(r)[0], "s3": theirs}
         keep(f"tree/{fault}/{seed}", {"fault": fault, "seed": seed} | r | said)
 
@@ -76,6 +77,15 @@ def losses(seed: int) -> None:
         row |= {"error": found["student"]["error"], "teacher_auc": found["teacher"]["auc"]}
         row |= {k: found[k] for k in ("r2", "correlation", "range_ratio")}
         keep(f"loss/{name}/{seed}", row | {k: rows[-1][k] for k in ("distill", "task")})
+
+
+def stack(data) -> tuple[torch.Tensor, list[int], np.ndarray]:
+    """Pictures (N, 3, S, S), labels and masks (N, S, S) of a data set."""
+    samples = [data[i] for i in range(len(data))]
+    images = torch.from_numpy(np.stack([sample.image for sample in samples])).movedim(-1, 1)
+    blank = np.zeros(images.shape[-2:], np.uint8)
+    masks = np.stack([blank if sample.mask is None else sample.mask for sample in samples])
+    return images, [sample.label for sample in samples], masks
 
 
 def judge(student: belt.BeltStudent, images, labels, masks) -> dict[str, float]:
@@ -104,11 +114,7 @@ def belt_study(seed: int) -> None:
             continue
         detector = AnomalyDetector.load("course")
         data = open_dataset("factory/test").filter(classes=[name])
-        samples = [data[i] for i in range(len(data))]
-        images = torch.from_numpy(np.stack([s.image for s in samples])).movedim(-1, 1)
-        labels = [s.label for s in samples]
-        blank = np.zeros(images.shape[-2:], np.uint8)
-        masks = np.stack([blank if s.mask is None else s.mask for s in samples])
+        images, labels, masks = stack(data)
         if f"belt/{name}/detector" not in rows_of():
             row = figures(*belt.look(detector, images, name), labels, masks)
             keep(f"belt/{name}/detector", {"product": name} | row)
@@ -119,6 +125,8 @@ def belt_study(seed: int) -> None:
             student = belt.train(parts, soft, source, seed=seed)
             seconds = time.process_time() - began
             row = {"product": name, "source": source, "seed": seed, "cpu_seconds": seconds}
+            if source == "both" and seed == SEEDS[0]:  # the chapter's stream uses these weights
+                save_file(student.state_dict(), PATH.with_name(f"belt_{name}.safetensors"))
             keep(key, row | judge(student, images, labels, masks))
 
 

@@ -48,13 +48,13 @@ def verdict(readings: Mapping[str, float]) -> tuple[str, str]:
     """
     r = readings
     edge = CHANCE * r["chance"]
-    if abs(r["control"] - 0.5) < edge:
-        return "broken data", f"labels and every weight reach {r['control']:.2f}"
+    if r["teacher"] < 0.5 + edge < r["own"]:
+        return "swapped preprocessing", f"prepared its own way, the teacher has {r['own']:.2f}"
     if r["teacher"] < 0.5 - edge:
         return "flipped labels", f"the teacher ranks upside down: mirror {1 - r['teacher']:.2f}"
+    if abs(r["control"] - 0.5) < edge:
+        return "broken data", f"labels and every weight reach {r['control']:.2f}"
     if r["teacher"] < 0.5 + edge:
-        if r["own"] > 0.5 + edge:
-            return "swapped preprocessing", f"prepared its own way, the teacher has {r['own']:.2f}"
         return "uninformative teacher", f"its own preparation gives {r['own']:.2f} too"
     if r["tail"] > TAIL:
         return "outlier", f"the range is {r['tail']:.0f} times the central span"

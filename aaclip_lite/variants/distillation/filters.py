@@ -9,9 +9,8 @@ DIAGONAL = ((-2.0, -1.0, 0.0), (-1.0, 0.0, 1.0), (0.0, 1.0, 2.0))
 
 def diagonal_filter(x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
     """Slope along the falling diagonal, each colour for itself, zeros around the picture."""
-    channels = x.shape[1]
-    kernel = x.new_tensor(DIAGONAL).expand(channels, 1, 3, 3)
-    return F.conv2d(x, kernel, padding=1, groups=channels)
+    kernel = x.new_tensor(DIAGONAL).expand(x.shape[1], 1, 3, 3)
+    return F.conv2d(x, kernel, padding=1, groups=x.shape[1])
 
 
 def npr(x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:

@@ -39,6 +39,6 @@ def train(
                 parts[0].backward()
                 optimiser.step()
                 sums += torch.stack(parts).detach() * len(chosen) / len(images)
-            parts = dict(zip(("total", "distill", "task"), sums.tolist(), strict=True))
-            rows.append({"stage": stage or 0} | parts)
+            named = dict(zip(("total", "distill", "task"), sums.tolist(), strict=True))
+            rows.append({"stage": stage or 0} | named)
     return rows

@@ -20,12 +20,13 @@ from jaxtyping import Float, UInt8
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
+from .. import metrics
 from ..detector import AnomalyDetector
 from ..world import factory
 from . import plots
 
 GRID = 16  # cells a side, as the detector has patches
-SOURCES = ("map", "masks", "both")
+SOURCES = ("both", "masks", "map")
 TOP = 3  # a picture's score is the mean of its highest cells
 
 
@@ -78,7 +79,7 @@ class BeltStudent(nn.Module):
 @torch.no_grad()
 def look(detector: AnomalyDetector, images: UInt8[Tensor, "N 3 S S"], name: str):
     """The detector's maps (N, S, S) and scores (N,)."""
-    found = [detector.heat(p.float() / 255, [name] * len(p)) for p in images.split(16)]
+    found = [detector.anomaly_maps(p.float() / 255, [name] * len(p)) for p in images.split(16)]
     return torch.cat([maps for maps, _ in found]), torch.cat([scores for _, scores in found])
 
 
@@ -132,6 +133,32 @@ def train(
         optimiser.step()
         schedule.step()
     return student.eval()
+
+
+def stack(data) -> tuple[Tensor, list[int], np.ndarray]:
+    """Pictures (N, 3, S, S), labels and masks (N, S, S) of a data set."""
+    samples = [data[i] for i in range(len(data))]
+    images = torch.from_numpy(np.stack([sample.image for sample in samples])).movedim(-1, 1)
+    blank = np.zeros(images.shape[-2:], np.uint8)
+    masks = np.stack([blank if sample.mask is None else sample.mask for sample in samples])
+    return images, [sample.label for sample in samples], masks
+
+
+def judge(student: BeltStudent, images, labels, masks) -> dict[str, float]:
+    with torch.no_grad():
+        maps, scores = student(images.float() / 255)
+    return figures(maps, scores, labels, masks)
+
+
+def figures(maps, scores, labels, masks) -> dict[str, float]:
+    """Image and pixel AUROC, with the interval of the first from pictures drawn anew."""
+
+    def image(scores, labels):
+        return float(metrics.image_metrics(scores, labels)["image_auroc"])
+
+    _, low, high = metrics.bootstrap({"": (np.asarray(scores), np.asarray(labels))}, image)
+    pixel = float(metrics.pixel_metrics(maps, masks)["pixel_auroc"])
+    return {"image": image(scores, labels), "low": low, "high": high, "pixel": pixel}
 
 
 def to_onnx(student: BeltStudent, path: str | Path, name: str, threshold: float) -> Path:

@@ -4,6 +4,7 @@ Use: `world = make_world(seed=0)`, `readings = run("flipped labels", world)`,
 `verdict(readings)`.
 """
 
+import json
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ..files.environment import data_path
 from ..variants import distillation
 from .repairs import Repairs, Teacher, chance_error, draw_repairs, maps_of, settle, task_only
 from .repairs import train_teacher as taught
@@ -20,6 +22,12 @@ from .verdict import spoil_labels, spoil_maps
 FREE = ((None, 20, 2e-2),)  # every weight, twenty epochs
 HELD = ((1, 5, 1e-3),)  # nine weights on random features
 REPORT = ((1, 5, 1e-3), (2, 20, 1e-4))  # S3's two stages, from a random start
+
+
+def kept_rows(part: str) -> dict[str, dict]:
+    """What `python -m aaclip_lite.lab.distillation` measured: part "tree", "loss" or "belt"."""
+    stored = json.loads((data_path("clinic") / "distillation.json").read_text(encoding="utf-8"))
+    return {key: row for key, row in stored["rows"].items() if key.startswith(f"{part}/")}
 
 
 class World(NamedTuple):

@@ -71,7 +71,7 @@ def verdict(readings: Mapping[str, float]) -> tuple[str, str]:
 def spoil_maps(maps: Tensor, fault: str) -> Tensor:
     """What a fault does to a teacher's map."""
     if fault == "scale mismatch":
-        return 60 * maps
+        return 200 * maps
     if fault == "outlier":
         maps = maps.clone()
         maps[::20, 0, 0, 0] = -1190  # S3's code speaks of a teacher that reaches from -1190 to 8

@@ -13,11 +13,9 @@ import time
 from datetime import date
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from .. import metrics
 from ..course import belt, situations
 from ..course.repairs import maps_of, task_only
 from ..course.verdict import FAULTS
@@ -31,8 +29,8 @@ PRODUCTS = ("wood", "bottle", "carpet", "zipper")
 DRAWN, SEEN = 1200, 400  # parts drawn for a belt student, and how many of them the detector saw
 
 
-def rows_of(path: Path = PATH) -> dict[str, dict]:
-    return json.loads(path.read_text())["rows"] if path.exists() else {}
+def rows_of() -> dict[str, dict]:
+    return json.loads(PATH.read_text(encoding="utf-8"))["rows"] if PATH.exists() else {}
 
 
 def keep(key: str, row: dict) -> None:
@@ -77,32 +75,6 @@ def losses(seed: int) -> None:
         keep(f"loss/{name}/{seed}", row | {k: rows[-1][k] for k in ("distill", "task")})
 
 
-def stack(data) -> tuple[torch.Tensor, list[int], np.ndarray]:
-    """Pictures (N, 3, S, S), labels and masks (N, S, S) of a data set."""
-    samples = [data[i] for i in range(len(data))]
-    images = torch.from_numpy(np.stack([sample.image for sample in samples])).movedim(-1, 1)
-    blank = np.zeros(images.shape[-2:], np.uint8)
-    masks = np.stack([blank if sample.mask is None else sample.mask for sample in samples])
-    return images, [sample.label for sample in samples], masks
-
-
-def judge(student: belt.BeltStudent, images, labels, masks) -> dict[str, float]:
-    with torch.no_grad():
-        maps, scores = student(images.float() / 255)
-    return figures(maps, scores, labels, masks)
-
-
-def figures(maps, scores, labels, masks) -> dict[str, float]:
-    """Image and pixel AUROC, with the interval of the first from pictures drawn anew."""
-
-    def image(scores, labels):
-        return float(metrics.image_metrics(scores, labels)["image_auroc"])
-
-    _, low, high = metrics.bootstrap({"": (np.asarray(scores), np.asarray(labels))}, image)
-    pixel = float(metrics.pixel_metrics(maps, masks)["pixel_auroc"])
-    return {"image": image(scores, labels), "low": low, "high": high, "pixel": pixel}
-
-
 def belt_study(seed: int) -> None:
     """Students of one product from the detector's map, from masks, and from both."""
     for name in PRODUCTS:
@@ -112,9 +84,9 @@ def belt_study(seed: int) -> None:
             continue
         detector = AnomalyDetector.load("course")
         data = open_dataset("factory/test").filter(classes=[name])
-        images, labels, masks = stack(data)
+        images, labels, masks = belt.stack(data)
         if f"belt/{name}/detector" not in rows_of():
-            row = figures(*belt.look(detector, images, name), labels, masks)
+            row = belt.figures(*belt.look(detector, images, name), labels, masks)
             keep(f"belt/{name}/detector", {"product": name} | row)
         parts = belt.draw_parts(name, DRAWN)
         soft = belt.soft_cells(belt.look(detector, parts.images[:SEEN], name)[0])
@@ -125,7 +97,7 @@ def belt_study(seed: int) -> None:
             row = {"product": name, "source": source, "seed": seed, "cpu_seconds": seconds}
             if source == "both" and seed == SEEDS[0]:  # the chapter's stream uses these weights
                 save_file(student.state_dict(), PATH.with_name(f"belt_{name}.safetensors"))
-            keep(key, row | judge(student, images, labels, masks))
+            keep(key, row | belt.judge(student, images, labels, masks))
 
 
 def main(arguments: list[str]) -> None:

@@ -93,16 +93,6 @@ def test_hard_cells_count_thin_lines():
     assert cells[0, 0] == (1 + 8 / 64) / 2 and cells[1, 0] == 1 and cells.sum() == 1.5625
 
 
-def test_a_turn_moves_picture_and_cells_alike():
-    torch.manual_seed(1)
-    picture = torch.rand(1, 3, 16, 16)
-    for _ in range(8):
-        turned, cells = belt.turned([picture, picture[:, :1, ::4, ::4] * 0 + picture.mean()])
-        assert turned.shape == picture.shape and torch.allclose(cells, picture.mean())
-        same = belt.turned([picture, picture])
-        assert torch.equal(*same)
-
-
 def test_an_unknown_source_is_named():
     parts = belt.Parts(torch.zeros(1), torch.zeros(1), torch.zeros(1, 128, 128))
     with pytest.raises(ValueError, match="source = 'teacher'"):

@@ -4,11 +4,14 @@ should happen to it.
 Special: labels are multi-label. A part with two defects is put together from two drawings of the
 same part: where the second differs from its sound drawing, its pixels are taken.
 Use: `parts = gather("val", sound=4, single=9, double=3)`, then `parts.labels` (N, 10),
-`parts.boxes`, `tokens(model, parts.images)`.
+`parts.boxes`, `patch_tokens(model, parts.images)`.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +19,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from ..datasets import open_dataset
+from ..detector import AnomalyDetector
+from ..load import load_clip
 from ..model import AdaptedCLIP
 from ..variants.concepts import box_mask
 from ..world import factory
@@ -23,7 +28,6 @@ from ..world import factory
 CONCEPTS = (*factory.LOCAL_DEFECTS, "sound")
 VERDICTS = ("pass", "rework", "reject")
 BROKEN = ("crack", "hole", "cut")  # material is parted: nothing mends it
-LEVELS = ("frozen", "adapted")
 
 
 @dataclass
@@ -79,7 +83,7 @@ def two_defects(product: str, first: str, second: str, seed: int, split: str) ->
     return image, {first: one.mask, second: other.mask}
 
 
-def _single(split: str, product: str, sound: int, single: int, data) -> list[tuple]:
+def _single(product: str, sound: int, single: int, data) -> list[tuple]:
     own = data.filter(product)
     good = [i for i, record in enumerate(own.records) if record.label == 0][:sound]
     bad = [i for i, record in enumerate(own.records) if record.label == 1]
@@ -111,7 +115,7 @@ def gather(split: str, sound: int, single: int, double: int, products=None) -> P
     data = open_dataset(f"factory/{split}")
     rows, names = [], []
     for product in data.classes if products is None else products:
-        own = _single(split, product, sound, single, data) + _double(split, product, double)
+        own = _single(product, sound, single, data) + _double(split, product, double)
         rows += own
         names += [product] * len(own)
     labels = torch.zeros(len(rows), len(CONCEPTS))
@@ -125,28 +129,67 @@ def gather(split: str, sound: int, single: int, double: int, products=None) -> P
     return Parts(images, labels, boxes, masks, verdicts, names)
 
 
+def detector_model() -> AdaptedCLIP:
+    """The shipped adapted detector's model, reading at the size that it was trained at."""
+    return AnomalyDetector.load("course", clip=load_clip("lite")).model
+
+
 @torch.no_grad()
-def tokens(
+def patch_tokens(
     model: AdaptedCLIP, images: UInt8[Tensor, "n 3 side side"], source: str = "adapted"
 ) -> Float[Tensor, "n width grid grid"]:
-    """Patch tokens of four levels side by side, in half precision: of the adapted detector, or of
-    the frozen CLIP below it (through its own final norm).
+    """Patch tokens of all levels side by side, in half precision: of the adapted detector, or of the
+    frozen CLIP below it (through its own final norm).
     """
-    if source not in LEVELS:
-        raise ValueError(f"source = {source!r}: choose one of {', '.join(LEVELS)}")
-    clip = model.clip
-    found = []
+    if source not in ("adapted", "frozen"):
+        raise ValueError(f"source = {source!r}: choose adapted or frozen")
+    clip, found = model.clip, []
     for batch in images.split(32):
         x = model.preprocess(batch)
         if source == "adapted":
-            levels = model(x).levels
-            levels = [level * level.shape[-1] ** 0.5 for level in levels]  # mean square 1
+            levels = [level * level.shape[-1] ** 0.5 for level in model(x).levels]
         else:
-            levels = clip.image_tokens(x, model.depths.levels)
-            levels = [clip.ln_post(level)[:, 1:] for level in levels]
-        joined = torch.cat(levels, -1).movedim(1, -1)
+            levels = [clip.ln_post(t)[:, 1:] for t in clip.image_tokens(x, model.depths.levels)]
+        joined = torch.cat(levels, -1).mT
         found.append(joined.unflatten(-1, (clip.grid, clip.grid)).half())
     return torch.cat(found)
+
+
+class Whitening(NamedTuple):
+    """The leading directions of training tokens, each with mean 0 and variance 1."""
+
+    mean: Float[Tensor, "width"]
+    matrix: Float[Tensor, "kept width"]
+
+    @classmethod
+    def fit(cls, tokens: Float[Tensor, "n width grid grid"], kept: int = 96) -> "Whitening":
+        """From every second patch of at most 400 pictures, evenly spread."""
+        chosen = tokens[:: max(1, len(tokens) // 400)].float()
+        rows = chosen.flatten(2).mT.flatten(0, 1)[::2]
+        values, vectors = torch.linalg.eigh(torch.cov(rows.mT))
+        matrix = vectors.flip(1)[:, :kept] / values.flip(0)[:kept].sqrt()
+        return cls(rows.mean(0), matrix.mT.contiguous())
+
+    def __call__(self, tokens: Float[Tensor, "n width h w"]) -> Float[Tensor, "n kept h w"]:
+        chunks = (chunk.float() - self.mean[:, None, None] for chunk in tokens.split(64))
+        return torch.cat([torch.einsum("nchw,kc->nkhw", c, self.matrix).half() for c in chunks])
+
+
+def prepared(
+    model: AdaptedCLIP, sizes: Mapping[str, tuple[int, int, int]], folder: Path | None = None
+) -> dict[str, tuple[Parts, Tensor]]:
+    """{split: (parts, whitened tokens)} for {split: parts a product}; kept in `folder`, if given."""
+    file = folder and folder / ("_".join(f"{s}{n}" for s in sizes for n in sizes[s]) + ".pt")
+    if file and file.is_file():
+        return torch.load(file, weights_only=False)
+    parts = {split: gather(split, *numbers) for split, numbers in sizes.items()}
+    raw = {split: patch_tokens(model, own.images) for split, own in parts.items()}
+    whiten = Whitening.fit(raw["train"])
+    found = {split: (parts[split], whiten(raw[split])) for split in sizes}
+    if file:
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.save(found, file)
+    return found
 
 
 def check_boxes(boxes: list, labels: Float[Tensor, "n concepts"], grid: int) -> Counter:

@@ -232,10 +232,12 @@ def test_prototype_loss_by_plain_loops():
     )
 
 
-@pytest.mark.parametrize("loss", [concepts.prototype_loss, concepts.assigned_loss])
-def test_no_concept_present_costs_nothing_and_backpropagates(loss):
+@pytest.mark.parametrize("spread", [None, 0.0])
+def test_no_concept_present_costs_nothing_and_backpropagates(spread):
+    loss = concepts.prototype_loss if spread is None else concepts.assigned_loss
     vectors, prototypes = wave(2, 3, 5).requires_grad_(), wave(6, 5).requires_grad_()
-    value = loss(vectors, prototypes, torch.zeros(2, 3), 2, 0.1)
+    options = {} if spread is None else {"spread": spread}
+    value = loss(vectors, prototypes, torch.zeros(2, 3), 2, 0.1, **options)
     value.backward()
     assert value == 0
     assert not vectors.grad.any() and not prototypes.grad.any()
@@ -271,7 +273,7 @@ def test_floor_by_hand():
     assert concepts.prototype_floor(1, 5, 0.1) == pytest.approx(math.log(5))
 
 
-def test_published_loss_wants_collapse_and_assigned_does_not_care():
+def test_published_loss_wants_collapse_and_assigned_does_not():
     vectors = simplex(3).expand(3, 3, -1)
     together = simplex(3).repeat_interleave(2, 0)
     apart = together.clone()
@@ -283,7 +285,14 @@ def test_published_loss_wants_collapse_and_assigned_does_not_care():
     collapsed, spread = cost[concepts.prototype_loss]
     assert spread > collapsed + 1
     collapsed, spread = cost[concepts.assigned_loss]
-    assert abs(spread - collapsed) < 0.01
+    assert spread < collapsed - 0.1
+
+
+def test_assigned_loss_with_one_prototype_is_a_softmax_over_concepts():
+    vectors, prototypes = wave(2, 3, 5), wave(3, 5, speed=1.3)
+    found = concepts.assigned_loss(vectors, prototypes, torch.ones(2, 3), 1, 0.2)
+    expected = plain_prototype_loss(vectors, prototypes, torch.ones(2, 3), 1, 0.2)
+    assert float(found) == pytest.approx(expected, rel=1e-9)
 
 
 # ---- vectors and maps ----------------------------------------------------------------------------
@@ -438,7 +447,7 @@ def test_three_stages_learn_and_train_only_their_own():
     data = toy()
     model = concepts.ConceptModel(6, 3, 2, per_concept=2, inner=8)
     stages = {
-        "concepts": {"neck": 1e-3, "concept_head": 3e-2},
+        "concepts": {"neck": 1e-2, "concept_head": 3e-2},
         "prototypes": {"projector": 1e-2, "prototypes": 1e-2},
         "task": {"task_head": 0.3},
     }

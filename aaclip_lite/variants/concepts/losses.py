@@ -1,21 +1,52 @@
-"""The losses of the three stages: concepts, prototypes, task.
+"""Boxes on a grid of patches, and the losses of the three stages: concepts, prototypes, task.
 
-Special: the published `prototype_loss` is least when all prototypes of a concept lie on one spot
-(`prototype_floor`); `assigned_loss` lets the nearest ones answer for a concept.
+Special: `far="floor"` cuts a box's far edges, as the public code does: a box that crosses no border
+between cells vanishes and teaches "low everywhere". "ceil" mends that.
 """
 
 import math
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from .boxes import box_loss, box_mask
-
+FAR = {"floor": int, "ceil": math.ceil}
+Map = Float[Tensor, "*b h w"]
 Maps = Float[Tensor, "b k h w"]
 Labels = Float[Tensor, "b k"]
 Vectors = Float[Tensor, "b k c"]
 Loss = Float[Tensor, ""]
+
+
+def box_mask(box, n: int | tuple[int, int], far: str = "floor") -> Float[Tensor, "h w"]:
+    """1 in the cells of an n x n (or (h, w)) grid that (x_min, y_min, x_max, y_max) covers."""
+    height, width = (n, n) if isinstance(n, int) else n
+    x_min, y_min, x_max, y_max = (float(edge) for edge in box)
+    left = max(0, min(int(x_min * width), width - 1))
+    top = max(0, min(int(y_min * height), height - 1))
+    right = max(0, min(FAR[far](x_max * width), width))
+    bottom = max(0, min(FAR[far](y_max * height), height))
+    mask = torch.zeros(height, width)
+    mask[top:bottom, left:right] = 1
+    return mask
+
+
+def box_loss(cam: Map, mask: Map, version="old", margin=1.0) -> Float[Tensor, "*b"]:
+    """Mean cost inside the box plus mean cost outside; a region without cells costs nothing."""
+    if version == "old":  # no margin: a map of zeros is free
+        inside, outside = F.relu(-cam), F.relu(cam)
+    elif version == "fixed":  # squares of a sigmoid: flat where the map is surely wrong
+        inside, outside = (cam.sigmoid() - 1) ** 2, cam.sigmoid() ** 2
+    elif version == "bce":
+        inside, outside = F.softplus(-cam), F.softplus(cam)
+    elif version == "hinge":
+        inside, outside = F.relu(margin - cam), F.relu(margin + cam)
+    else:
+        raise ValueError(f"version = {version!r}: choose old, fixed, bce or hinge")
+    mask = mask.to(cam)
+    regions = ((inside, mask), (outside, 1 - mask))
+    return sum((cost * on).sum((-2, -1)) / (on.sum((-2, -1)) + 1e-6) for cost, on in regions)
 
 
 def concept_loss(
@@ -46,7 +77,7 @@ def focal_loss(logits: Tensor, targets: Tensor, alpha=0.25, gamma=2.0) -> Loss:
     return (side * (1 - p_true) ** gamma * plain).mean()
 
 
-def _cosines(vectors: Tensor, prototypes: Tensor, per_concept: int) -> Float[Tensor, "b k k m"]:
+def cosines(vectors: Tensor, prototypes: Tensor, per_concept: int) -> Float[Tensor, "b k k m"]:
     """Of each concept's vector with the m prototypes of every concept."""
     unit = F.normalize(prototypes.flatten(1), dim=-1)
     return (F.normalize(vectors, dim=-1) @ unit.mT).unflatten(-1, (-1, per_concept))
@@ -56,18 +87,10 @@ def prototype_loss(
     vectors: Vectors, prototypes: Tensor, labels: Labels, per_concept: int, tau: float
 ) -> Loss:
     """Stage 2: -log softmax over all prototypes, for each own prototype of each concept present."""
-    logits = _cosines(vectors, prototypes, per_concept) / tau
+    logits = cosines(vectors, prototypes, per_concept) / tau
     own = logits.diagonal(dim1=1, dim2=2).movedim(-1, 1)
     costs = (logits.flatten(2).logsumexp(-1, keepdim=True) - own)[labels == 1]
     return costs.sum() / max(costs.numel(), 1)  # nothing present: 0, with a gradient of 0
-
-
-def assigned_loss(vectors, prototypes, labels, per_concept, tau, sharp=0.1) -> Loss:
-    """Stage 2 without a reward for collapse: a concept is as near as its nearest prototypes."""
-    near = _cosines(vectors, prototypes, per_concept)
-    near = ((near / sharp).softmax(-1) * near).sum(-1)
-    costs = -(near / tau).log_softmax(-1).diagonal(dim1=1, dim2=2)[labels == 1]
-    return costs.sum() / max(costs.numel(), 1)
 
 
 def prototype_floor(concepts: int, per_concept: int, tau: float) -> float:

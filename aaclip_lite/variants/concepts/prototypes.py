@@ -1,7 +1,6 @@
 """What a picture shows of each concept, as one vector; how much each patch looks like a prototype.
 
-Special: prototypes lie in the order of the concepts, `per_concept` each. A mask (1 keep, 0 ignore)
-lets a person take a region out of the argument.
+Special: a mask (1 keep, 0 ignore) lets a person take a region out of the argument.
 """
 
 from collections import namedtuple
@@ -13,7 +12,6 @@ from torch import Tensor
 
 Features = Float[Tensor, "b c h w"]
 Prototypes = Float[Tensor, "p c ..."]  # or as filters (p, c, 1, 1)
-# mean cosines of different prototypes: of all, of one concept (1 is collapse), of two; NaN: no pair
 Similarity = namedtuple("Similarity", "mean max within between")
 
 
@@ -40,12 +38,12 @@ def similarity_scores(
 
 
 def similarity_stats(prototypes: Prototypes, per_concept: int) -> Similarity:
-    """Do prototypes collapse? Read `within`: the mean over all pairs hides it among the others."""
+    """Mean and largest cosine of two prototypes; mean within a concept (1: collapse) and between."""
     unit = F.normalize(prototypes.flatten(1), dim=1)
     cosines = unit @ unit.mT
     concept = torch.arange(len(unit), device=unit.device) // per_concept
     same = concept[:, None] == concept
     other = ~torch.eye(len(unit), dtype=torch.bool, device=unit.device)
     pairs = cosines[other]
-    largest = pairs.max() if len(pairs) else pairs.mean()
-    return Similarity(pairs.mean(), largest, cosines[same & other].mean(), cosines[~same].mean())
+    most = pairs.max() if len(pairs) else pairs.mean()
+    return Similarity(pairs.mean(), most, cosines[same & other].mean(), cosines[~same].mean())

@@ -1,6 +1,5 @@
-"""The system as one module, and its three stages in one plain loop.
+"""The system on patch tokens of a frozen CLIP, and its three stages in one plain loop.
 
-Special: it reads patch tokens of a frozen CLIP; `neck` stands where a backbone would be trained.
 Use: `train(model, data, "concepts", 600, {"concept_head": 3e-3})`, then "prototypes", "task".
 """
 
@@ -12,39 +11,55 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from .checks import gradient_monitor
-from .losses import assigned_loss, concept_loss
-from .prototypes import local_vectors, similarity_scores
+from .losses import concept_loss, cosines
+from .prototypes import local_vectors, similarity_scores, similarity_stats
 
 Tokens = Float[Tensor, "b width h w"]
 Batch = namedtuple("Batch", "tokens labels boxes verdicts")  # (n, ...), (n, k), a list, (n,)
 
 
-class ConceptModel(nn.Module):
-    def __init__(self, width: int, concepts: int, verdicts: int, per_concept=3, inner=64) -> None:
+class Neck(nn.Module):
+    """Patches against their own picture, with their neighbours and the picture's strongest signs."""
+
+    def __init__(self, width: int, inner: int) -> None:
         super().__init__()
-        self.per_concept = per_concept
-        self.neck = nn.Sequential(nn.Conv2d(width, inner, 1), nn.ReLU(), nn.Conv2d(inner, width, 1))
-        nn.init.zeros_(self.neck[2].weight)  # starts as "no change", but for a small bias
+        self.near, self.all = nn.Conv2d(width, inner, 3, padding=1), nn.Conv2d(inner, inner, 1)
+        self.out = nn.Conv2d(inner, width, 1)
+
+    def forward(self, tokens: Tokens) -> Tokens:
+        x = F.instance_norm(tokens)  # what all patches share is the product, not the defect
+        near = self.near(x).relu()
+        return x + self.out((near + self.all(near.amax((2, 3), keepdim=True))).relu())
+
+
+class ConceptModel(nn.Module):
+    def __init__(self, width: int, concepts: int, verdicts: int, per_concept=3, inner=48) -> None:
+        super().__init__()
+        self.per_concept, self.neck = per_concept, Neck(width, inner)
         self.concept_head = nn.Conv2d(width, concepts, 1)
         layers = nn.Conv2d(width, inner, 1), nn.ReLU(), nn.Conv2d(inner, inner, 1)
         self.projector = nn.Sequential(*layers)
         self.prototypes = nn.Parameter(torch.randn(concepts * per_concept, inner))
         self.task_head = nn.Linear(concepts * per_concept, verdicts)
 
-    def features(self, tokens: Tokens) -> Tokens:
-        return tokens + self.neck(tokens)
-
     def cams(self, tokens: Tokens) -> Float[Tensor, "b k h w"]:
-        return self.concept_head(self.features(tokens))
+        return self.concept_head(self.neck(tokens))
 
     def vectors(self, tokens: Tokens) -> Float[Tensor, "b k inner"]:
-        return local_vectors(self.projector(self.features(tokens)), self.cams(tokens))
+        return local_vectors(self.projector(self.neck(tokens)), self.cams(tokens))
 
-    def scores(self, tokens: Tokens, mask=None) -> Float[Tensor, "b p"]:
-        return similarity_scores(self.projector(self.features(tokens)), self.prototypes, mask)
+    def forward(self, tokens: Tokens, mask=None) -> Float[Tensor, "b verdicts"]:
+        projected = self.projector(self.neck(tokens))
+        return self.task_head(similarity_scores(projected, self.prototypes, mask))
 
-    def forward(self, tokens: Tokens, mask=None) -> Tensor:
-        return self.task_head(self.scores(tokens, mask))
+
+def assigned_loss(vectors, prototypes, labels, per_concept, tau, spread=0.5) -> Float[Tensor, ""]:
+    """Stage 2 without a reward for collapse: the nearest prototypes answer, and all keep apart."""
+    near = cosines(vectors, prototypes, per_concept)
+    near = ((near / tau).softmax(-1) * near).sum(-1)
+    costs = -(near / tau).log_softmax(-1).diagonal(dim1=1, dim2=2)[labels == 1]
+    within = similarity_stats(prototypes, per_concept).within.nan_to_num().clamp(min=0)
+    return costs.sum() / max(costs.numel(), 1) + spread * within
 
 
 def stage_loss(model, batch: Batch, stage: str, options: dict) -> Float[Tensor, ""]:
@@ -63,6 +78,7 @@ def train(model, data: Batch, stage: str, steps: int, rates: dict, validate=None
     named = [(name.split(".")[0], weight) for name, weight in model.named_parameters()]
     groups = [{"params": [w for n, w in named if n == part], "lr": rates[part]} for part in rates]
     optimiser = torch.optim.AdamW(groups)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     drawn, history = torch.Generator().manual_seed(torch.initial_seed()), []
     for step in range(1, steps + 1):
         rows = torch.randint(len(data.labels), (16,), generator=drawn).tolist()
@@ -75,4 +91,5 @@ def train(model, data: Batch, stage: str, steps: int, rates: dict, validate=None
             row = {"step": step, "loss": loss.item(), "gradient": gradient_monitor(model)}
             history.append(row | (validate(model) if validate else {}))
         optimiser.step()
+        schedule.step()
     return history

@@ -27,6 +27,7 @@ from ..world import factory
 
 CONCEPTS = (*factory.LOCAL_DEFECTS, "sound")
 VERDICTS = ("pass", "rework", "reject")
+SETS = {"train": "train", "val": "val_wild", "test": "test_wild"}  # one part a picture, no station
 BROKEN = ("crack", "hole", "cut")  # material is parted: nothing mends it
 
 
@@ -112,7 +113,7 @@ def _double(split: str, product: str, count: int) -> list[tuple]:
 
 def gather(split: str, sound: int, single: int, double: int, products=None) -> Parts:
     """So many parts of every product of "train", "val" or "test", kinds of defect in turn."""
-    data = open_dataset(f"factory/{split}")
+    data = open_dataset(f"factory/{SETS[split]}")
     rows, names = [], []
     for product in data.classes if products is None else products:
         own = _single(product, sound, single, data) + _double(split, product, double)

@@ -27,7 +27,7 @@ from ..variants import concepts
 RESULTS = Path(__file__).parents[2] / "data" / "clinic" / "concepts.json"
 SIZES = {"train": (8, 27, 6), "val": (15, 45, 12), "test": (12, 27, 9)}  # sound, one, two defects
 STEPS = {"concepts": 100, "prototypes": 100, "task": 100}
-FULL = {"concepts": 600, "prototypes": 200, "task": 200}
+FULL = {"concepts": 900, "prototypes": 200, "task": 200}
 S4_STEPS = 2650
 RATES = {  # of neck (in S4 the backbone) and concept head; S4's and its proposal before stretching
     "S4": (1e-6, 2e-5),

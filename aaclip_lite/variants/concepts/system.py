@@ -28,7 +28,8 @@ class Neck(nn.Module):
 
     def forward(self, tokens: Tokens) -> Tokens:
         x = F.instance_norm(tokens)  # what all patches share is the product, not the defect
-        near = self.near(x).relu()
+        x = F.dropout2d(x, 0.15, self.training)
+        near = F.dropout2d(self.near(x).relu(), 0.2, self.training)
         return x + self.out((near + self.all(near.amax((2, 3), keepdim=True))).relu())
 
 
@@ -84,12 +85,13 @@ def train(model, data: Batch, stage: str, steps: int, rates: dict, validate=None
         rows = torch.randint(len(data.labels), (16,), generator=drawn).tolist()
         boxes = [data.boxes[row] for row in rows]
         batch = Batch(data.tokens[rows].float(), data.labels[rows], boxes, data.verdicts[rows])
-        loss = stage_loss(model, batch, stage, options)
+        loss = stage_loss(model.train(), batch, stage, options)
         optimiser.zero_grad()
         loss.backward()
         if step == 1 or step % max(steps // 10, 1) == 0:
             row = {"step": step, "loss": loss.item(), "gradient": gradient_monitor(model)}
-            history.append(row | (validate(model) if validate else {}))
+            history.append(row | (validate(model.eval()) if validate else {}))
         optimiser.step()
         schedule.step()
+    model.eval()
     return history

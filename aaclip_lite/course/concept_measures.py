@@ -51,7 +51,7 @@ def pointing(
     return hits, chance
 
 
-def macro_f1(said: Int[Tensor, "n"], true: Int[Tensor, "n"], classes: int = 3) -> float:
+def macro_f1(said: Int[Tensor, " n"], true: Int[Tensor, " n"], classes: int = 3) -> float:
     """Mean over classes of 2 TP / (2 TP + FP + FN); a class that is never said nor true counts 0."""
     scores = []
     for c in range(classes):
@@ -61,7 +61,7 @@ def macro_f1(said: Int[Tensor, "n"], true: Int[Tensor, "n"], classes: int = 3) -
     return sum(scores) / classes
 
 
-def majority(train: Int[Tensor, "n"], true: Int[Tensor, "m"]) -> float:
+def majority(train: Int[Tensor, " n"], true: Int[Tensor, " m"]) -> float:
     """Macro F1 of always saying what is most frequent in training."""
     return macro_f1(torch.full_like(true, int(train.bincount().argmax())), true)
 

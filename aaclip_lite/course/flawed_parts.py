@@ -159,7 +159,7 @@ def patch_tokens(
 class Whitening(NamedTuple):
     """The leading directions of training tokens, each with mean 0 and variance 1."""
 
-    mean: Float[Tensor, "width"]
+    mean: Float[Tensor, " width"]
     matrix: Float[Tensor, "kept width"]
 
     @classmethod

@@ -18,10 +18,15 @@ def make_batch(pool: Pool, tokenizer, options: Pretraining, rng, keep: int, devi
     with their words.
     """
     slots = pool.sample(options.batch, rng)
-    images, cover, patch = pool.images[slots], pool.cover[slots], options.patch_size
+    images = pool.images[slots]
+    cover = pool.cover[slots]
+    patch = options.patch_size
     blocks = patch // 8  # the pool counts in squares of 8 pixels
     cover = cover.reshape(-1, REGIONS, 16 // blocks, blocks, 16 // blocks, blocks).mean((3, 5))
-    captions, wrong, phrases, phrase_of = [], [], {}, np.full((len(slots), REGIONS), -1)
+    captions = []
+    wrong = []
+    phrases = {}
+    phrase_of = np.full((len(slots), REGIONS), -1)
     mirrored = rng.random(len(slots)) < 0.5
     images = np.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
     cover = np.where(mirrored[:, None, None, None], cover[..., ::-1], cover).reshape(
@@ -61,7 +66,8 @@ def make_batch(pool: Pool, tokenizer, options: Pretraining, rng, keep: int, devi
     x = (x - torch.tensor(MEAN, device=device).view(3, 1, 1)) / torch.tensor(
         STD, device=device
     ).view(3, 1, 1)
-    captions, wrong = tokenizer(captions), tokenizer(wrong)
+    captions = tokenizer(captions)
+    wrong = tokenizer(wrong)
     # not those where the place is left out, or cut off at the end
     other = (captions != wrong).any(1).nonzero()[:, 0]
     return {

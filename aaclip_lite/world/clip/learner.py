@@ -61,7 +61,8 @@ class Learner(nn.Module):
 
     def words(self, tokens: Tensor) -> Tensor:
         """tokens (B, L) -> unit sentence features (B, d)."""
-        clip, length = self.clip, int(tokens.argmax(1).max()) + 1
+        clip = self.clip
+        length = int(tokens.argmax(1).max()) + 1
         rows = self.row_of[tokens[:, :length]]
         if (rows < 0).any():
             raise ValueError(

@@ -35,7 +35,8 @@ def _worker(folder, pool, first, step, options, ready, tokens):
         tokens.acquire()
         batch = []
         for _ in range(8):
-            slot, name = number % pool, everyone[rng.integers(len(everyone))]
+            slot = number % pool
+            name = everyone[rng.integers(len(everyone))]
             unseen = PRODUCTS[name].split in ("val", "test")
             count = (
                 int(rng.choice(4, p=(0.2, 0.3, 0.3, 0.2)))
@@ -75,12 +76,15 @@ class Pool:
         ):
             array = np.memmap(Path(self.folder) / f"{name}.u8", np.uint8, "w+", shape=shape)
             setattr(self, name, array)
-        self.facts, self.phrases = [None] * self.size, [None] * self.size
+        self.facts = [None] * self.size
+        self.phrases = [None] * self.size
         self.by_class: dict[str, set[int]] = {name: set() for name in PRODUCTS}
         # for the workers: numpy's own threads only spin there
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         context = mp.get_context("spawn")
-        self.ready, self.tokens, self.drawn = context.Queue(), context.Semaphore(0), 0
+        self.ready = context.Queue()
+        self.tokens = context.Semaphore(0)
+        self.drawn = 0
         self.workers = [
             context.Process(
                 target=_worker,

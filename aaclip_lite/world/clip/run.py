@@ -58,7 +58,8 @@ class Run:
     """All that a run carries from step to step, and how it is put down and taken up again."""
 
     def __init__(self, options: Pretraining, ids: list[int]):
-        self.options, self.out = options, Path(options.out)
+        self.options = options
+        self.out = Path(options.out)
         self.out.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(options.seed)
         saved = None
@@ -84,8 +85,11 @@ class Run:
         if saved:
             self.model.load_state_dict(saved["model"])
             self.optimizer.load_state_dict(saved["optimizer"])
-            self.average, self.step, self.seen = saved["average"], saved["step"], saved["seen"]
-            self.elapsed, self.first = saved["elapsed"], saved["first"]
+            self.average = saved["average"]
+            self.step = saved["step"]
+            self.seen = saved["seen"]
+            self.elapsed = saved["elapsed"]
+            self.first = saved["first"]
             self.legs = json.loads((self.out / "model" / "run.json").read_text())["legs"]
         self.legs = [
             *self.legs,
@@ -104,12 +108,12 @@ class Run:
             raise FileNotFoundError(
                 f"warm_start={folder}: no {absent} there; a run leaves both in OUT/model"
             )
-        state, told = (
-            load_file(folder / "model.safetensors"),
-            json.loads((folder / "run.json").read_text()),
-        )
-        rows, known = state.pop("token_embedding.rows"), state.pop("token_embedding.ids").tolist()
-        words, row_of = self.model.clip.token_embedding.weight.detach().clone(), self.model.row_of
+        state = load_file(folder / "model.safetensors")
+        told = json.loads((folder / "run.json").read_text())
+        rows = state.pop("token_embedding.rows")
+        known = state.pop("token_embedding.ids").tolist()
+        words = self.model.clip.token_embedding.weight.detach().clone()
+        row_of = self.model.row_of
         for row, token in zip(rows, known, strict=True):
             if row_of[token] >= 0:
                 words[row_of[token]] = row.float()
@@ -156,7 +160,8 @@ class Run:
                 self.average[k].lerp_(v, 1 - decay) if v.is_floating_point() else self.average[
                     k
                 ].copy_(v)
-        self.step, self.seen = self.step + 1, self.seen + world * len(batch["images"])
+        self.step = self.step + 1
+        self.seen = self.seen + world * len(batch["images"])
         return parts
 
     def save(self) -> None:
@@ -188,7 +193,8 @@ def run(options: Pretraining) -> Path:
     Several processes, each with a thread and a pool of its own: `torchrun --nproc-per-node 2 -m
     aaclip_lite pretrain`.
     """
-    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    rank = int(os.environ.get("RANK", 0))
+    world = int(os.environ.get("WORLD_SIZE", 1))
     if world > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if options.device.startswith("cuda") else "gloo")
     tokenizer = blank_clip(MODEL)[1]
@@ -207,7 +213,9 @@ def run(options: Pretraining) -> Path:
         print(
             f"pretraining on {options.device}, {state.model.dtype}, from step {state.step}, {used}"
         )
-    pool, saved, debt = Pool(options), state.elapsed, 0.0
+    pool = Pool(options)
+    saved = state.elapsed
+    debt = 0.0
     everything = (MODEL["vision_cfg"]["image_size"] // options.patch_size) ** 2
     bar = tqdm(total=round(total), initial=round(state.elapsed), unit="s", disable=rank != 0)
     try:

@@ -7,6 +7,7 @@ replaced by black pictures or empty masks. Decoded, resized pictures stay in mem
 `cache_bytes`, others are read again.
 
     data = open_dataset("factory/train", size=128)      # or a folder, or a .jsonl manifest
+    known = open_dataset("factory/test", split="train") # 20 references a product, never judged
     data[0].image, data[0].mask                         # uint8 (H, W, 3) and (H, W) in {0, 1}
     data.filter(classes=["candle"]).few_shot(4)         # 2 normal and 2 abnormal pictures a class
     for batch in data.batches(16, shuffle=True, seed=0, augment="course", epoch=3, stage=2): ...
@@ -300,8 +301,6 @@ def open_dataset(
     manifest. layout: one of LAYOUTS; None tells it from the files. size: pictures become size x
     size. split: "train", "val", "test" or "all"; the default is the test set, which is what AA-CLIP
     trains on and tests on, and for manifests and plain folders all. opening: see Opening.
-    `open_dataset("factory/test", split="train")`: the 20 sound parts of each product that are set
-    aside as references and are never judged.
     """
     how = Opening(**opening)
     _refuse_unknown(layout, how.allow)

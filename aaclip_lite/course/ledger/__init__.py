@@ -6,16 +6,20 @@ Use: `claims()`, `print(table(select(document="S2")))`, `again(claims())`, `own(
 """
 
 from .claim import KINDS, VERDICTS, Claim, judge
-from .reading import again, claims, counts, find, own, page, select, table
+from .pages import html, page
+from .reading import DOCUMENTS, Again, again, claims, counts, find, own, select, table
 
 __all__ = [
+    "DOCUMENTS",
     "KINDS",
     "VERDICTS",
+    "Again",
     "Claim",
     "again",
     "claims",
     "counts",
     "find",
+    "html",
     "judge",
     "own",
     "page",

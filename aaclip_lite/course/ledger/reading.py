@@ -1,7 +1,6 @@
 """The ledger as a whole: choose rows, print them, measure the quick ones again, add one's own.
 
-Special: `again` gives each quick row's value as it is now beside the stored one; `page` is the book's
-page, with an anchor for each claim.
+Special: `again` gives each quick row's value as it is now beside the stored one.
 Use: `print(table(select(verdict="false")))`, `again(claims())`, `own("mine", 1, ...)`.
 """
 
@@ -144,36 +143,3 @@ def table(rows: Sequence[Claim], results: Sequence[Again] = (), width: int = 68)
         says = f"{text:{width}}"
         lines.append([row.key, row.verdict, number(row.null), measured(row), last, says])
     return aligned(lines)
-
-
-def page() -> str:
-    """The ledger as Markdown: a heading and a section a document, an anchor a claim."""
-    parts = [
-        "# The ledger",
-        "Every claim of the five reference documents that something could decide. Chapter 17 "
-        "teaches how it is read. A link to a claim is this page's address with `#s0-7` behind it.",
-    ]
-    for document, title in DOCUMENTS.items():
-        parts.append(f"## {document} · {title}")
-        parts += [entry(row) for row in select(document=document)]
-    return "\n\n".join(parts) + "\n"
-
-
-def anchor(key: str) -> str:
-    return key.lower().replace(":", "-")
-
-
-def entry(row: Claim) -> str:
-    """One claim on the page."""
-    lines = [
-        f"({anchor(row.key)})=\n\n**{row.key} · {row.verdict}.** {row.text} (“{row.quote}”)",
-        f"Check: {row.check}. Null {number(row.null)}, measured {measured(row)}, {row.date}.",
-    ]
-    if row.kind:
-        lines.append(f"Kind of error: {row.kind}; cheapest test: {KINDS[row.kind]}.")
-    if row.source:
-        lines.append(f"Source: {row.source}.")
-    if row.links:
-        linked = ", ".join(f"[{key}](#{anchor(key)})" for key in row.links)
-        lines.append(f"Says otherwise: {linked}.")
-    return "  \n".join(lines)

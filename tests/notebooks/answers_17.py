@@ -50,7 +50,7 @@ def solved_pull(first, second, weights):
 
 
 def pull_of_losses(first, second, weights):
-    return float(first / second)
+    return float((first / second).detach())
 
 
 def pull_turned_round(first, second, weights):

@@ -44,8 +44,9 @@ def pull(learner: Callable) -> None:
         second = (1 + weights.exp()).log().sum() + 5
         slopes = [torch.autograd.grad(x, weights, retain_graph=True)[0] for x in (first, second)]
         a, b = slopes
+        heights = float(first.detach()), float(second.detach())
         hints = [
-            (float(first / second), "this is the ratio of the losses: their slopes pull"),
+            (heights[0] / heights[1], "this is the ratio of the losses: their slopes pull"),
             (float(b.norm() / a.norm()), "turned round: the first for each of the second"),
             (float((a.norm() / b.norm()) ** 2), "the lengths are squared: the root is missing"),
             (float(a.sum() / b.sum()), "slopes of opposite sign cancel in a sum: take lengths"),
@@ -60,12 +61,12 @@ def pull(learner: Callable) -> None:
             (float(a.abs().sum() / b.abs().sum()), "the length is the root of the sum of squares"),
             (float(a.norm()), "and the second term's? a ratio is asked for"),
         ]  # fmt: skip
-        what = f"the pull of losses {float(first):.3g} and {float(second):.3g} on {size} weights"
+        what = f"the pull of losses {heights[0]:.3g} and {heights[1]:.3g} on {size} weights"
         found = learner(first, second, weights)
         if isinstance(found, torch.Tensor) and found.ndim:
             raise Hint(f"{what} has shape {tuple(found.shape)}: one number, from one norm each")
         same(
-            float(found) if isinstance(found, torch.Tensor) else found,
+            float(found.detach()) if isinstance(found, torch.Tensor) else found,
             _ratio(a, b),
             what,
             1e-6,

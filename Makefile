@@ -48,6 +48,8 @@ env: $(VENV)/.checked ## build and check the environment only
 
 test: $(VENV)/.installed ## lint, floors, spelling, tests, notebooks
 	$(call step,lint (ruff),$(VENV)/bin/ruff check .,$(VENV)/bin/ruff check --fix . and mend the rest by hand)
+	$(call step,format (ruff),$(VENV)/bin/ruff format --check --quiet .,$(VENV)/bin/ruff format .)
+	$(call step,types of the core (mypy),$(VENV)/bin/mypy --no-error-summary $(wildcard aaclip_lite/*.py),give the annotation that the message asks for)
 	$(call step,import floors (import-linter),$(VENV)/bin/lint-imports --no-cache,import from a lower floor only)
 	$(call step,spelling (codespell),$(VENV)/bin/codespell,mend the word or add it to ignore-words-list in pyproject.toml)
 	@printf '\n== tests and notebooks (pytest)\n'; exec $(PY) -m pytest $(TESTS)
@@ -60,7 +62,7 @@ demo: $(VENV)/.installed ## no browser: draw unseen products, mark their defects
 	$(call step,demo,$(PY) -m aaclip_lite demo,make env tells what is missing)
 
 bench: $(VENV)/.installed ## measure speed on this machine
-	$(call step,bench,$(PY) -m aaclip_lite bench,make env tells what is missing)
+	$(call step,bench,$(PY) -m aaclip_lite lab bench,make env tells what is missing)
 
 course: $(VENV)/.checked ## run the notebooks again, keep outputs, refresh minutes and memory; CHAPTER=03_adapters: one
 	$(call step,run the notebooks,$(PY) -m tests.notebooks.run_course $(CHAPTER),run it cell by cell with make lab)

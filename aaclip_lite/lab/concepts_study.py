@@ -15,6 +15,8 @@ import json
 import os
 import time
 from datetime import date
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -55,9 +57,8 @@ CHAINS = {  # name -> (stage 1, stage 2); issues 3 and 5 only look, and change n
     "as S4 found it": ("as S4 found it", "published, tau 0.1"),
     "issue 4: tau 0.3": ("as S4 found it", "published, tau 0.3"),
     "all five issues": ("issues 1 and 2", "published, tau 0.3"),
-    "good rates, old loss": ("old", "published, tau 0.1"),
-    "good rates, bce": ("bce", "published, tau 0.1"),
-    "good rates, bce, assigned": ("bce", "assigned, tau 0.1"),
+    "bce, published": ("bce", "published, tau 0.1"),
+    "bce, assigned": ("bce", "assigned, tau 0.1"),
 }
 
 
@@ -209,14 +210,13 @@ def study(seeds: list[int], kept: Kept) -> None:
         test, test_tokens = everything["test"]
         return test_figures(model, test_tokens, test) | {"val": on_val}
 
-    for seed in seeds:
-        measure(kept, f"final {seed}", lambda seed=seed: final(seed))
-        for name in STAGE_1:
-            measure(
-                kept, f"stage 1, {name} {seed}", lambda name=name, seed=seed: stage_1(name, seed)
-            )
-        for name in CHAINS:
-            measure(kept, f"chain, {name} {seed}", lambda name=name, seed=seed: chain(name, seed))
+    measure(kept, f"final {seeds[0]}", lambda: final(seeds[0]))
+    for name, seed in product(STAGE_1, seeds):
+        measure(kept, f"stage 1, {name} {seed}", partial(stage_1, name, seed))
+    for name, seed in product(CHAINS, seeds):
+        measure(kept, f"chain, {name} {seed}", partial(chain, name, seed))
+    for seed in seeds[1:]:
+        measure(kept, f"final {seed}", partial(final, seed))
 
 
 if __name__ == "__main__":

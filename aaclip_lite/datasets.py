@@ -27,13 +27,15 @@ from PIL import Image
 
 from . import batching
 from .batching import DECODERS, Planes
-from .files import layouts
+from .files import layouts, pictures
 from .files.audit import UNREADABLE, copies, quick_problems, reason
+from .files.door import door
 from .files.late import late
 from .files.layouts import LAYOUTS, TOLERABLE, DataError, Record
 
 __all__ = ["AnomalyDataset", "DataError", "Record", "Sample", "open_dataset", "overlap"]
 
+LARGEST_SIDE = 4096
 FACTORY = ("train", "val", "test", "val_wild", "test_wild", "test_hard")
 
 
@@ -241,23 +243,12 @@ def read_picture(path: Path, size: int | None, as_mask: bool) -> tuple[np.ndarra
     """The decoded, resized picture (H, W, 3), or mask (H, W) of 0 and 1; and whether anything was
     non-zero.
     """
-    with Image.open(path) as picture:
-        if picture.mode == "F":
-            raise ValueError("floating-point values")
-        if picture.mode.startswith("I"):  # 16 bits: PIL would cut them at 255 instead of scaling
-            values = np.asarray(picture)
-            values = (values != 0) * 255 if as_mask else values.clip(0, 65535) // 257
-            picture = Image.fromarray(values.astype(np.uint8))
-        picture = picture.convert("RGB")
-        filled = True
-        if as_mask:
-            flags = np.asarray(picture).any(axis=2)
-            filled = bool(flags.any())
-            picture = Image.fromarray(flags.astype(np.uint8))
-        if size is not None and picture.size != (size, size):
-            how = Image.Resampling.NEAREST if as_mask else Image.Resampling.BICUBIC
-            picture = picture.resize((size, size), how)
-        return np.array(picture), filled
+    values = pictures.read_mask(path) if as_mask else pictures.read(path)
+    filled = not as_mask or bool(values.any())
+    if size is not None and values.shape[:2] != (size, size):
+        how = Image.Resampling.NEAREST if as_mask else Image.Resampling.BICUBIC
+        values = np.array(Image.fromarray(values).resize((size, size), how))
+    return values, filled
 
 
 def overlap(first: AnomalyDataset, second: AnomalyDataset) -> list[tuple[str, str]]:
@@ -285,6 +276,7 @@ class Opening:
     allow: Iterable[str] = ()  # problems to live with, of TOLERABLE
 
 
+@door(path=(str, Path), layout=(str, None), size=(int, None), split=(str, None))
 def open_dataset(
     path: str | Path,
     layout: str | None = None,
@@ -303,6 +295,8 @@ def open_dataset(
     """
     opening = Opening(**opening)
     _refuse_unknown(layout, opening.allow)
+    if size is not None and not 1 <= size <= LARGEST_SIDE:
+        raise ValueError(f"size = {size}: give a side from 1 to {LARGEST_SIDE} pixels")
     root = opening.root
     told = "as named" if layout else "told from its files"
     groups = {}

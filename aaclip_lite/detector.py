@@ -11,35 +11,45 @@ uses it, any other the one for all ("*").
     detector.predict("part.png", "bolt", words="rusty bolt"); detector.to_onnx("bolt.onnx", "bolt")
 """
 
-import json
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby, islice
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import huggingface_hub
 import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
 
-from . import datasets, scoring
-from .checkpoint import MismatchError, load_adapter, read_metadata, save_adapter
+from . import scoring
+from .checkpoint import (
+    MismatchError,
+    load_adapter,
+    read_metadata,
+    save_adapter,
+    text_checksum,
+)
 from .clip import FrozenCLIP
 from .datasets import AnomalyDataset
-from .files import layouts
-from .files.audit import UNREADABLE
-from .files.environment import data_path
-from .files.keep import write_json
+from .files import notes
+from .files.door import door
+from .files.forms import Picture, alike, is_several, list_pictures, refuse_endless, to_tensor
 from .files.late import late
+from .files.pictures import PictureError
 from .load import load_clip
 from .model import STAGES, AdaptedCLIP, stack_anchors
 
-SETTINGS = "detector.json"
+__all__ = [
+    "AnomalyDetector",
+    "PictureError",
+    "Prediction",
+    "list_pictures",
+    "settings",
+    "to_tensor",
+]
+
+SETTINGS = notes.NAME
 ANY = "*"  # the calibration of products without their own
-Picture = str | Path | Image.Image | np.ndarray | Tensor
 
 
 class Prediction(NamedTuple):
@@ -52,10 +62,6 @@ class Prediction(NamedTuple):
     threshold: float | None
     is_anomalous: bool | None
     path: str = ""
-
-
-class PictureError(ValueError):
-    """Something that is not a picture, or a file that cannot be read as one."""
 
 
 class AnomalyDetector:
@@ -88,6 +94,7 @@ class AnomalyDetector:
 
     # ---- pictures --------------------------------------------------------------------------------
 
+    @door(class_name=str, words=(str, None), batch_size=int)
     def predict(
         self,
         images: Picture | Sequence[Picture],
@@ -99,26 +106,29 @@ class AnomalyDetector:
         1]: one Prediction; a folder, list, array (N, H, W, 3) or tensor (N, 3, H, W): a list.
         words: said instead of the class name.
         """
+        if batch_size < 1:
+            raise ValueError(f"batch_size = {batch_size}: give at least 1")
         anchor = self.anchor(class_name, words)
         constants = self.calibration_of(class_name)
         threshold = constants["threshold"] if constants else None
         if constants is None:
             warnings.warn(
                 "not calibrated: scores are raw and nothing is decided; see calibrate()",
-                stacklevel=2,
+                stacklevel=3,
             )
         named = ((str(p) if isinstance(p, str | Path) else "", p) for p in list_pictures(images))
         decoded = ((name, to_tensor(picture)) for name, picture in named)
         predictions = []
-        for group in _alike(decoded, batch_size):
+        for group in alike(decoded, batch_size):
             batch = torch.stack([pixels for _, pixels in group])
             maps, scores = self.measure(batch, anchor.expand(len(batch), -1, -1))
             maps, scores = calibrated(maps, scores, constants)
+            refuse_endless(maps, scores, [path for path, _ in group])
             rows = zip(group, maps.cpu().numpy(), scores.tolist(), strict=True)
             for (path, _), anomaly_map, score in rows:
                 verdict = None if constants is None else score > threshold
                 predictions.append(Prediction(anomaly_map, score, threshold, verdict, path))
-        return predictions if _several(images) else predictions[0]
+        return predictions if is_several(images) else predictions[0]
 
     def anomaly_maps(
         self, images: Float[Tensor, "B 3 H W"], class_names: Sequence[str]
@@ -131,6 +141,7 @@ class AnomalyDetector:
         ]
         return torch.cat([one for one, _ in each]), torch.cat([score for _, score in each])
 
+    @door(class_name=str, false_alarms=(float, int))
     def calibrate(
         self,
         normal_images: Picture | Sequence[Picture] | AnomalyDataset,
@@ -146,7 +157,7 @@ class AnomalyDetector:
         whole_set = isinstance(normal_images, AnomalyDataset)
         scores = []
         pixels = np.zeros(3)  # number, sum and sum of squares of the maps' values
-        for group in _alike(_normal(normal_images, class_name), 16):
+        for group in alike(_normal(normal_images, class_name), 16):
             batch = torch.stack([picture for _, picture in group])
             maps, raw = self.measure(batch, self._anchors_of([name for name, _ in group]))
             pixels += maps.numel(), float(maps.double().sum()), float(maps.double().square().sum())
@@ -157,6 +168,10 @@ class AnomalyDetector:
             )
         raw = torch.cat(scores)
         mean, square = (pixels[1:] / pixels[0]).tolist()
+        if not raw.isfinite().all():
+            raise ValueError(
+                "calibrate: scores are not finite; the adapters are damaged, train again"
+            )
         constants = scoring.fit_constants(raw)
         entry = {
             "map": (mean, max(square - mean**2, 0.0) ** 0.5),
@@ -204,6 +219,7 @@ class AnomalyDetector:
     # ---- files -----------------------------------------------------------------------------------
 
     @classmethod
+    @door(name=(str, Path), clip=(FrozenCLIP, None), device=str)
     def load(
         cls, name: str | Path = "course", clip: FrozenCLIP | None = None, device: str = "cpu"
     ) -> "AnomalyDetector":
@@ -212,7 +228,7 @@ class AnomalyDetector:
 
         clip: the backbone, where the folder does not say which (it does after save()).
         """
-        folder = _find(name)
+        folder = notes.find(name)
         stored = settings(folder)
         files = {stage: folder / f"{stage}.safetensors" for stage in STAGES}
         if not files["image"].is_file():
@@ -221,6 +237,7 @@ class AnomalyDetector:
                 f"{folder} holds {trained}: a detector needs image.safetensors, from train_image"
             )
         metadata = {stage: read_metadata(path) for stage, path in files.items() if path.is_file()}
+        _refuse_half(folder, metadata)
         if clip is None:
             embedded = {
                 "source": "lite",
@@ -235,6 +252,12 @@ class AnomalyDetector:
             raise MismatchError(
                 f"{error}. Give the backbone that belongs to it: clip=load_clip(...)"
             ) from None
+        trained_with = metadata["image"].get("text_adapters")
+        if trained_with not in (None, text_checksum(model)):
+            raise MismatchError(
+                f"{files['image']} was trained with other text adapters than {files['text'].name} "
+                "beside it; put the two of one training together, or train again"
+            )
         detector = cls(
             model.to(device),
             stored.get("calibration"),
@@ -242,13 +265,14 @@ class AnomalyDetector:
             stored.get("domain", "industrial"),
             stored.get("backbone"),
         )
-        known = ("stage", "recipe", "backbone")
+        known = ("stage", "recipe", "backbone", "checksum", "text_adapters")
         detector.training = {
             stage: {key: value for key, value in header.items() if key not in known}
             for stage, header in metadata.items()
         }
         return detector
 
+    @door(folder=(str, Path))
     def save(self, folder: str | Path) -> Path:
         """Adapters, calibration, words, and which backbone to load; the backbone itself is not
         copied.
@@ -258,13 +282,14 @@ class AnomalyDetector:
             path = folder / f"{stage}.safetensors"
             save_adapter(path, self.model, stage, self.training.get(stage))
         names = ("backbone", "domain", "words", "calibration")
-        write_json(folder / SETTINGS, {name: getattr(self, name) for name in names})
+        notes.write(folder, {name: getattr(self, name) for name in names})
         return folder
 
     def push_to_hub(self, repo_id: str, private: bool = False, token: str | None = None) -> str:
         """Save to a repository of the Hugging Face hub, from which load(repo_id) fetches it."""
         return late("hub")(self, repo_id, private, token)
 
+    @door(path=(str, Path), class_name=str)
     def to_onnx(self, path: str | Path, class_name: str = "object") -> Path:
         """For one product and one picture at a time: (1, 3, S, S), float in [0, 1], already resized
         -> its map (1, S, S) and score (1,). Class name, threshold and S stand in the file's
@@ -292,103 +317,22 @@ def _normal(
     return ((images[i].class_name, to_tensor(images[i].image)) for i in rows)
 
 
+def _refuse_half(folder: Path, metadata: dict[str, dict]) -> None:
+    for stage, header in metadata.items():
+        if header["stage"] not in (stage, "joint"):
+            raise MismatchError(
+                f"{folder / stage}.safetensors is of stage {header['stage']!r}, not {stage!r}; put "
+                "the right file there"
+            )
+    if "text" not in metadata and metadata["image"]["recipe"].trains_text:
+        raise FileNotFoundError(
+            f"{folder} holds image.safetensors only: its recipe trains text adapters too, so a "
+            "detector needs the text.safetensors of the same training"
+        )
+
+
 def settings(folder: Path) -> dict:
     """What save() noted about a detector: backbone, domain, words, calibration; empty for a run
     that was not saved.
     """
-    return json.loads((folder / SETTINGS).read_text()) if (folder / SETTINGS).is_file() else {}
-
-
-def list_pictures(images: Picture | Sequence[Picture]) -> list[Picture]:
-    """One picture, several, or a folder (all pictures below it, in the order of their names) -> a
-    list.
-    """
-    if isinstance(images, str | Path) and Path(images).is_dir():
-        found = sorted(p for p in Path(images).rglob("*") if p.suffix.lower() in layouts.PICTURES)
-        if not found:
-            raise FileNotFoundError(
-                f"no pictures below {images}: files must end in {', '.join(layouts.PICTURES)}"
-            )
-        return found
-    several = list(images) if _several(images) else [images]
-    for path in (
-        each for each in several if isinstance(each, str | Path) and not Path(each).is_file()
-    ):
-        raise FileNotFoundError(
-            f"{path}: no such picture; check the path, as seen from {Path.cwd()}"
-        )
-    if not several:
-        raise PictureError("no pictures were given: the list is empty")
-    return several
-
-
-def to_tensor(picture: Picture) -> Tensor:
-    """A picture in any accepted form -> (3, H, W), float in [0, 1]."""
-    if isinstance(picture, str | Path):
-        try:
-            # as in training, 16 bits included
-            picture, _ = datasets.read_picture(Path(picture), None, as_mask=False)
-        except UNREADABLE as error:
-            raise PictureError(
-                f"{picture} is no readable picture ({error}): save it again as PNG or JPEG"
-            ) from error
-    if isinstance(picture, Image.Image):
-        picture = np.array(picture.convert("RGB"))
-    if isinstance(picture, np.ndarray):
-        picture = picture[..., None] if picture.ndim == 2 else picture
-        picture = torch.from_numpy(np.ascontiguousarray(picture)).movedim(-1, 0)
-    if not isinstance(picture, Tensor):
-        raise PictureError(
-            f"a {type(picture).__name__} is no picture: give a path, PIL picture, array or tensor"
-        )
-    # grey
-    picture = picture.expand(3, -1, -1) if picture.ndim == 3 and len(picture) == 1 else picture
-    if picture.ndim != 3 or len(picture) != 3 or not picture.numel():
-        shape = f"{tuple(picture.shape)}, colour first,"
-        raise PictureError(
-            f"{shape} is no picture: give an array (H, W, 3) or (H, W), or a tensor (3, H, W)"
-        )
-    if picture.dtype != torch.uint8 and not picture.is_floating_point():
-        raise PictureError(
-            f"a picture has {picture.dtype} values: expected uint8, or float in [0, 1]"
-        )
-    picture = picture.float() / 255 if picture.dtype == torch.uint8 else picture.float()
-    if not (picture.amin() >= 0 and picture.amax() <= 1):  # also false for NaN
-        raise PictureError(
-            f"float pictures must lie in [0, 1]; this one: {picture.amin():.3g} to "
-            f"{picture.amax():.3g}"
-        )
-    return picture
-
-
-def _several(images: Picture | Sequence[Picture]) -> bool:
-    if isinstance(images, str | Path):
-        return Path(images).is_dir()
-    return isinstance(images, list | tuple) or getattr(images, "ndim", 0) == 4
-
-
-def _alike(
-    pictures: Iterator[tuple[str, Tensor]], batch_size: int
-) -> Iterator[list[tuple[str, Tensor]]]:
-    """Neighbours of one size, in groups of at most `batch_size`."""
-    for _, run in groupby(pictures, key=lambda pair: pair[1].shape):
-        while group := list(islice(run, batch_size)):
-            yield group
-
-
-def _find(name: str | Path) -> Path:
-    if Path(name).is_dir():
-        return Path(name)
-    if str(name) == "course":
-        return data_path("checkpoints") / "course"
-    wanted = [SETTINGS, *(f"{stage}.safetensors" for stage in STAGES)]
-    try:
-        return Path(huggingface_hub.snapshot_download(str(name), allow_patterns=wanted))
-    except (
-        Exception
-    ) as error:  # not a valid name, no such repository, no network: each has its own kind
-        raise FileNotFoundError(
-            f"{name} is no folder here, and no repository that the hub gives "
-            f"({type(error).__name__}). Use 'course' "
-            "for the shipped detector, or the folder that training wrote"
-        ) from error
+    return notes.read(folder)

@@ -22,6 +22,8 @@ from tqdm.auto import tqdm
 from . import scoring
 from .clip import FrozenCLIP
 from .datasets import AnomalyDataset
+from .files.door import expect
+from .files.forms import refuse_endless
 from .files.late import late
 from .files.report import NAMES, Report, assemble
 from .files.tally import Tally
@@ -62,6 +64,15 @@ def evaluate(
     frozen dense patches) or "frozen" (CLIP's own words on them). baselines: also judge frozen CLIP,
     trivial rules and, given `train`, a linear probe. options: see Options.
     """
+    if not isinstance(model, AdaptedCLIP | FrozenCLIP) and not hasattr(model, "anomaly_maps"):
+        expect("evaluate: model", model, (AdaptedCLIP, FrozenCLIP))
+    expect("evaluate: data", data, AnomalyDataset)
+    expect("evaluate: train", train, (AnomalyDataset, None))
+    if stage not in JUDGED or domain not in scoring.BLUR:
+        raise ValueError(
+            f"evaluate: stage = {stage!r}, domain = {domain!r}: choose a stage of "
+            f"{', '.join(JUDGED)} and a domain of {', '.join(scoring.BLUR)}"
+        )
     options = Options(**options)
     if not len(data) or options.rounds < 1:
         raise ValueError(
@@ -131,6 +142,7 @@ class _Ruler(NamedTuple):
                     if label not in tallies:
                         rounds = 0 if label else self.options.rounds
                         tallies[label] = Tally(rounds, name, self.options.seed)
+                    refuse_endless(maps, scores, [part.records[i].image for i in batch["index"]])
                     tallies[label].update(maps, scores, batch, defects)
             bar.update(len(defects))
         return {

@@ -9,7 +9,6 @@ weights=PATH)`.
 """
 
 import copy
-import json
 import socket
 import warnings
 from collections.abc import Callable
@@ -24,8 +23,22 @@ import torch
 from torch import Tensor, nn
 
 from .clip import ACTIVATIONS, FrozenCLIP
+from .files.checked import read_json
+from .files.door import door
 from .files.environment import data_path
 from .files.weights import WeightsError, read_state
+
+LARGEST_SIDE = 4096
+# of what a config may ask for: several times the largest CLIP there is
+LARGEST = {
+    "embed_dim": 8192,
+    "width": 16_384,
+    "layers": 256,
+    "heads": 256,
+    "patch_size": 512,
+    "context_length": 4096,
+    "vocab_size": 2_000_000,
+}
 
 
 class Found(NamedTuple):
@@ -35,6 +48,7 @@ class Found(NamedTuple):
     label: str  # for messages
 
 
+@door(source=(str, dict, Path), weights=(str, Path, None), image_size=(int, None))
 def load_clip(
     source: str | dict | Path = "lite",
     weights: str | Path | None = "own",
@@ -55,6 +69,8 @@ def load_clip(
             f"activation = {activation!r} is not known; use {', '.join(map(repr, ACTIVATIONS))} or "
             "None"
         )
+    if image_size is not None and not 0 < image_size <= LARGEST_SIDE:
+        raise ValueError(f"image_size = {image_size}: give a side from 1 to {LARGEST_SIDE} pixels")
     found = _find(source, weights)
     if image_size is not None:
         found.config["vision_cfg"]["image_size"] = image_size
@@ -71,7 +87,7 @@ def load_clip(
                 "Image features change by "
                 f"{image_change:.1%}, text features by {text_change:.1%} (relative length, one "
                 "fixed input each)",
-                stacklevel=2,
+                stacklevel=3,
             )
     return clip
 
@@ -93,21 +109,23 @@ def _find(source: str | dict | Path, weights: str | Path | None) -> Found:
                 "model.safetensors; "
                 "a weights file goes into weights=..."
             )
-        config = json.loads(file.read_text())
+        config = read_json(file, remedy="give the config that belongs to the weights")
         label = str(file)
         weights = place / "model.safetensors" if weights == "own" and place.is_dir() else weights
     config = config.get("model_cfg", config)
+    _refuse_unbounded(config, label)
     if not isinstance(config, dict) or not {"embed_dim", "vision_cfg", "text_cfg"} <= config.keys():
         raise WeightsError(f"{label}: a CLIP config has embed_dim, vision_cfg and text_cfg")
     if weights == "own":
         warnings.warn(
             "a config without weights gives a random CLIP; weights=None says that this is meant",
-            stacklevel=3,
+            stacklevel=4,
         )
     quick = bool(config.get("quick_gelu"))
     if weights in ("own", None):
         return Found(config, None, _activation(quick), f"{label} with random weights")
     state, by_openai = read_state(weights)
+    _refuse_endless(state, weights)
     return Found(config, state, _activation(quick or by_openai), str(weights))
 
 
@@ -129,9 +147,36 @@ def _find_named(name: str, weights: str | Path | None) -> Found:
             f"weights = {str(weights)!r}: no such file, and no such tag; tags: {', '.join(tags)}"
         )
     state, by_openai = read_state(_download(name, str(weights), tag) if tag else weights)
+    _refuse_endless(state, label)
     return Found(
         config, state, _activation(quick or by_openai or bool(tag.get("quick_gelu"))), label
     )
+
+
+def _refuse_unbounded(config: object, label: str) -> None:
+    """Numbers that no CLIP has; building one of them would take all memory."""
+    if not isinstance(config, dict):
+        return
+    for part in ("vision_cfg", "text_cfg"):
+        if not isinstance(config.get(part, {}), dict):
+            raise WeightsError(f"{label}: {part} is {config[part]!r}, expected an object")
+    inner = [(part, config.get(part, {})) for part in ("vision_cfg", "text_cfg")]
+    for place, values in [("config", config), *inner]:
+        for name, largest in LARGEST.items():
+            value = values.get(name)
+            if value is None or (name == "layers" and isinstance(value, list)):
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= largest:
+                raise WeightsError(
+                    f"{label}: {place}.{name} is {value!r}, expected a whole number from 1 to "
+                    f"{largest}"
+                )
+
+
+def _refuse_endless(state: dict[str, Tensor], label: object) -> None:
+    for name, values in state.items():
+        if values.is_floating_point() and "mask" not in name and not values.isfinite().all():
+            raise WeightsError(f"{label}: {name} holds numbers that are not finite; fetch it again")
 
 
 def _activation(quick: bool) -> str:

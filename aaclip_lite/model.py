@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from . import losses
 from .adapters import image_adapters, mix, text_adapters
 from .clip import FrozenCLIP
+from .files.door import expect
 from .prompts import sentences
 from .recipe import Recipe
 
@@ -34,6 +35,8 @@ class Features(NamedTuple):
 class AdaptedCLIP(nn.Module):
     def __init__(self, clip: FrozenCLIP, recipe: Recipe | None = None) -> None:
         super().__init__()
+        expect("AdaptedCLIP: clip", clip, FrozenCLIP)
+        expect("AdaptedCLIP: recipe", recipe, (Recipe, None))
         recipe = recipe or Recipe.course()
         depths = recipe.resolve(clip.vision_blocks, clip.text_blocks_count)
         self.recipe = recipe

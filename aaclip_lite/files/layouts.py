@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+from .folders import ENDINGS, walk
+
+PICTURES = ENDINGS
 NORMAL = ("good", "ok", "normal")
 MASKS = ("masks", "mask", "ground_truth", "gt")
 # layouts' words for train, val, test
@@ -159,11 +161,8 @@ def read(path: Path, layout: str | None, root: str | Path | None, class_name: st
 
 def pictures_below(root: Path) -> list[str]:
     """All pictures below the root, hidden ones apart, as paths relative to it, in a fixed order."""
-    below = []
-    for place, _, names in os.walk(root, followlinks=True):
-        below += [Path(place, name).relative_to(root).as_posix() for name in names]
-    shown = [file for file in below if not re.search(r"(^|/)[.]", file)]
-    return sorted(file for file in shown if file.lower().endswith(PICTURES))
+    below = (path.relative_to(root).as_posix() for path in walk(root))
+    return sorted(file for file in below if file.lower().endswith(PICTURES))
 
 
 def detect(root: Path, files: list[str]) -> str:

@@ -10,6 +10,7 @@ import math
 import pickle
 import re
 import zipfile
+import zlib
 from pathlib import Path
 
 import torch
@@ -77,6 +78,12 @@ def read_pickle(path: Path):
     run.
     """
     try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                _refuse_bomb(path, archive)
+                damaged = archive.testzip()  # torch.load does not compare checksums
+                if damaged:
+                    raise ValueError(f"the checksum of {damaged} is wrong")
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
@@ -94,6 +101,13 @@ def read_pickle(path: Path):
         KeyError,
         AttributeError,
         OSError,
+        IndexError,
+        OverflowError,
+        RecursionError,
+        NotImplementedError,
+        zipfile.BadZipFile,
+        zlib.error,
+        MemoryError,
     ) as error:
         reason = str(error).partition("\n")[0][:160] or type(error).__name__
         raise WeightsError(
@@ -139,6 +153,10 @@ def _is_safetensors(path: Path) -> bool:
 def _is_torchscript(path: Path) -> bool:
     with zipfile.ZipFile(path) as archive:
         return any(name.endswith("/constants.pkl") for name in archive.namelist())
+
+
+MOST_PATHS, DEEPEST = 100_000, 100  # modules of a CLIP: some hundreds, ten deep
+_VISITS = object()
 
 
 class _Node:
@@ -193,23 +211,45 @@ _STORAGES = {
 }
 
 
-def _read_torchscript(path: Path) -> dict[str, Tensor]:
-    def collect(node: _Node, prefix: str = "") -> dict[str, Tensor]:
-        found = {}
-        for name, value in vars(node).items():
-            if isinstance(value, _Node):
-                found |= collect(value, f"{prefix}{name}.")
-            elif isinstance(value, Tensor):
-                found[f"{prefix}{name}"] = value
-        return found
+def _collect(node: _Node, found: dict[str, Tensor], prefix: str = "") -> dict[str, Tensor]:
+    """All tensors below a node by their paths; a node may be met by many paths, so they are counted."""
+    for name, value in vars(node).items():
+        if isinstance(value, _Node):
+            if prefix.count(".") > DEEPEST:
+                raise ValueError(f"modules lie more than {DEEPEST} deep")
+            _collect(value, found, f"{prefix}{name}.")
+        elif isinstance(value, Tensor):
+            found[f"{prefix}{name}"] = value
+        found[_VISITS] = found.get(_VISITS, 0) + 1
+        if found[_VISITS] > MOST_PATHS:
+            raise ValueError(f"more than {MOST_PATHS} paths lead to its tensors")
+    return found
 
+
+def _refuse_bomb(path: Path, archive: zipfile.ZipFile) -> None:
+    """Weights are stored as they are: an archive that unpacks to much more was made to do harm."""
+    unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > 2 * path.stat().st_size + (1 << 20):
+        raise ValueError(f"it would unpack to {unpacked:,} bytes, more than it holds")
+
+
+def _read_torchscript(path: Path) -> dict[str, Tensor]:
     try:
         with zipfile.ZipFile(path) as archive:
+            _refuse_bomb(path, archive)
             root = next(
                 name for name in archive.namelist() if name.endswith("/constants.pkl")
             ).removesuffix("constants.pkl")
-            return collect(_ArchiveUnpickler(archive, root).load())
+            found = _collect(_ArchiveUnpickler(archive, root).load(), {})
+            found.pop(_VISITS, None)
+            return found
     except (
+        RecursionError,
+        AttributeError,
+        OverflowError,
+        NotImplementedError,
+        zlib.error,
+        MemoryError,
         pickle.UnpicklingError,
         zipfile.BadZipFile,
         KeyError,

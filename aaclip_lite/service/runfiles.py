@@ -69,6 +69,11 @@ class RunFiles:
             ) from None
         self.accelerator.wait_for_everyone()  # all have read before the first save
         step = stored.get("step", 0)
+        if not 0 <= step <= stored.get("steps", step):
+            raise MismatchError(
+                f"{self.resume}: step {step} of {stored['steps']} cannot be. Choose another out "
+                "folder, or start over with resume=False"
+            )
         rows = History.load(self.log).rows if self.log.exists() else []
         known = [row for row in rows if row["step"] <= step]
         return History(self.stage, known, stored.get("finished", False)), step

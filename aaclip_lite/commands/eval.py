@@ -1,0 +1,94 @@
+"""`eval`: figures by class, beside baselines, and a report in the folder of --out."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from . import _shared as shared
+
+
+@dataclass(frozen=True)
+class Command:
+    """How good a detector is, class by class, beside frozen CLIP, trivial rules and a linear probe."""
+
+    # the shipped one, a run's folder, hf:OWNER/NAME; or: frozen, for CLIP without adapters
+    detector: shared.Detector = "course"
+    data: str = "factory/test"  # factory/test, val, test_hard, or a folder or manifest of your own
+    # detector: each picture scored by itself; image: scored as published; text: stage 1 alone;
+    # frozen: CLIP's own words
+    stage: Literal["detector", "image", "text", "frozen"] = "detector"
+    # judge only so many pictures of each class, half of them defective; default: all
+    shots: int | None = None
+    allow: shared.Allow = ()  # problems of the data set to live with
+    baselines: bool = True  # judge baselines in the same run; without them it is faster
+    # training set of the linear probe; default: factory/train for factory sets, or none
+    probe_data: str | None = None
+    # blur of the maps (a detector brings its own)
+    domain: Literal["industrial", "medical"] = "industrial"
+    rounds: int = 100  # of the bootstrap behind the intervals
+    out: str | None = None  # folder for report.json, report.md and sheets of best and worst cases
+    json: bool = False  # print JSON instead of the table
+    backbone: shared.Carrier = field(default_factory=shared.Backbone)
+
+    def check(self, given: set[str]) -> None:
+        shared.a_data_set("--data", self.data)
+        shared.even_shots(self.shots)
+        shared.in_range("--rounds", self.rounds, 1, 10_000)
+        shared.only_with(given, "--probe-data", self.baselines, "with baselines")
+        if self.probe_data is not None:
+            shared.a_data_set("--probe-data", self.probe_data)
+        if self.out is not None:
+            shared.a_folder_to_write("--out", self.out)
+
+    def run(self) -> int:
+        from ..service.processes import processes
+
+        share = processes()  # each takes its share of the classes
+        judged, size = self._judged()
+        data = shared.open_data(self.data, size, self.shots, self.allow)
+        report = self._report(judged, data, size)
+        if not share.is_main_process:
+            return 0
+        print(json.dumps(report.to_dict(), allow_nan=False) if self.json else report.table())
+        if self.out is not None:
+            self._write(report, judged, data)
+        return 0
+
+    def _judged(self):
+        """(detector or model, side of its input)"""
+        if self.detector == "frozen":
+            clip = self.backbone.load()
+            return clip, clip.image_size
+        detector = self.backbone.detector(self.detector)
+        size = detector.model.clip.image_size
+        return (detector if self.stage == "detector" else detector.model), size
+
+    def _report(self, judged, data, size: int):
+        from ..evaluation import evaluate
+
+        probe = self.probe_data
+        if probe is None and shared.is_factory(self.data):
+            probe = "factory/train"
+        train = shared.open_data(probe, size) if self.baselines and probe is not None else None
+        return evaluate(
+            judged,
+            data,
+            stage="image" if self.stage == "detector" else self.stage,
+            baselines=self.baselines,
+            train=train,
+            domain=self.domain,
+            rounds=self.rounds,
+        )
+
+    def _write(self, report, judged, data) -> None:
+        from ..course import plots
+
+        out = Path(self.out)
+        report.save(out / "report.json")
+        report.save(out / "report.md")
+        plots.save(plots.class_bars(report), out / "classes.png")
+        for which, rows in report.extremes().items():
+            if rows:
+                name = f"{which.replace(' ', '_')}.png"
+                plots.save(plots.cases(judged, data, report, which), out / name)

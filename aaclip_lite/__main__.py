@@ -7,6 +7,8 @@ help; nothing heavy is imported before a command runs. Exit codes: 0 done; 1 a p
 line (AACLIP_LITE_DEBUG=1 shows where it arose); 3 an error of ours; 130 stopped.
 """
 
+import contextlib
+import io
 import os
 import re
 import sys
@@ -54,7 +56,7 @@ def _dispatch(words: list[str]) -> int:
         print(overview())
         return 0
     if name in lab.TOOLS:
-        raise ValueError(f"no command {name!r}; it is a laboratory tool: `lab {name}`")
+        raise ValueError(f"no command {name!r}; it is a laboratory tool, use `lab {name}`")
     if name not in commands.names():
         raise ValueError(f"no command {name!r}\n{overview()}")
     if name == "lab":
@@ -67,13 +69,27 @@ def _dispatch(words: list[str]) -> int:
         options = commands.find(name)
         run = options.run
     given = _given(rest)
-    filled = tyro.cli(
-        options, args=_at_home(rest), prog=f"python -m aaclip_lite {name}", **_as(name, rest)
-    )
+    filled = _filled(options, name, rest)
     if hasattr(filled, "check"):
         filled.check(given)
     done = run(filled)
     return done if isinstance(done, int) else 0
+
+
+def _filled(options: type, name: str, rest: list[str]):
+    """The command's dataclass, filled from the words; tyro's boxes become one line."""
+    prog = f"python -m aaclip_lite {name}"
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(options, args=_at_home(rest), prog=prog, **_as(name, rest))
+    except SystemExit as end:
+        if end.code in (0, None):
+            raise
+    lines = [re.sub(r"^[│╭╰\s]+|[│\s]+$", "", line) for line in said.getvalue().splitlines()]
+    ends = [number for number, line in enumerate(lines) if line.startswith("──")]
+    words = " ".join(lines[1 : ends[0] if ends else None]) or "these options cannot be read"
+    raise ValueError(f"{words.rstrip('.')}; check the options with `{prog} --help`")
 
 
 def _as(name: str, rest: list[str]) -> dict:

@@ -154,6 +154,10 @@ class AnomalyDetector:
         Of a data set the normal pictures of all its classes are taken: the calibration of any
         product without its own.
         """
+        if not 0 < false_alarms < 1:  # also true for NaN
+            raise ValueError(
+                f"calibrate: false_alarms = {false_alarms}: give a share above 0 and below 1"
+            )
         whole_set = isinstance(normal_images, AnomalyDataset)
         scores = []
         pixels = np.zeros(3)  # number, sum and sum of squares of the maps' values

@@ -115,7 +115,9 @@ def _find(source: str | dict | Path, weights: str | Path | None) -> Found:
     config = config.get("model_cfg", config)
     _refuse_unbounded(config, label)
     if not isinstance(config, dict) or not {"embed_dim", "vision_cfg", "text_cfg"} <= config.keys():
-        raise WeightsError(f"{label}: a CLIP config has embed_dim, vision_cfg and text_cfg")
+        raise WeightsError(
+            f"{label}: not the config of a CLIP, which needs embed_dim, vision_cfg and text_cfg"
+        )
     if weights == "own":
         warnings.warn(
             "a config without weights gives a random CLIP; weights=None says that this is meant",
@@ -233,7 +235,8 @@ def _build(config: dict, label: str, device: str) -> nn.Module:
         patch = vision.get("patch_size", 16)
         if not isinstance(size, int) or not isinstance(patch, int) or size < patch or size % patch:
             raise WeightsError(
-                f"{label}: image_size = {size!r} is not a multiple of the patch size {patch!r}"
+                f"{label}: image_size = {size!r} is not a multiple of the patch size {patch!r}; "
+                "give one"
             )
         options = {
             key: value for key, value in config.items() if key not in ("quick_gelu", "custom_text")

@@ -193,7 +193,7 @@ class AdaptedCLIP(nn.Module):
                 f"{theirs.get(name, 'missing')} in the file and {mine.get(name, 'missing')} in the "
                 f"model ({len(wrong)} such weights). What decides: the backbone's widths and the "
                 "recipe's adapter, adapter_bias, proj_relu, text_head, levels, image_blocks and "
-                "text_blocks."
+                "text_blocks. Give the file that was trained with this recipe."
             )
         getattr(self, part).load_state_dict(state)
 

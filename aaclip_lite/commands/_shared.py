@@ -50,7 +50,15 @@ class Backbone:
     def place(self) -> str:
         from ..service.processes import processes
 
-        return str(processes().device) if self.device == "auto" else self.device
+        if self.device == "auto":
+            return str(processes().device)
+        import torch
+
+        kind, _, number = self.device.partition(":")
+        there = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+        if kind in there and int(number or 0) >= there[kind]:
+            raise ValueError(f"--device {self.device}: not on this machine; use auto or cpu")
+        return self.device
 
     def load(self, noted: dict | None = None):
         """The CLIP that was asked for, else the one that a detector's folder notes, else the

@@ -30,7 +30,7 @@ def quick_problems(root: Path, records: Iterable[Record], image_level: bool) -> 
         for role in ("image", "inside") if image_level else ("image", "mask", "inside"):
             name = getattr(record, role)
             if name is not None and (
-                os.path.isabs(name) or Path(os.path.normpath(name)).parts[0] == ".."
+                os.path.isabs(name) or os.path.normpath(name).split(os.sep)[0] == ".."
             ):
                 yield f"path: {name}: lies outside {root}"
             elif name is not None:

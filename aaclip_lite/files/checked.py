@@ -30,8 +30,10 @@ def read_json(path: str | Path, shape: Shape | None = None, remedy: str = "save 
 def parse(words: str, shape: Shape | None = None, where: str = "", remedy: str = "save it again"):
     """The value of a JSON text; `where` names it in errors."""
     try:
-        value = json.loads(words, parse_constant=_no_constant, object_pairs_hook=_no_pair_twice)
-        return (shape or fields_open)(value, "")
+        value = json.loads(words, object_pairs_hook=_no_pair_twice)
+        value = (shape or fields_open)(value, "")
+        _refuse_endless(value, "")
+        return value
     except RecursionError as error:
         raise JsonError(f"{where}: nested too deeply; {remedy}") from error
     except ValueError as error:
@@ -69,8 +71,16 @@ def _text(path: Path, remedy: str) -> str:
         raise JsonError(f"{path}: {what}; save it as UTF-8") from error
 
 
-def _no_constant(name: str):
-    raise ValueError(f"{name} is no number")
+def _refuse_endless(value: object, where: str) -> None:
+    """NaN and infinity, which Python's JSON knows though JSON does not."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _refuse_endless(inner, f"{where}.{name}" if where else name)
+    elif isinstance(value, list | tuple):
+        for number_of, inner in enumerate(value):
+            _refuse_endless(inner, f"{where}[{number_of}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        _refuse(value, where, "a finite number")
 
 
 def _no_pair_twice(pairs: list[tuple]) -> dict:

@@ -26,6 +26,7 @@ FOREIGN = (
 )
 OWN = ".heat.png"  # ends what predict draws, which is no picture of a part
 MOST_FILES = 200_000  # below one folder; more are no collection of pictures
+NO_FOLDERS = {("/", "proc"), ("/", "sys"), ("/", "dev")}
 REMEDY = "save it again as PNG or JPEG"
 
 
@@ -58,6 +59,9 @@ def walk(folder: str | Path) -> Iterator[Path]:
     """Everything below that is no folder, hidden ones apart. A folder that several links lead to is
     entered once, so that links in a circle end.
     """
+    folder = Path(folder)
+    if folder.resolve().parts[:2] in NO_FOLDERS:
+        raise ValueError(f"{folder} belongs to the system, not to pictures; name another folder")
     entered = set()
     number = 0
     for place, folders, names in os.walk(folder, followlinks=True):

@@ -6,7 +6,6 @@ Use: `read(Path("path/to/mvtec"), None, None, "object").records`
 """
 
 import csv
-import json
 import os
 import re
 from collections import defaultdict
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from .checked import JsonError, either, fields, maybe, one_of, parse, text
 from .folders import ENDINGS, walk
 
 PICTURES = ENDINGS
@@ -82,6 +82,17 @@ FOLDERS = {
     ),
 }
 FOLDERS |= {"mpdd": FOLDERS["mvtec"], "visa": FOLDERS["mvtec"]}
+# one line of a manifest; labels are judged later, and other keys are kept
+_LINE = fields(
+    ("image_path", "class_name"),
+    True,
+    image_path=text(1024),
+    class_name=text(200),
+    mask_path=maybe(either(text(1024), one_of(""))),
+    inside_path=maybe(either(text(1024), one_of(""))),
+    defect=maybe(either(text(200), one_of(""))),
+    split=either(text(200), one_of("")),
+)
 LAYOUTS = (*FOLDERS, "visa_raw", "manifest", "factory")
 
 
@@ -270,35 +281,38 @@ def read_manifest(file: Path) -> tuple[list[Record], list[str]]:
     """
     records = []
     problems = []
-    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = _lines(file)
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
+        where = f"manifest: {file.name}: line {number}"
         try:
-            record = _record(json.loads(line))
-        except (json.JSONDecodeError, TypeError):
-            problems.append(
-                f"manifest: {file.name}: line {number} is no JSON object with image_path and "
-                "class_name"
-            )
-        else:
-            records.append(record)
+            records.append(_record(parse(line, _LINE, where, "mend the line")))
+        except JsonError as error:
+            lacks = "image_path" if "JSON" in str(error) or "lacks" in str(error) else ""
+            no_line = " (a line is a JSON object with image_path and class_name)" if lacks else ""
+            problems.append(f"{error}{no_line}")
+    if not records and not problems:
+        problems.append(f"manifest: {file.name}: holds no line")
     return records, problems
 
 
+def _lines(file: Path) -> list[str]:
+    data = file.read_bytes()
+    try:
+        return data.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        what = "UTF-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "not UTF-8"
+        raise DataError([f"manifest: {file.name}: {what}; save it as UTF-8"], file) from error
+
+
 def _record(entry: dict) -> Record:
-    """One manifest line; TypeError where it is none."""
-    if not isinstance(entry, dict):
-        raise TypeError
+    """One manifest line, already checked."""
     keys = ("image_path", "class_name", "mask_path", "inside_path")
-    texts = [entry.pop(key, None) or "" for key in keys]
-    if not all(isinstance(text, str) for text in texts):
-        raise TypeError
-    image, class_name, mask, inside = texts
-    if not image or not class_name:
-        raise TypeError
+    image, class_name, mask, inside = (entry.pop(key, None) or "" for key in keys)
     label = entry.pop("label", None)
-    label = int(label) if label in (0, 1) else None
+    known = isinstance(label, int) and not isinstance(label, bool) and label in (0, 1)
+    label = label if known else None
     folders = [part for part in Path(image).parts[-2::-1] if part not in ("img", "images")]
     defect = entry.pop("defect", None) or (*folders, "defect")[0]
     split = entry.pop("split", "")

@@ -91,7 +91,9 @@ def array_of(values: np.ndarray) -> np.ndarray:
     if values.dtype == np.uint8:
         return values
     if values.dtype != np.uint16:
-        raise PictureError(f"a picture has {values.dtype} values: expected uint8, uint16 or float")
+        raise PictureError(
+            f"a picture has {values.dtype} values: expected uint8, or float in [0, 1], or uint16"
+        )
     return _from_integers(values)
 
 

@@ -60,7 +60,7 @@ def read_state(path: str | Path) -> tuple[dict[str, Tensor], bool]:
 
 def existing(path: str | Path) -> Path:
     if not Path(path).is_file():
-        raise FileNotFoundError(f"{path} is not a file")
+        raise FileNotFoundError(f"{path} is not a file; check the path")
     return Path(path)
 
 

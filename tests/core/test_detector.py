@@ -6,12 +6,12 @@ import json
 import warnings
 from pathlib import Path
 
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from aaclip_lite import detector as module
 from aaclip_lite import scoring
 from aaclip_lite.checkpoint import MismatchError, read_metadata, save_adapter
 from aaclip_lite.datasets import open_dataset
@@ -331,7 +331,7 @@ def test_a_name_that_leads_nowhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("runs/none", "no such/place/at all"):
         with pytest.raises(
-            FileNotFoundError, match=f"{name} is no folder here, and no repository .*'course'"
+            FileNotFoundError, match=f"{name} is no folder here. Use 'course' .*hf:OWNER/NAME"
         ):
             AnomalyDetector.load(name)
     with pytest.raises(ValueError, match="domain = 'space' is not one of industrial, medical"):
@@ -357,8 +357,8 @@ def test_to_the_hub_and_back(clip, pictures, source, tmp_path, monkeypatch):
         calls.append(("download", repo_id, sorted(allow_patterns)))
         return str(shared)
 
-    monkeypatch.setattr(module.huggingface_hub, "HfApi", RecordingApi)
-    monkeypatch.setattr(module.huggingface_hub, "snapshot_download", snapshot_download)
+    monkeypatch.setattr(huggingface_hub, "HfApi", RecordingApi)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
     torch.manual_seed(0)
     judge = AnomalyDetector(AdaptedCLIP(clip, COURSE), backbone=source).calibrate(
         pictures[:30], "bolt"
@@ -373,10 +373,10 @@ def test_to_the_hub_and_back(clip, pictures, source, tmp_path, monkeypatch):
     card = (shared / "README.md").read_text()
     assert (
         card.startswith("---\n")
-        and 'load("someone/bolts")' in card
+        and 'load("hf:someone/bolts")' in card
         and "calibrated for bolt" in card
     )
-    again = AnomalyDetector.load("someone/bolts")
+    again = AnomalyDetector.load("hf:someone/bolts")
     assert calls[-1] == ("download", "someone/bolts", FILES)
     assert again.predict(pictures[0], "bolt")[1:] == judge.predict(pictures[0], "bolt")[1:]
 

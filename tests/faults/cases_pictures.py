@@ -53,7 +53,8 @@ def damaged() -> dict[str, bytes]:
     flipped = bytearray(png)
     flipped[len(png) // 2] ^= 255
     end = b"\xff\xd9"
-    pages = {"save_all": True, "append_images": [photo()]}
+    other = Image.fromarray(places.pixels(1, SIZE))
+    pages = {"save_all": True, "append_images": [other]}
     float_values = Image.fromarray(np.full((40, 48), 7.0, np.float32))
     return {
         "empty.png": b"",

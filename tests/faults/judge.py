@@ -27,7 +27,7 @@ WAYS = ("right", "clear", "poor", "lost", "crashed", "hung", "silent")
 GOOD = ("right", "clear")
 LINES = 14  # a message that is longer is not read
 REMEDY = re.compile(
-    r"\b(give|choose|save|name|take|use|mend|remove|check|calibrate|move|leave|wait|expected|"
+    r"\b(give|choose|put|save|name|take|use|mend|remove|check|calibrate|move|leave|wait|expected|"
     r"restore|reinstall|at least|must|fetch|needs?|add|write|make|cut|known|try|allow\w*|sources?|"
     r"there are|may be|lies? outside|in the way|retrain|train|again|download|--help|only)\b",
     re.I,

@@ -55,7 +55,7 @@ def _dispatch(words: list[str]) -> int:
     if name in ("-h", "--help"):
         print(overview())
         return 0
-    if name in lab.TOOLS:
+    if name in lab.tools() and name not in commands.names():
         raise ValueError(f"no command {name!r}; it is a laboratory tool, use `lab {name}`")
     if name not in commands.names():
         raise ValueError(f"no command {name!r}\n{overview()}")

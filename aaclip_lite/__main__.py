@@ -12,6 +12,7 @@ import io
 import os
 import re
 import sys
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -37,7 +38,9 @@ def overview() -> str:
 def main(arguments: list[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
-        return _dispatch(words)
+        with warnings.catch_warnings():
+            warnings.showwarning = _note
+            return _dispatch(words)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
@@ -48,6 +51,12 @@ def main(arguments: list[str] | None = None) -> int:
         return _tell(error, 2)
     except Exception as error:
         return _tell(error, 3)
+
+
+def _note(message, category, *_) -> None:
+    """What is told, though it stops nothing; libraries' notes to programmers are left out."""
+    if category is UserWarning:
+        print(f"note: {terminal(message)}", file=sys.stderr)
 
 
 def _dispatch(words: list[str]) -> int:

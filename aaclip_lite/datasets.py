@@ -23,12 +23,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from PIL import Image
 
 from . import batching
 from .batching import DECODERS, Planes
 from .files import layouts, pictures
-from .files.audit import UNREADABLE, copies, quick_problems, reason
+from .files.audit import UNREADABLE, copies, quick_problems, reason, tell_odd_masks
 from .files.door import door
 from .files.late import late
 from .files.layouts import LAYOUTS, TOLERABLE, DataError, Record
@@ -167,6 +166,7 @@ class AnomalyDataset:
             problems.append(f"duplicate: {names}: equal bytes")
         if decode:
             problems += self._decode_all()
+            tell_odd_masks(self.root, [] if self.image_level else self.records)
         problems = [p for p in dict.fromkeys(problems) if p.split(":")[0] not in self.allow]
         if problems and strict:
             raise DataError(problems, self.root)
@@ -207,7 +207,9 @@ class AnomalyDataset:
             if name is None:
                 continue
             try:
-                planes[role], filled = read_picture(self.root / name, self.size, role != "image")
+                planes[role], filled = pictures.read_sized(
+                    self.root / name, self.size, role != "image"
+                )
             except UNREADABLE as error:
                 problems.append(f"{role}: {name}: {reason(error)}")
                 continue
@@ -237,18 +239,6 @@ class AnomalyDataset:
         epoch. place: see batching.Place.
         """
         return batching.batches(self, batch_size, shuffle, seed, augment, device, **place)
-
-
-def read_picture(path: Path, size: int | None, as_mask: bool) -> tuple[np.ndarray, bool]:
-    """The decoded, resized picture (H, W, 3), or mask (H, W) of 0 and 1; and whether anything was
-    non-zero.
-    """
-    values = pictures.read_mask(path) if as_mask else pictures.read(path)
-    filled = not as_mask or bool(values.any())
-    if size is not None and values.shape[:2] != (size, size):
-        how = Image.Resampling.NEAREST if as_mask else Image.Resampling.BICUBIC
-        values = np.array(Image.fromarray(values).resize((size, size), how))
-    return values, filled
 
 
 def overlap(first: AnomalyDataset, second: AnomalyDataset) -> list[tuple[str, str]]:
@@ -290,13 +280,10 @@ def open_dataset(
     manifest. layout: one of LAYOUTS; None tells it from the files. size: pictures become size x
     size. split: "train", "val", "test" or "all"; the default is the test set, which is what AA-CLIP
     trains on and tests on, and for manifests and plain folders all. opening: see Opening.
-    `open_dataset("factory/test", split="train")`: the 20 sound parts of each product that are set
-    aside as references and are never judged.
+    "factory/test" with split "train": the 20 sound parts a product that are never judged.
     """
     opening = Opening(**opening)
-    _refuse_unknown(layout, opening.allow)
-    if size is not None and not 1 <= size <= LARGEST_SIDE:
-        raise ValueError(f"size = {size}: give a side from 1 to {LARGEST_SIDE} pixels")
+    _refuse_unknown(layout, size, opening.allow)
     root = opening.root
     told = "as named" if layout else "told from its files"
     groups = {}
@@ -305,11 +292,7 @@ def open_dataset(
         layout = "factory"
         root = None
         told = "as named"
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{path}: no such folder or manifest (factory/train needs no download)"
-        )
+    path = _there(Path(path))
     files = layouts.read(path, layout, root, opening.class_name)
     split = split or files.default_split
     chosen = [record for record in files.records if split in ("all", record.split)]
@@ -336,6 +319,14 @@ def open_dataset(
     return data
 
 
+def _there(path: Path) -> Path:
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path}: no such folder or manifest (factory/train needs no download)"
+        )
+    return path
+
+
 def _empty_classes(files: layouts.Files, chosen: list[Record], split: str) -> list[str]:
     empty = sorted(files.classes - {record.class_name for record in chosen})
     if not chosen and not empty:
@@ -350,7 +341,9 @@ def _factory_set(name: str, root: str | Path | None) -> tuple[Path, dict[str, st
     return late("factory")(name, root)
 
 
-def _refuse_unknown(layout: str | None, allow: Iterable[str]) -> None:
+def _refuse_unknown(layout: str | None, size: int | None, allow: Iterable[str]) -> None:
+    if size is not None and not 1 <= size <= LARGEST_SIDE:
+        raise ValueError(f"size = {size}: give a side from 1 to {LARGEST_SIDE} pixels")
     if layout not in (None, *LAYOUTS):
         raise ValueError(f"layout={layout!r}: choose one of {', '.join(LAYOUTS)}")
     if refused := sorted(set(allow) - set(TOLERABLE)):

@@ -256,12 +256,7 @@ class AnomalyDetector:
             raise MismatchError(
                 f"{error}. Give the backbone that belongs to it: clip=load_clip(...)"
             ) from None
-        trained_with = metadata["image"].get("text_adapters")
-        if trained_with not in (None, text_checksum(model)):
-            raise MismatchError(
-                f"{files['image']} was trained with other text adapters than {files['text'].name} "
-                "beside it; put the two of one training together, or train again"
-            )
+        _refuse_strangers(folder, model, metadata)
         detector = cls(
             model.to(device),
             stored.get("calibration"),
@@ -332,6 +327,16 @@ def _refuse_half(folder: Path, metadata: dict[str, dict]) -> None:
         raise FileNotFoundError(
             f"{folder} holds image.safetensors only: its recipe trains text adapters too, so a "
             "detector needs the text.safetensors of the same training"
+        )
+
+
+def _refuse_strangers(folder: Path, model: AdaptedCLIP, metadata: dict[str, dict]) -> None:
+    """Image adapters belong to the text adapters that they were trained against."""
+    trained_with = metadata["image"].get("text_adapters")
+    if trained_with not in (None, text_checksum(model)):  # older files do not say
+        raise MismatchError(
+            f"{folder / 'image.safetensors'} was trained with other text adapters than "
+            "text.safetensors beside it; put the two of one training together, or train again"
         )
 
 

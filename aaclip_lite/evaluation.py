@@ -64,15 +64,7 @@ def evaluate(
     frozen dense patches) or "frozen" (CLIP's own words on them). baselines: also judge frozen CLIP,
     trivial rules and, given `train`, a linear probe. options: see Options.
     """
-    if not isinstance(model, AdaptedCLIP | FrozenCLIP) and not hasattr(model, "anomaly_maps"):
-        expect("evaluate: model", model, (AdaptedCLIP, FrozenCLIP))
-    expect("evaluate: data", data, AnomalyDataset)
-    expect("evaluate: train", train, (AnomalyDataset, None))
-    if stage not in JUDGED or domain not in scoring.BLUR:
-        raise ValueError(
-            f"evaluate: stage = {stage!r}, domain = {domain!r}: choose a stage of "
-            f"{', '.join(JUDGED)} and a domain of {', '.join(scoring.BLUR)}"
-        )
+    _refuse_unfit(model, data, stage, train, domain)
     options = Options(**options)
     if not len(data) or options.rounds < 1:
         raise ValueError(
@@ -171,6 +163,18 @@ class Words:
         new = sorted(set(names) - self.known.keys())
         self.known |= self.model.text_anchors(new, self.adapted)
         return stack_anchors(self.known, names)
+
+
+def _refuse_unfit(model: object, data: object, stage: str, train: object, domain: str) -> None:
+    if not isinstance(model, AdaptedCLIP | FrozenCLIP) and not hasattr(model, "anomaly_maps"):
+        expect("evaluate: model", model, (AdaptedCLIP, FrozenCLIP))
+    expect("evaluate: data", data, AnomalyDataset)
+    expect("evaluate: train", train, (AnomalyDataset, None))
+    if stage not in JUDGED or domain not in scoring.BLUR:
+        raise ValueError(
+            f"evaluate: stage = {stage!r}, domain = {domain!r}: choose a stage of "
+            f"{', '.join(JUDGED)} and a domain of {', '.join(scoring.BLUR)}"
+        )
 
 
 def maps_of(model, stage: str = "image", domain: str = "industrial") -> Judged:

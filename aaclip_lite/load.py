@@ -23,22 +23,13 @@ import torch
 from torch import Tensor, nn
 
 from .clip import ACTIVATIONS, FrozenCLIP
+from .files.bounds import refuse_endless, refuse_unbounded
 from .files.checked import read_json
 from .files.door import door
 from .files.environment import data_path
 from .files.weights import WeightsError, read_state
 
 LARGEST_SIDE = 4096
-# of what a config may ask for: several times the largest CLIP there is
-LARGEST = {
-    "embed_dim": 8192,
-    "width": 16_384,
-    "layers": 256,
-    "heads": 256,
-    "patch_size": 512,
-    "context_length": 4096,
-    "vocab_size": 2_000_000,
-}
 
 
 class Found(NamedTuple):
@@ -113,7 +104,7 @@ def _find(source: str | dict | Path, weights: str | Path | None) -> Found:
         label = str(file)
         weights = place / "model.safetensors" if weights == "own" and place.is_dir() else weights
     config = config.get("model_cfg", config)
-    _refuse_unbounded(config, label)
+    refuse_unbounded(config, label)
     if not isinstance(config, dict) or not {"embed_dim", "vision_cfg", "text_cfg"} <= config.keys():
         raise WeightsError(
             f"{label}: not the config of a CLIP, which needs embed_dim, vision_cfg and text_cfg"
@@ -127,7 +118,7 @@ def _find(source: str | dict | Path, weights: str | Path | None) -> Found:
     if weights in ("own", None):
         return Found(config, None, _activation(quick), f"{label} with random weights")
     state, by_openai = read_state(weights)
-    _refuse_endless(state, weights)
+    refuse_endless(state, weights)
     return Found(config, state, _activation(quick or by_openai), str(weights))
 
 
@@ -149,36 +140,10 @@ def _find_named(name: str, weights: str | Path | None) -> Found:
             f"weights = {str(weights)!r}: no such file, and no such tag; tags: {', '.join(tags)}"
         )
     state, by_openai = read_state(_download(name, str(weights), tag) if tag else weights)
-    _refuse_endless(state, label)
+    refuse_endless(state, label)
     return Found(
         config, state, _activation(quick or by_openai or bool(tag.get("quick_gelu"))), label
     )
-
-
-def _refuse_unbounded(config: object, label: str) -> None:
-    """Numbers that no CLIP has; building one of them would take all memory."""
-    if not isinstance(config, dict):
-        return
-    for part in ("vision_cfg", "text_cfg"):
-        if not isinstance(config.get(part, {}), dict):
-            raise WeightsError(f"{label}: {part} is {config[part]!r}, expected an object")
-    inner = [(part, config.get(part, {})) for part in ("vision_cfg", "text_cfg")]
-    for place, values in [("config", config), *inner]:
-        for name, largest in LARGEST.items():
-            value = values.get(name)
-            if value is None or (name == "layers" and isinstance(value, list)):
-                continue
-            if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= largest:
-                raise WeightsError(
-                    f"{label}: {place}.{name} is {value!r}, expected a whole number from 1 to "
-                    f"{largest}"
-                )
-
-
-def _refuse_endless(state: dict[str, Tensor], label: object) -> None:
-    for name, values in state.items():
-        if values.is_floating_point() and "mask" not in name and not values.isfinite().all():
-            raise WeightsError(f"{label}: {name} holds numbers that are not finite; fetch it again")
 
 
 def _activation(quick: bool) -> str:

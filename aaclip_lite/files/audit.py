@@ -5,6 +5,7 @@ Use: `list(quick_problems(root, records, image_level=False))`, `copies(paths)`
 
 import hashlib
 import os
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -41,6 +42,19 @@ def quick_problems(root: Path, records: Iterable[Record], image_level: bool) -> 
         for role, size in sizes.items():
             if size != sizes.get("image", size):
                 yield f"size: {getattr(record, role)}: {size}, but its picture is {sizes['image']} (width, height)"
+
+
+def tell_odd_masks(root: Path, records: Iterable[Record]) -> None:
+    """Warn of masks that can be used, but hardly mean what they say."""
+    odd = []
+    for record in records:
+        if record.label == 1 and record.mask is not None:
+            try:
+                odd += pictures.odd_mask(root / record.mask, record.mask)
+            except UNREADABLE:
+                continue  # told as a problem
+    if odd:
+        warnings.warn(f"{len(odd)} masks are odd, the first: {odd[0]}", stacklevel=3)
 
 
 def copies(paths: Iterable[Path]) -> list[list[Path]]:

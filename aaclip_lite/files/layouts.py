@@ -8,15 +8,15 @@ Use: `read(Path("path/to/mvtec"), None, None, "object").records`
 import csv
 import os
 import re
+import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from .checked import JsonError, either, fields, maybe, one_of, parse, text
-from .folders import ENDINGS, walk
+from .folders import ENDINGS, FOREIGN, REMEDY, walk
+from .manifest import TOLERABLE, DataError, Record, read_manifest
 
+__all__ = ["LAYOUTS", "TOLERABLE", "DataError", "Record", "read", "read_manifest"]
 PICTURES = ENDINGS
 NORMAL = ("good", "ok", "normal")
 MASKS = ("masks", "mask", "ground_truth", "gt")
@@ -45,15 +45,6 @@ VISA = {
     "pipe_fryum",
 }
 MPDD = {"bracket_black", "bracket_brown", "bracket_white", "connector", "metal_plate", "tubes"}
-# problems that leave every picture and mask usable
-TOLERABLE = (
-    "class",
-    "content",
-    "duplicate",
-    "path",
-    "size",
-)
-
 # A layout: what gives it away, the pictures that belong to it, where their masks may lie (less the
 # ending and _mask).
 _NAME, _KIND = (rf"(?P<{part}>(?!({'|'.join(MASKS)})/)[^/]+)" for part in ("name", "kind"))
@@ -82,50 +73,7 @@ FOLDERS = {
     ),
 }
 FOLDERS |= {"mpdd": FOLDERS["mvtec"], "visa": FOLDERS["mvtec"]}
-# one line of a manifest; labels are judged later, and other keys are kept
-_LINE = fields(
-    ("image_path", "class_name"),
-    True,
-    image_path=text(1024),
-    class_name=text(200),
-    mask_path=maybe(either(text(1024), one_of(""))),
-    inside_path=maybe(either(text(1024), one_of(""))),
-    defect=maybe(either(text(200), one_of(""))),
-    split=either(text(200), one_of("")),
-)
 LAYOUTS = (*FOLDERS, "visa_raw", "manifest", "factory")
-
-
-class DataError(ValueError):
-    """All that is wrong with a data set: `.problems` is the full list, each "kind: file: what"."""
-
-    def __init__(self, problems: Iterable[str], where: object = ""):
-        self.problems = list(problems)
-        super().__init__(self.problems, where)
-
-    def __str__(self):
-        more = ["..., all of them in .problems"] if len(self.problems) > 100 else []
-        lines = [f"{self.args[1]}: {len(self.problems)} problem(s)", *self.problems[:100], *more]
-        return (
-            "\n  ".join(lines)
-            + f"\nMend them. These can be tolerated: open_dataset(..., allow={TOLERABLE})"
-        )
-
-
-@dataclass(frozen=True)
-class Record:
-    """One line of a data set: file names relative to its root, label 0 normal, 1 abnormal, None
-    unknown.
-    """
-
-    image: str
-    label: int | None
-    class_name: str
-    mask: str | None = None
-    defect: str = ""  # the kind of defect, "" for a normal picture
-    split: str = ""
-    inside: str | None = None  # a mask of the object, for figures inside the object
-    extra: Mapping = field(default_factory=dict, compare=False)  # whatever else the manifest says
 
 
 class Files(NamedTuple):
@@ -172,7 +120,14 @@ def read(path: Path, layout: str | None, root: str | Path | None, class_name: st
 
 def pictures_below(root: Path) -> list[str]:
     """All pictures below the root, hidden ones apart, as paths relative to it, in a fixed order."""
-    below = (path.relative_to(root).as_posix() for path in walk(root))
+    below = [path.relative_to(root).as_posix() for path in walk(root)]
+    foreign = [file for file in below if file.lower().endswith(FOREIGN)]
+    if foreign:
+        warnings.warn(
+            f"{root}: {len(foreign)} files are of a kind that is not read, the first: "
+            f"{foreign[0]}; {REMEDY}",
+            stacklevel=4,
+        )
     return sorted(file for file in below if file.lower().endswith(PICTURES))
 
 
@@ -273,48 +228,3 @@ def read_visa_raw(root: Path) -> tuple[list[Record], list[str]]:
                 defect = "Anomaly" if label else ""
                 records.append(Record(row["image"], label, name, mask, defect, row["split"]))
     return records, sorted(problems)
-
-
-def read_manifest(file: Path) -> tuple[list[Record], list[str]]:
-    """AA-CLIP's form: one JSON object a line, image_path, label, class_name, mask_path; further
-    keys are kept.
-    """
-    records = []
-    problems = []
-    lines = _lines(file)
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        where = f"manifest: {file.name}: line {number}"
-        try:
-            records.append(_record(parse(line, _LINE, where, "mend the line")))
-        except JsonError as error:
-            lacks = "image_path" if "JSON" in str(error) or "lacks" in str(error) else ""
-            no_line = " (a line is a JSON object with image_path and class_name)" if lacks else ""
-            problems.append(f"{error}{no_line}")
-    if not records and not problems:
-        problems.append(f"manifest: {file.name}: holds no line")
-    return records, problems
-
-
-def _lines(file: Path) -> list[str]:
-    data = file.read_bytes()
-    try:
-        return data.decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        what = "UTF-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "not UTF-8"
-        raise DataError([f"manifest: {file.name}: {what}; save it as UTF-8"], file) from error
-
-
-def _record(entry: dict) -> Record:
-    """One manifest line, already checked."""
-    keys = ("image_path", "class_name", "mask_path", "inside_path")
-    image, class_name, mask, inside = (entry.pop(key, None) or "" for key in keys)
-    label = entry.pop("label", None)
-    known = isinstance(label, int) and not isinstance(label, bool) and label in (0, 1)
-    label = label if known else None
-    folders = [part for part in Path(image).parts[-2::-1] if part not in ("img", "images")]
-    defect = entry.pop("defect", None) or (*folders, "defect")[0]
-    split = entry.pop("split", "")
-    defect = defect if label else ""
-    return Record(image, label, class_name, mask or None, defect, split, inside or None, entry)

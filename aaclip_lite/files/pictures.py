@@ -23,18 +23,17 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .folders import ENDINGS, REMEDY, below
+from .jpeg import PictureError, refuse_filled
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 READ_AT_MOST = 6_000_000  # pixels; larger pictures are reduced while they are decoded
 LARGEST = 250_000_000  # pixels; beyond, a file is not decoded at all
 SMALLEST = 2  # pixels a side: less shows nothing
+MOST_OF_IT = 0.8  # share of a picture that a defect's mask seldom covers
+SOFT = 8  # grey values: a mask has two, a labelled one some more
 TWELVE_BITS = 4095
 Source = str | Path | bytes | Image.Image
 __all__ = ["ENDINGS", "REMEDY", "PictureError", "below", "header", "read", "read_mask"]
-
-
-class PictureError(ValueError):
-    """Something that is not a picture, or a file that cannot be read as one."""
 
 
 def read(source: Source) -> np.ndarray:
@@ -45,6 +44,32 @@ def read(source: Source) -> np.ndarray:
 def read_mask(source: Source) -> np.ndarray:
     """uint8 (H, W): 1 wherever any channel is not zero, upright."""
     return _decoded(source, _flags)
+
+
+def odd_mask(path: Path, name: str) -> list[str]:
+    """What is odd about a mask that can be used."""
+    if path.suffix.lower() in (".jpg", ".jpeg"):
+        return [f"{name}: JPEG blurs its edges, so that defects grow; save masks as PNG"]
+    values = _decoded(path, lambda picture: np.asarray(picture.convert("L")))
+    share = float((values != 0).mean())
+    if share > MOST_OF_IT:
+        return [f"{name}: {share:.0%} of the picture are defect; is it inverted, or no mask?"]
+    levels = len(np.unique(values))
+    if levels > SOFT:
+        return [f"{name}: {levels} grey values; all that are not zero count as defect"]
+    return []
+
+
+def read_sized(path: Path, size: int | None, as_mask: bool) -> tuple[np.ndarray, bool]:
+    """The decoded, resized picture (H, W, 3), or mask (H, W) of 0 and 1; and whether anything was
+    non-zero.
+    """
+    values = read_mask(path) if as_mask else read(path)
+    filled = not as_mask or bool(values.any())
+    if size is not None and values.shape[:2] != (size, size):
+        how = Image.Resampling.NEAREST if as_mask else Image.Resampling.BICUBIC
+        values = np.array(Image.fromarray(values).resize((size, size), how))
+    return values, filled
 
 
 def header(path: Path) -> tuple[int, int]:
@@ -107,7 +132,7 @@ def _decoded(source: Source, convert) -> np.ndarray:
             reduced = _reduced(picture)
             found = convert(ImageOps.exif_transpose(reduced))
             if picture.format in ("JPEG", "MPO") and not isinstance(source, Image.Image):
-                _refuse_filled(source, picture.size, np.asarray(reduced))
+                refuse_filled(source, picture.size, np.asarray(reduced))
             return found
     except Exception as error:  # decoders of damaged files raise whatever they stumble over
         raise _told(error) from error
@@ -231,91 +256,7 @@ def _from_integers(values: np.ndarray) -> np.ndarray:
     return (values // 257).astype(np.uint8)
 
 
-# ---- files that break off ------------------------------------------------------------------------
-
-
 def _tail(source: Source, size: int = 1024) -> bytes:
     with open(source, "rb") as stream:
         stream.seek(-min(size, os.path.getsize(source)), os.SEEK_END)
         return stream.read()
-
-
-def _refuse_filled(source: Source, size: tuple[int, int], pixels: np.ndarray) -> None:
-    """A JPEG whose data end early, with an end put behind them, is filled with one colour by
-    decoders, or, if progressive, left coarse.
-    """
-    whole = bytes(source) if isinstance(source, bytes | bytearray) else Path(source).read_bytes()
-    scans = _scans(whole)
-    if len(scans) > 1:
-        seen = {(component, part) for component, part, last in scans if last}
-        wanted = {(component, part) for component, _, _ in scans for part in ("mean", "detail")}
-        if scans[0][1] == "mean" and seen != wanted:
-            raise PictureError("broken (a progressive JPEG whose last scans are missing)")
-        return
-    corner = pixels[-8:, -8:]
-    if (corner == corner[:1, :1]).all():
-        _refuse_early_end(whole, size, pixels)
-
-
-def _scans(whole: bytes) -> list[tuple[int, str, bool]]:
-    """(component, "mean" or "detail", whether to the last bit) of each scan of a progressive JPEG;
-    of any other one, at most one entry.
-    """
-    at = 2
-    progressive = False
-    found = []
-    while at + 4 <= len(whole):
-        marker = whole[at + 1]
-        length = int.from_bytes(whole[at + 2 : at + 4], "big")
-        progressive |= marker == 0xC2
-        if marker == 0xDA:
-            if not progressive:
-                return []
-            body = whole[at + 4 : at + 2 + length]
-            first, last, bits = body[-3:]
-            part = "mean" if first == 0 else "detail"
-            done = bits & 15 == 0 and (last == 63 or part == "mean")
-            found += [(body[1 + 2 * i], part, done) for i in range(body[0])]
-            at = whole.find(b"\xff\xda", at + 2)  # inside a scan 0xff is followed by 0 or a restart
-            if at < 0:
-                return found
-            continue
-        at += 2 + length
-    return found
-
-
-def _refuse_early_end(whole: bytes, size: tuple[int, int], pixels: np.ndarray) -> None:
-    """Change the last bytes and decode again: in a whole file that shows in the last blocks only,
-    else where the data ended.
-    """
-    end = whole.rfind(b"\xff\xd9")
-    changed = bytearray(whole)
-    for place in range(max(1, end - 4), end):
-        if changed[place] != 0xFF and changed[place - 1] != 0xFF:
-            changed[place] ^= 0x15 if changed[place] == 0xAA else 0x55
-    try:
-        with Image.open(io.BytesIO(bytes(changed)), formats=("JPEG",)) as other:
-            wide, high = (8 * max(each[i] for each in other.layer) for i in (1, 2))
-            full = other.size
-            other.draft(None, size)
-            again = np.asarray(other)
-    except (OSError, ValueError):
-        return
-    if again.shape != pixels.shape:  # the picture was reduced further: its last rows must do
-        again = np.asarray(Image.fromarray(again).resize(pixels.shape[1::-1]))
-    differs = (again != pixels).reshape(*pixels.shape[:2], -1).any(axis=2)
-    rows = np.flatnonzero(differs.any(axis=1))
-    if not len(rows):
-        return
-    scale = full[1] / pixels.shape[0]
-    # colours are smoothed over the edge of a block: the first row may belong to the block above
-    row = int((rows[0] + 1) * scale)
-    band = differs[rows[0] : rows[0] + math.ceil(high / scale)]
-    column = int((np.flatnonzero(band.any(axis=0))[0] + 1) * scale)
-    blocks = math.ceil(full[0] / wide)
-    first = row // high * blocks + min(column // wide, blocks - 1)
-    if first < blocks * math.ceil(full[1] / high) - MOST_BLOCKS:
-        raise PictureError(f"broken (its data end at row {row} of {full[1]})")
-
-
-MOST_BLOCKS = 24  # that four bytes can hold: two bits each at the least, and a few to spare

@@ -61,6 +61,12 @@ def mask_with(values, ending: str = ".png"):
     return run
 
 
+def soft(mask):
+    """Blurred edges."""
+    rows = np.arange(mask.shape[0], dtype=np.uint8)[:, None]
+    return np.where(mask > 0, 100 + 2 * rows, 0).astype(np.uint8)
+
+
 def tree(*files: str, layout: str | None = None):
     """A folder with these pictures."""
 
@@ -177,7 +183,7 @@ def cases() -> list[Case]:
         "inverted": (lambda mask: 255 - mask, ".png"),
         "small": (lambda mask: mask[::2, ::2], ".png"),
         "jpeg": (lambda mask: mask, ".jpg"),
-        "soft": (lambda mask: np.maximum(mask, 3), ".png"),
+        "soft": (soft, ".png"),
     }
     for name, (values, ending) in masks.items():
         case = Case("masks", name, mask_with(values, ending), rf"cup1_mask\{ending}")

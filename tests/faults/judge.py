@@ -22,7 +22,7 @@ from pathlib import Path
 
 from aaclip_lite.__main__ import main
 
-SECONDS = 20
+SECONDS = 60
 WAYS = ("right", "clear", "poor", "lost", "crashed", "hung", "silent")
 GOOD = ("right", "clear")
 LINES = 14  # a message that is longer is not read
@@ -92,10 +92,12 @@ def judge(case: Case, place: Path, folder: Path) -> tuple[str, str]:
 
     place.mark = mark
     try:
-        with limited(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with limited(), warnings.catch_warnings(record=True) as noted:
+            warnings.simplefilter("always")
             case.run(place, folder)
-        way, said = ("right" if case.accepted else "silent"), ""
+        said = " ".join(str(each.message) for each in noted)
+        warned = case.subject and re.search(case.subject, said)  # told, though not refused
+        way = "right" if case.accepted else "clear" if warned else "silent"
     except Hung:
         way, said = "hung", ""
     except (Refused, ValueError, OSError, TypeError, ImportError, RuntimeError) as error:

@@ -19,7 +19,9 @@ TOLERABLE = (
     "size",
 )
 
-# one line of a manifest; labels are judged later, and other keys are kept
+# what makes a line one of ours, and what its values may be
+_NAMED = fields(("image_path", "class_name"), True)
+# labels are judged later, and other keys are kept
 _LINE = fields(
     ("image_path", "class_name"),
     True,
@@ -76,11 +78,14 @@ def read_manifest(file: Path) -> tuple[list[Record], list[str]]:
             continue
         where = f"manifest: {file.name}: line {number}"
         try:
-            records.append(_record(parse(line, _LINE, where, "mend the line")))
-        except JsonError as error:
-            lacks = "image_path" if "JSON" in str(error) or "lacks" in str(error) else ""
-            no_line = " (a line is a JSON object with image_path and class_name)" if lacks else ""
-            problems.append(f"{error}{no_line}")
+            entry = parse(line, _NAMED, where)
+        except JsonError:
+            problems.append(f"{where} is no JSON object with image_path and class_name")
+            continue
+        try:
+            records.append(_record(_LINE(entry, "")))
+        except ValueError as error:
+            problems.append(f"{where}: {error}")
     if not records and not problems:
         problems.append(f"manifest: {file.name}: holds no line")
     return records, problems
@@ -100,8 +105,8 @@ def _record(entry: dict) -> Record:
     keys = ("image_path", "class_name", "mask_path", "inside_path")
     image, class_name, mask, inside = (entry.pop(key, None) or "" for key in keys)
     label = entry.pop("label", None)
-    known = isinstance(label, int) and not isinstance(label, bool) and label in (0, 1)
-    label = label if known else None
+    # published manifests have 0.0 and 1.0
+    label = int(label) if label in (0, 1) and not isinstance(label, bool) else None
     folders = [part for part in Path(image).parts[-2::-1] if part not in ("img", "images")]
     defect = entry.pop("defect", None) or (*folders, "defect")[0]
     split = entry.pop("split", "")

@@ -85,6 +85,9 @@ class Train:
     # set whose normal pictures fix the threshold; default: factory/val, or --data
     calibrate: str | None = None
     false_alarms: float = 0.05  # share of good parts that may be called anomalous
+    # side in pixels at which the finished detector reads; default: as trained. A finer grid sees
+    # smaller defects and takes longer
+    read: int | None = None
     seed: int = 0  # of weights, order and augmentation
     resume: bool = True  # --no-resume starts over
     checkpointing: bool = False  # less memory, slower
@@ -100,6 +103,7 @@ class Train:
 
         from .course import plots
         from .detector import AnomalyDetector
+        from .load import load_clip
         from .model import AdaptedCLIP
         from .service.processes import processes
         from .service.runs import train_image, train_text
@@ -120,8 +124,12 @@ class Train:
             if not history.finished:
                 return 0  # stopped by the user, who was told that it can go on
         if self.stage != "text" and processes().is_main_process:
+            backbone = self.backbone.said or {"source": "lite"}
+            if self.read:
+                backbone = {**backbone, "image_size": self.read}
+                clip = load_clip(**backbone)
             detector = AnomalyDetector.load(self.out, clip)
-            detector.backbone = self.backbone.said or detector.backbone
+            detector.backbone = {**backbone, "image_size": clip.image_size}
             chosen = self.calibrate or (
                 "factory/val" if self.data.startswith("factory/") else self.data
             )
@@ -142,6 +150,9 @@ class Eval:
     # detector: each picture scored by itself; image: scored as published; text: stage 1 alone;
     # frozen: CLIP's own words
     stage: Literal["detector", "image", "text", "frozen"] = "detector"
+    # sound parts of each product that the detector remembers, from the set's split train; several
+    # numbers give several reports, e.g. 0 1 4 16
+    references: tuple[int, ...] = (0,)
     # judge only so many pictures of each class, half of them defective; default: all
     shots: int | None = None
     baselines: bool = True  # judge baselines in the same run; without them it is faster
@@ -165,22 +176,32 @@ class Eval:
         judged = judged if frozen or self.stage == "detector" else judged.model
         data = _open(self.data, size, self.shots)
         probe = self.probe_data or ("factory/train" if self.data.startswith("factory/") else None)
-        report = evaluate(
-            judged,
-            data,
-            stage="image" if self.stage == "detector" else self.stage,
-            baselines=self.baselines,
-            train=_open(probe, size) if self.baselines and probe else None,
-            domain=self.domain,
-            rounds=self.rounds,
-        )
-        if not share.is_main_process:
-            return 0
+        for number in self.references:
+            baselines = self.baselines and number == self.references[0]
+            report = evaluate(
+                judged,
+                data,
+                stage="image" if self.stage == "detector" else self.stage,
+                baselines=baselines,
+                train=_open(probe, size) if baselines and probe else None,
+                domain=self.domain,
+                rounds=self.rounds,
+                references=number,
+            )
+            if share.is_main_process:
+                self._show(report, judged, data, number)
+        return 0
+
+    def _show(self, report, judged, data, number: int) -> None:
+        if len(self.references) > 1 and not self.json:
+            print(f"\n{number} references of each product")
         print(_json.dumps(report.to_dict()) if self.json else report.table())
         if self.out:
             from .course import plots
 
             out = Path(self.out)
+            if len(self.references) > 1:
+                out = out / f"{number}_references"
             report.save(out / "report.json")
             report.save(out / "report.md")
             plots.save(plots.class_bars(report), out / "classes.png")
@@ -188,7 +209,6 @@ class Eval:
                 plots.save(
                     plots.cases(judged, data, report, which), out / f"{which.replace(' ', '_')}.png"
                 )
-        return 0
 
 
 @dataclass(frozen=True)
@@ -200,8 +220,13 @@ class Predict:
     # how to call it in the prompts, e.g. "rusty bolt"; default: the product's name
     words: str | None = None
     detector: str = "course"  # the shipped one, a run's folder, or a hub name
-    # folder of good parts of this product, at least 19: fixes the threshold for it
+    # folder of sound parts of this product: what they look like is remembered, and from five on
+    # they give a verdict
+    references: str | None = None
+    # folder of other sound parts: they draw the line, 19 of them with a promised rate
     calibrate: str | None = None
+    # without either: judge by the line of other products, often wrongly
+    any_product: bool = False
     out: str | None = None  # folder for a picture of each heat map
     fail_on_anomaly: bool = False  # exit code 1 if any picture is anomalous
     json: bool = False  # print JSON instead of the table
@@ -217,9 +242,12 @@ class Predict:
         share = processes()  # each takes its share of the pictures
         paths = paths[share.process_index :: share.num_processes]
         detector = self.backbone.detector(self.detector)
+        if self.references:
+            detector.remember(self.references, self.product)
         if self.calibrate:
             detector.calibrate(self.calibrate, self.product)
-        found = detector.predict(paths, self.product, self.words) if paths else []
+        options = {"any_product": self.any_product}
+        found = detector.predict(paths, self.product, self.words, **options) if paths else []
         if self.out:
             from .course import plots
 
@@ -255,10 +283,12 @@ class Predict:
                 )
             if self.json:
                 print(_json.dumps(rows))
+            elif rows and not self.any_product:
+                print(detector.line(self.product))
         return int(self.fail_on_anomaly and any(row["is_anomalous"] for row in rows))
 
 
-_VERDICTS = {True: "ANOMALOUS", False: "normal", None: "not calibrated"}
+_VERDICTS = {True: "ANOMALOUS", False: "normal", None: "no verdict"}
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,16 @@
 """references.py and the detector that remembers: banks, distances, leave-one-out, files."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from aaclip_lite import references
+from aaclip_lite.datasets import open_dataset
 from aaclip_lite.detector import AnomalyDetector
+from aaclip_lite.evaluation import evaluate
 from aaclip_lite.load import load_clip
 from aaclip_lite.model import AdaptedCLIP
 from aaclip_lite.recipe import Recipe
@@ -137,3 +142,40 @@ def test_maps_of_a_mixed_batch_use_each_products_own_references(detector, pictur
         alone = detector.predict(pictures[8 + row], name)
         assert scores[row].item() == pytest.approx(alone.score, abs=1e-3)
         np.testing.assert_allclose(maps[row], alone.map, atol=1e-3)
+
+
+# ---- a data set that keeps sound parts apart -----------------------------------------------------
+
+
+@pytest.fixture
+def data(tmp_path, pictures):
+    lines = []
+    for i, picture in enumerate(pictures):
+        Image.fromarray(picture).save(tmp_path / f"{i}.png")
+        line = {"image_path": f"{i}.png", "label": 0, "class_name": "bolt", "split": "train"}
+        lines.append(line | ({} if i < 5 else {"split": "test", "label": i % 2}))
+    (tmp_path / "manifest.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    return open_dataset(tmp_path, image_level=True, split="test")
+
+
+def test_evaluate_draws_references_from_the_sets_own_split_train(detector, data, pictures):
+    assert [r.image for r in data.references(2).records] == ["0.png", "1.png"]
+    report = evaluate(detector, data, rounds=1, progress=False, references=5)
+    assert report.about["references"] == 5 and not detector.references
+    detector.remember(pictures[:5], "bolt")
+    expected = [detector.predict(picture, "bolt").score for picture in pictures[5:]]
+    assert [row["score"] for row in report.pictures] == pytest.approx(expected, abs=1e-3)
+    with pytest.raises(ValueError, match="6 references of bolt are asked for, .* has 5 sound"):
+        evaluate(detector, data, rounds=1, progress=False, references=6)
+    with pytest.raises(ValueError, match="references = 5: only an AnomalyDetector remembers"):
+        evaluate(detector.model, data, rounds=1, progress=False, references=5)
+
+
+def test_calibrating_on_a_set_measures_what_lines_from_five_parts_meet(detector, data):
+    few = detector.calibrate(data, false_alarms=0.3).calibration["*"]["few"]
+    for kind in ("words", "references"):
+        assert few[kind]["spread"] > 0
+        assert 0 <= few[kind]["alarms"] <= few[kind]["parts"] == 3
+    assert not detector.references
+    said = detector.remember([data[0].image, *(data[i].image for i in (1, 2, 3, 4))], "nut")
+    assert "on validation products it was" in said.line("nut")

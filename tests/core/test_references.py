@@ -165,7 +165,7 @@ def test_evaluate_draws_references_from_the_sets_own_split_train(detector, data,
     detector.remember(pictures[:5], "bolt")
     expected = [detector.predict(picture, "bolt").score for picture in pictures[5:]]
     assert [row["score"] for row in report.pictures] == pytest.approx(expected, abs=1e-3)
-    with pytest.raises(ValueError, match="6 references of bolt are asked for, .* has 5 sound"):
+    with pytest.raises(ValueError, match=r"6 references of bolt are asked for, .* has 5 sound"):
         evaluate(detector, data, rounds=1, progress=False, references=6)
     with pytest.raises(ValueError, match="references = 5: only an AnomalyDetector remembers"):
         evaluate(detector.model, data, rounds=1, progress=False, references=5)

@@ -15,7 +15,6 @@ this is saved with the adapters.
 
 import copy
 import json
-import zlib
 from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
 from pathlib import Path
@@ -29,7 +28,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from . import datasets, decision, references, scoring
+from . import datasets, decision, normal, references, scoring
 from .checkpoint import MismatchError, load_adapter, read_metadata, save_adapter
 from .clip import FrozenCLIP
 from .datasets import AnomalyDataset
@@ -155,25 +154,8 @@ class AnomalyDetector:
         line, each part judged against the others. Replaces what was remembered of the product.
         """
         images = [to_tensor(picture) for picture in list_pictures(pictures)]
-        anchor = self.anchor(class_name)
         with torch.no_grad():
-            each = [self.features(image[None]) for image in images]
-        features = Features(
-            tuple(torch.cat(level) for level in zip(*(f.levels for f in each), strict=True)),
-            torch.cat([f.detection for f in each]),
-        )
-        bank, owner = references.make_bank(features.levels)
-        entry = {"map": (0.0, 1.0), "score": (0.0, 1.0), "threshold": None, "pictures": len(images)}
-        if len(images) > 1:  # one part has nothing to be compared with
-            grids = references.distances_among(features.levels, bank, owner)
-            measured = Measured()
-            for i, image in enumerate(images):
-                one = Features(
-                    tuple(f[i : i + 1] for f in features.levels), features.detection[[i]]
-                )
-                measured.add(*self.judge(one, anchor[None], image.shape[-2:], grids[i : i + 1]))
-            entry |= measured.entry(self._few("references").get("spread"), false_alarms)
-        entry["seen"] = [_mark(image) for image in images]
+            bank, entry = normal.of_references(self, images, class_name, false_alarms)
         self.references[class_name] = bank
         self.calibration = {**self.calibration, class_name: entry}
         return self
@@ -193,33 +175,19 @@ class AnomalyDetector:
         """
         if isinstance(normal_images, AnomalyDataset):
             entry = late("calibrate")(self, normal_images, false_alarms)
-            self.calibration = {**self.calibration, ANY: entry}
-            return self
-        bank = self.references.get(class_name)
-        seen = set(self.calibration.get(class_name, {}).get("seen", ()))
-        measured = Measured()
-        repeated = 0
-        labelled = ((class_name, to_tensor(p)) for p in list_pictures(normal_images))
-        for group in _alike(labelled, 16):
-            batch = torch.stack([picture for _, picture in group])
-            repeated += sum(_mark(picture) in seen for picture in batch)
-            anchors = self.anchor(class_name).expand(len(batch), -1, -1)
-            measured.add(*self.measure(batch, anchors, bank))
-        if repeated:
-            raise ValueError(
-                f"{repeated} of these pictures are the references of {class_name}, which look like "
-                "themselves: give other sound parts; remember() has drawn a line already"
-            )
-        few = self._few("words" if bank is None else "references")
-        entry = measured.entry(few.get("spread"), false_alarms, whatever=False)
-        entry["seen"] = sorted(seen)
+            class_name = ANY
+        else:
+            labelled = ((class_name, to_tensor(p)) for p in list_pictures(normal_images))
+            groups = _alike(labelled, 16)
+            batches = (torch.stack([picture for _, picture in group]) for group in groups)
+            entry = normal.of_parts(self, batches, class_name, false_alarms)
         self.calibration = {**self.calibration, class_name: entry}
         return self
 
     def line(self, class_name: str = "object") -> str:
         """One sentence: where the product's line comes from, and how sure it is."""
         kind = "references" if class_name in self.references else "words"
-        return decision.explain(class_name, self.calibration.get(class_name), self._few(kind))
+        return decision.explain(class_name, self.calibration.get(class_name), self.few(kind))
 
     def with_references(self, data: AnomalyDataset) -> "AnomalyDetector":
         """The same detector with the pictures of this data set, all sound, remembered class by
@@ -232,7 +200,7 @@ class AnomalyDetector:
             other.remember([part[i].image for i in range(len(part))], name)
         return other
 
-    def _few(self, kind: str) -> dict:
+    def few(self, kind: str) -> dict:
         """What calibrating on several products told about lines from few parts."""
         return self.calibration.get(ANY, {}).get("few", {}).get(kind, {})
 
@@ -381,36 +349,6 @@ def calibrated(
     if constants is None:
         return maps, scores
     return scoring.z_scores(maps, constants["map"]), scoring.z_scores(scores, constants["score"])
-
-
-class Measured:
-    """Scores of sound parts, and the mean and deviation of all values of their maps."""
-
-    def __init__(self) -> None:
-        self.scores: list[Tensor] = []
-        self.pixels = np.zeros(3)  # number, sum and sum of squares
-
-    def add(self, maps: Float[Tensor, "B H W"], scores: Float[Tensor, "B"]) -> None:
-        total = float(maps.double().sum())
-        self.pixels += maps.numel(), total, float(maps.double().square().sum())
-        self.scores.append(scores)
-
-    def entry(self, others: float | None, false_alarms: float, whatever: bool = True) -> dict:
-        """What is kept of a product: constants of map and score, and its line. whatever: without a
-        line, if the parts are too few for one.
-        """
-        scores = torch.cat(self.scores)
-        mean, square = (self.pixels[1:] / self.pixels[0]).tolist()
-        entry = {"map": (mean, max(square - mean**2, 0.0) ** 0.5)}
-        if whatever and len(scores) < decision.FEWEST:
-            constants = scoring.fit_constants(scores)
-            return entry | {"score": constants, "threshold": None, "pictures": len(scores)}
-        return entry | decision.draw_line(scores, others, false_alarms)
-
-
-def _mark(picture: Float[Tensor, "3 H W"]) -> int:
-    """By which a picture is known again."""
-    return zlib.crc32(picture.mul(255).round().byte().numpy().tobytes())
 
 
 def settings(folder: Path) -> dict:

@@ -22,6 +22,7 @@ from ..datasets import AnomalyDataset, open_dataset
 from ..detector import AnomalyDetector
 from ..files.keep import append_jsonl, read_jsonl, table, write_text
 from ..model import Features
+from ..normal import stack
 
 OUT = Path("data/checkpoints")
 HEADS = {
@@ -46,8 +47,7 @@ def read(detector: AnomalyDetector, data: AnomalyDataset) -> tuple[Features, dic
             parts.append(detector.features(batch["image"]))
         for name, values in facts.items():
             values.append(batch[name].numpy() if name in batch else None)
-    levels = tuple(torch.cat(level) for level in zip(*(p.levels for p in parts), strict=True))
-    features = Features(levels, torch.cat([p.detection for p in parts]))
+    features = stack(parts)
     known = {
         name: np.concatenate(values) for name, values in facts.items() if values[0] is not None
     }

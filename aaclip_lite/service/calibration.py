@@ -13,7 +13,8 @@ from torch import Tensor
 
 from .. import decision, scoring
 from ..datasets import AnomalyDataset
-from ..detector import AnomalyDetector, Measured
+from ..detector import AnomalyDetector
+from ..normal import Measured
 
 Scores = dict[str, Float[Tensor, "n"]]  # of each product's sound parts
 
@@ -25,7 +26,7 @@ def calibrate(detector: AnomalyDetector, data: AnomalyDataset, false_alarms: flo
         raise ValueError(f"calibrate needs normal pictures, and there are none in {data!r}")
     everyone = Measured()
     scores = _scores(detector, sound, everyone)
-    entry = everyone.entry(None, false_alarms, whatever=False)
+    entry = everyone.entry(None, false_alarms)
     few = {"words": {"spread": middle(scores)}}
     try:
         references = sound.references(decision.FEWEST)

@@ -402,13 +402,11 @@ class Demo:
     out: str = "build/demo.png"  # the sheet
     detector: str = "course"  # the shipped one, a run's folder, or a hub name
     seed: int = 0  # another number draws other parts
-    # drawn of each product to tell what is normal, at least 19; 0: no verdicts
-    good_parts: int = 19
+    # sound parts of each product that the detector remembers, at least 5; 0: no verdicts
+    good_parts: int = 16
     backbone: Carrier = field(default_factory=Backbone)
 
     def run(self) -> int:
-        import warnings
-
         from . import metrics
         from .course import plots
         from .detector import AnomalyDetector
@@ -433,14 +431,19 @@ class Demo:
         parts += [_draw(name, None, self.seed) for name in unseen[::3]]
         for name in unseen if self.good_parts else ():
             good = [
-                factory.draw(name, i, 128, split="demo-good").image for i in range(self.good_parts)
+                factory.draw(name, i, 128, split="demo-good", station=1 + self.seed).image
+                for i in range(self.good_parts)
             ]
-            judged.calibrate(good, name)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "not calibrated")  # the heading says it
-            found, hits = [judged.predict(part.image, part.product) for part in parts], []
+            judged.remember(good, name)
+        found, hits = [judged.predict(part.image, part.product) for part in parts], []
+        right = sum(
+            bool(each.is_anomalous) == bool(part.defect)
+            for part, each in zip(parts, found, strict=True)
+            if each.is_anomalous is not None
+        )
         print(
-            f"Maps of {what}; what is normal, from {self.good_parts} good parts of each product.\n"
+            f"Maps of {what}; it remembers {self.good_parts} sound parts of each product, from the "
+            "station where the part below was made.\n"
         )
         print(
             f"{'product':12}{'defect':15}{'verdict':16}{'score':>7}{'pixel AUROC':>13}  peak on "
@@ -467,7 +470,9 @@ class Demo:
             titles,
         )
         sheet = plots.save(plots.sheet(*given, title), self.out)
-        print(f"\npeak on the defect in {sum(hits)} of {len(hits)}; pictures: {sheet}")
+        if self.good_parts:
+            print(f"\ncalled what they are: {right} of {len(parts)}")
+        print(f"peak on the defect in {sum(hits)} of {len(hits)}; pictures: {sheet}")
         return 0
 
 
@@ -477,7 +482,7 @@ def _draw(name: str, kind: str | None, seed: int):
 
     for number in range(100 * seed, 100 * seed + 100):
         try:
-            return factory.draw(name, number, 128, kind, split="demo")
+            return factory.draw(name, number, 128, kind, split="demo", station=1 + seed)
         except factory.NotShown:
             continue
     raise ValueError(f"{kind} cannot be shown on {name} with seed {seed}; take another seed")

@@ -382,7 +382,7 @@ def test_to_the_hub_and_back(clip, pictures, source, tmp_path, monkeypatch):
     )
     again = AnomalyDetector.load("someone/bolts")
     wanted = sorted([*FILES, "references.safetensors"])
-        assert calls[-1] == ("download", "someone/bolts", wanted)
+    assert calls[-1] == ("download", "someone/bolts", wanted)
     assert again.predict(pictures[0], "bolt")[1:] == judge.predict(pictures[0], "bolt")[1:]
 
 

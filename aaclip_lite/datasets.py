@@ -154,6 +154,21 @@ class AnomalyDataset:
             )
         return self.view(r for i, r in enumerate(self.records) if i in chosen)
 
+    def references(self, count: int) -> "AnomalyDataset":
+        """The first `count` sound pictures a class of the set's split "train", which are never
+        judged; only of the classes that this view has.
+        """
+        chosen = []
+        for name in self.classes:
+            have = [r for r in self.settings.get("references", ()) if r.class_name == name]
+            if len(have) < count:
+                raise ValueError(
+                    f"{count} references of {name} are asked for, the split 'train' of "
+                    f"{self.detected} has {len(have)} sound pictures of it"
+                )
+            chosen += have[:count]
+        return self.view(chosen)
+
     # ---- is it sound? ----------------------------------------------------------------------------
 
     def check(self, decode: bool = True, strict: bool = False) -> list[str]:
@@ -306,6 +321,7 @@ def open_dataset(
         allow=tuple(opening.allow),
         image_level=opening.image_level,
         groups=groups,
+        references=[r for r in others if r.split == "train" and r.label == 0],
         cache=_Cache(opening.cache_bytes),
     )
     problems = [*files.problems, *_empty_classes(files, chosen, split)]

@@ -43,6 +43,7 @@ class Options:
 
     rounds: int = 100  # of the bootstrap behind the intervals
     groups: Mapping[str, str] | None = None  # {class: its group}; None: as the data set has them
+    references: int = 0  # sound parts a product, from the set's split "train"; needs a detector
     batch_size: int = 32
     seed: int = 0  # of the bootstrap
     progress: bool = True
@@ -76,6 +77,12 @@ def evaluate(
         stage = "frozen"
     inner = getattr(model, "model", model)  # a detector holds its model
     detects = inner is not model
+    if options.references:
+        if not detects:
+            raise ValueError(
+                f"references = {options.references}: only an AnomalyDetector remembers them"
+            )
+        model = model.with_references(data.references(options.references))
     sources = [maps_of(model, stage, domain)]
     if baselines:
         sources += late("baselines")(inner, domain, train)
@@ -91,6 +98,7 @@ def evaluate(
         "stage": stage,
         "image_score": inner.recipe.image_score,
         "domain": model.domain if detects else domain,
+        "references": options.references,
         "rounds": options.rounds,
     }
     if whole:
@@ -203,6 +211,8 @@ def maps_of(model, stage: str = "image", domain: str = "industrial") -> Judged:
         maps = scoring.anomaly_map(features.levels, anchors, size, domain, **recipe.finish)
         # the published score is put together later, from all maps of a class
         kind = "detection" if recipe.image_score == "released" else recipe.image_score
+        if stage != "image" and kind == "map_detection":
+            kind = "map_top"  # the class token is no trained detection feature
         scores = scoring.picture_scores(features, anchors, maps, kind, domain, recipe.blur)
         return {"": (maps, scores)}
 

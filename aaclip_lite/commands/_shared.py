@@ -13,7 +13,7 @@ import tyro
 Detector = Annotated[str, tyro.conf.Positional]
 Several = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PATH [PATH ...]")]
 DEVICES = ("auto", "cpu", "cuda", "mps")
-VERDICTS = {True: "ANOMALOUS", False: "normal", None: "not calibrated"}
+VERDICTS = {True: "ANOMALOUS", False: "normal", None: "no verdict"}
 # problems of a data set that can be lived with
 Allow = tuple[Literal["class", "content", "duplicate", "path", "size"], ...]
 LARGEST_SEED = 2**32 - 1  # numpy takes no larger one

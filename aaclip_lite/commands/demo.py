@@ -1,12 +1,11 @@
 """`demo`: drawn parts of unseen products, their maps, a table and a sheet of pictures."""
 
-import warnings
 from dataclasses import dataclass, field
 
 from . import _shared as shared
 
 SIDE = 128  # pixels of a drawn part
-LEAST_GOOD, MOST_GOOD = 19, 1000
+LEAST_GOOD, MOST_GOOD = 5, 1000
 
 
 @dataclass(frozen=True)
@@ -18,8 +17,8 @@ class Command:
     out: str = "build/demo.png"  # the sheet
     detector: str = "course"  # the shipped one, a run's folder, or hf:OWNER/NAME on the hub
     seed: int = 0  # another number draws other parts
-    # drawn of each product to tell what is normal, at least 19; 0: no verdicts
-    good_parts: int = 19
+    # sound parts of each product that the detector remembers, at least 5; 0: no verdicts
+    good_parts: int = 16
     backbone: shared.Carrier = field(default_factory=shared.Backbone)
 
     def check(self, given: set[str]) -> None:
@@ -35,16 +34,22 @@ class Command:
         unseen = names("test")
         parts = self._parts(unseen)
         if self.good_parts:
-            _calibrate(judged, unseen, self.good_parts)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "not calibrated")  # the heading says it
-            found = [judged.predict(part.image, part.product) for part in parts]
+            _remember(judged, unseen, self.good_parts, self.seed)
+        found = [judged.predict(part.image, part.product) for part in parts]
         print(
-            f"Maps of {what}; what is normal, from {self.good_parts} good parts of each product.\n"
+            f"Maps of {what}; it remembers {self.good_parts} sound parts of each product, from the "
+            "station where the part below was made.\n"
         )
         hits = _print_table(parts, found)
         sheet = _save_sheet(parts, found, what, self.out)
-        print(f"\npeak on the defect in {sum(hits)} of {len(hits)}; pictures: {sheet}")
+        if self.good_parts:
+            verdicts = [
+                (each.is_anomalous, bool(part.defect))
+                for part, each in zip(parts, found, strict=True)
+            ]
+            right = sum(verdict == truth for verdict, truth in verdicts)
+            print(f"\ncalled what they are: {right} of {len(parts)}")
+        print(f"peak on the defect in {sum(hits)} of {len(hits)}; pictures: {sheet}")
         return 0
 
     def _judged(self):
@@ -67,12 +72,13 @@ class Command:
         return parts + [_draw(name, None, self.seed) for name in unseen[::3]]
 
 
-def _calibrate(judged, unseen: list[str], good_parts: int) -> None:
+def _remember(judged, unseen: list[str], good_parts: int, seed: int) -> None:
     from ..world import factory
 
     for name in unseen:
-        parts = [factory.draw(name, i, SIDE, split="demo-good") for i in range(good_parts)]
-        judged.calibrate([part.image for part in parts], name)
+        place = {"split": "demo-good", "station": 1 + seed}
+        parts = [factory.draw(name, i, SIDE, **place) for i in range(good_parts)]
+        judged.remember([part.image for part in parts], name)
 
 
 def _print_table(parts: list, found: list) -> list[bool]:
@@ -114,7 +120,7 @@ def _draw(name: str, kind: str | None, seed: int):
 
     for number in range(100 * seed, 100 * seed + 100):
         try:
-            return factory.draw(name, number, SIDE, kind, split="demo")
+            return factory.draw(name, number, SIDE, kind, split="demo", station=1 + seed)
         except factory.NotShown:
             continue
     raise ValueError(f"{kind} cannot be shown on {name} with --seed {seed}; take another seed")

@@ -7,6 +7,8 @@ from typing import Literal
 
 from . import _shared as shared
 
+MOST_REFERENCES = 1000
+
 
 @dataclass(frozen=True)
 class Command:
@@ -18,6 +20,9 @@ class Command:
     # detector: each picture scored by itself; image: scored as published; text: stage 1 alone;
     # frozen: CLIP's own words
     stage: Literal["detector", "image", "text", "frozen"] = "detector"
+    # sound parts of each product that the detector remembers, from the set's split train; several
+    # numbers give several reports, e.g. 0 1 4 16
+    references: tuple[int, ...] = (0,)
     # judge only so many pictures of each class, half of them defective; default: all
     shots: int | None = None
     allow: shared.Allow = ()  # problems of the data set to live with
@@ -35,6 +40,19 @@ class Command:
         shared.a_data_set("--data", self.data)
         shared.even_shots(self.shots)
         shared.in_range("--rounds", self.rounds, 1, 10_000)
+        if (
+            not self.references
+            or max(self.references) > MOST_REFERENCES
+            or min(self.references) < 0
+        ):
+            raise ValueError(
+                f"--references {' '.join(map(str, self.references))}: give numbers of parts from 0 "
+                f"to {MOST_REFERENCES}"
+            )
+        with_detector = self.stage == "detector" and self.detector != "frozen"
+        shared.only_with(
+            given, "--references", with_detector, "for a detector with --stage detector"
+        )
         shared.only_with(given, "--probe-data", self.baselines, "with baselines")
         if self.probe_data is not None:
             shared.a_data_set("--probe-data", self.probe_data)
@@ -47,12 +65,10 @@ class Command:
         share = processes()  # each takes its share of the classes
         judged, size = self._judged()
         data = shared.open_data(self.data, size, self.shots, self.allow)
-        report = self._report(judged, data, size)
-        if not share.is_main_process:
-            return 0
-        print(json.dumps(report.to_dict(), allow_nan=False) if self.json else report.table())
-        if self.out is not None:
-            self._write(report, judged, data)
+        for number in self.references:
+            report = self._report(judged, data, size, number)
+            if share.is_main_process:
+                self._show(report, judged, data, number)
         return 0
 
     def _judged(self):
@@ -64,27 +80,38 @@ class Command:
         size = detector.model.clip.image_size
         return (detector if self.stage == "detector" else detector.model), size
 
-    def _report(self, judged, data, size: int):
+    def _report(self, judged, data, size: int, number: int):
+        """number: of references. Baselines know none: they are judged with the first number only."""
         from ..evaluation import evaluate
 
         probe = self.probe_data
         if probe is None and shared.is_factory(self.data):
             probe = "factory/train"
-        train = shared.open_data(probe, size) if self.baselines and probe is not None else None
+        baselines = self.baselines and number == self.references[0]
+        train = shared.open_data(probe, size) if baselines and probe is not None else None
         return evaluate(
             judged,
             data,
             stage="image" if self.stage == "detector" else self.stage,
-            baselines=self.baselines,
+            baselines=baselines,
             train=train,
             domain=self.domain,
             rounds=self.rounds,
+            references=number,
         )
 
-    def _write(self, report, judged, data) -> None:
+    def _show(self, report, judged, data, number: int) -> None:
+        several = len(self.references) > 1
+        if several and not self.json:
+            print(f"\n{number} references of each product")
+        print(json.dumps(report.to_dict(), allow_nan=False) if self.json else report.table())
+        if self.out is not None:
+            out = Path(self.out)
+            self._write(report, judged, data, out / f"{number}_references" if several else out)
+
+    def _write(self, report, judged, data, out: Path) -> None:
         from ..course import plots
 
-        out = Path(self.out)
         report.save(out / "report.json")
         report.save(out / "report.md")
         plots.save(plots.class_bars(report), out / "classes.png")

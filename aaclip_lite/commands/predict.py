@@ -7,7 +7,6 @@ same files.
 
 import json
 import sys
-import warnings
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
@@ -31,9 +30,15 @@ class Command:
     # how to call it in the prompts, e.g. "rusty bolt"; default: the product's name
     words: str | None = None
     detector: str = "course"  # the shipped one, a run's folder, or hf:OWNER/NAME on the hub
-    # folder of good parts of this product, at least 19: fixes the threshold for it
+    # folder of sound parts of this product: what they look like is remembered, and from five on
+    # they give a verdict
+    references: str | None = None
+    # folder of other sound parts: they draw the line, 19 of them with a promised rate
     calibrate: str | None = None
-    false_alarms: float = 0.05  # share of good parts that may be called anomalous, with --calibrate
+    # without either: judge by the line of other products, often wrongly
+    any_product: bool = False
+    # share of sound parts that may be called anomalous, with --references or --calibrate
+    false_alarms: float = 0.05
     # folder for verdicts.jsonl and a picture of each heat map
     out: str | None = None
     fail_on_anomaly: bool = False  # exit code 1 if any picture is anomalous
@@ -43,12 +48,14 @@ class Command:
     def check(self, given: set[str]) -> None:
         shared.some(self.pictures)
         shared.a_rate("--false-alarms", self.false_alarms)
-        where = "with --calibrate"
-        shared.only_with(given, "--false-alarms", self.calibrate is not None, where)
-        if self.calibrate is not None and not Path(self.calibrate).is_dir():
-            raise NotADirectoryError(
-                f"--calibrate {self.calibrate}: no such folder; name one with good parts"
-            )
+        folders = {"--references": self.references, "--calibrate": self.calibrate}
+        drawn = any(folder is not None for folder in folders.values())
+        shared.only_with(given, "--false-alarms", drawn, "with --references or --calibrate")
+        for option, folder in folders.items():
+            if folder is not None and not Path(folder).is_dir():
+                raise NotADirectoryError(
+                    f"{option} {folder}: no such folder; name one of sound parts"
+                )
 
     def run(self) -> int:
         from ..service.processes import processes
@@ -60,8 +67,10 @@ class Command:
         detector = self._detector()
         kept = _Kept(out, paths) if out is not None and share.is_main_process else None
         rows, own = self._judge(detector, paths, share, kept, sheets)
-        if self.json and share.is_main_process:
+        if share.is_main_process and self.json:
             print(json.dumps(rows, allow_nan=False))
+        elif share.is_main_process and rows and not self.any_product:
+            print(detector.line(self.product))
         if out is not None:
             _draw(own, sheets)
         unread = [row for row in rows if "error" in row]
@@ -90,16 +99,17 @@ class Command:
 
     def _detector(self):
         detector = self.backbone.detector(self.detector)
+        if self.references is not None:
+            detector.remember(self.references, self.product, self.false_alarms)
         if self.calibrate is not None:
             detector.calibrate(self.calibrate, self.product, self.false_alarms)
-        if detector.calibration_of(self.product) is None:
-            if self.fail_on_anomaly:
-                raise ValueError(
-                    f"--fail-on-anomaly: detector {self.detector} is not calibrated for "
-                    f"{self.product!r}, so nothing would ever be anomalous; add --calibrate FOLDER "
-                    "with at least 19 good parts"
-                )
-            print("not calibrated: scores are raw, nothing is decided", file=sys.stderr)
+        constants = detector.calibration_of(self.product, self.any_product) or {}
+        if constants.get("threshold") is None and self.fail_on_anomaly:
+            raise ValueError(
+                f"--fail-on-anomaly: detector {self.detector} has no line for {self.product!r}, so "
+                "nothing would ever be anomalous; add --references FOLDER with at least 5 sound "
+                "parts"
+            )
         return detector
 
     def _judge(self, detector, paths: list[str], share, kept, sheets) -> tuple[list, list]:
@@ -129,12 +139,11 @@ class Command:
         """Each picture's row and map; one by one where one of them cannot be read."""
         from ..files.pictures import PictureError
 
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "not calibrated")  # said once, above
-            try:
-                found = detector.predict(paths, self.product, self.words) if paths else []
-            except (PictureError, OSError):
-                found = [self._alone(detector, path) for path in paths]
+        options = {"any_product": self.any_product}
+        try:
+            found = detector.predict(paths, self.product, self.words, **options) if paths else []
+        except (PictureError, OSError):
+            found = [self._alone(detector, path) for path in paths]
         for path, each in zip(paths, found, strict=True):
             if isinstance(each, Exception):
                 yield {"path": path, "error": str(each), "is_anomalous": None}, None
@@ -147,7 +156,7 @@ class Command:
         from ..files.pictures import PictureError
 
         try:
-            return detector.predict(path, self.product, self.words)
+            return detector.predict(path, self.product, self.words, any_product=self.any_product)
         except (PictureError, OSError) as error:
             return error
 

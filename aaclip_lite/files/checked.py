@@ -173,6 +173,17 @@ def pair(*shapes: Shape) -> Shape:
     return shape
 
 
+def listing(inner: Shape, most: int = 100_000) -> Shape:
+    """A list of any length."""
+
+    def shape(value, where):
+        if not isinstance(value, list | tuple) or len(value) > most:
+            _refuse(value, where, f"a list of at most {most} values")
+        return [inner(each, f"{where}[{i}]") for i, each in enumerate(value)]
+
+    return shape
+
+
 def mapping(inner: Shape, most: int = 100_000) -> Shape:
     """An object with any names."""
 

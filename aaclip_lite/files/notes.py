@@ -13,6 +13,7 @@ from .checked import (
     fields,
     fields_open,
     integer,
+    listing,
     mapping,
     maybe,
     number,
@@ -26,15 +27,19 @@ from .environment import data_path
 NAME = "detector.json"
 REMEDY = "calibrate and save the detector again"
 _SCALE = pair(number(-1e9, 1e9), number(0, 1e9, above=True))  # mean, deviation
+# what other products showed of lines from few parts, of words and of references
+_FEW = mapping(fields((), spread=number(0, 1e9), alarms=integer(0, 10**9), parts=integer(0, 10**9)))
 _ENTRY = fields(
-    ("map", "score", "threshold", "false_alarms", "pictures"),
+    ("map", "score", "threshold", "pictures"),
     map=_SCALE,
-    map_top=_SCALE,
-    detection=_SCALE,
     score=_SCALE,
-    threshold=number(-100, 10_000),
+    threshold=maybe(number(-100, 10_000)),  # none: too few parts to draw a line
     false_alarms=number(0, 0.999999, above=True),
     pictures=integer(1, 10**9),
+    rule=text(40),
+    few=_FEW,
+    seen=listing(integer(0, 2**32)),
+    spread=number(0, 1e9),
 )
 _BACKBONE = fields(
     (),
@@ -80,7 +85,7 @@ def find(name: str | Path) -> Path:
             f"{name} is no folder here. Use 'course' for the shipped detector, the folder that "
             "training wrote, or hf:OWNER/NAME for a repository of the hub"
         )
-    wanted = [NAME, "text.safetensors", "image.safetensors"]
+    wanted = [NAME, "text.safetensors", "image.safetensors", "references.safetensors"]
     import huggingface_hub  # takes a while, and most detectors lie in a folder
 
     try:

@@ -190,13 +190,15 @@ def test_predict_gives_verdicts(capsys, place):
         place / "test" / "bottle1.png",
         ["--detector", place / "run", "--product", "bottle"],
     )
-    code, text, _ = run(capsys, "predict", part, place / "test", *words)
+    code, text, _ = run(capsys, "predict", part, *words)
+    assert code == 0 and text.startswith("no verdict") and "give 5 sound parts" in text
+    code, text, _ = run(capsys, "predict", part, place / "test", *words, "--any-product")
     lines = [line for line in text.splitlines() if "threshold" in line]
     # masks included: a folder is taken as it is; the part, named twice, is judged once
     pictures = len(list((place / "test").glob("*.png")))
     assert code == 0 and len(lines) == pictures and str(part) in lines[0]
-    rows = json.loads(run(capsys, "predict", part, *words, "--json")[1])
-    assert set(rows[0]) == {"score", "threshold", "is_anomalous", "path"}
+    rows = json.loads(run(capsys, "predict", part, *words, "--json", "--any-product")[1])
+    assert set(rows[0]) == {"score", "threshold", "is_anomalous", "path", "why"}
     verdict = "ANOMALOUS" if rows[0]["is_anomalous"] else "normal"
     assert lines[0].startswith(verdict) and f"{rows[0]['score']:.2f}" in lines[0]
     for threshold, expected in ((-99.0, 1), (99.0, 0)):
@@ -204,7 +206,8 @@ def test_predict_gives_verdicts(capsys, place):
         noted = json.loads((copy / "detector.json").read_text())
         noted["calibration"]["*"]["threshold"] = threshold
         (copy / "detector.json").write_text(json.dumps(noted))
-        assert run(capsys, "predict", part, "--detector", copy, "--fail-on-anomaly")[0] == expected
+        asked = ["predict", part, "--detector", copy, "--any-product"]
+        assert run(capsys, *asked, "--fail-on-anomaly")[0] == expected
         assert run(capsys, "predict", part, "--detector", copy)[0] == 0
     assert run(capsys, "predict", part, *words, "--out", place / "heat")[0] == 0
     name = "_".join([*part.parts[-3:-1], "bottle1.png.heat.png"])
@@ -214,6 +217,8 @@ def test_predict_gives_verdicts(capsys, place):
         run(capsys, "predict", part, *words, "--json", "--calibrate", place / "test")[1]
     )
     assert own[0]["threshold"] != rows[0]["threshold"]
+    taught = run(capsys, "predict", part, *words, "--references", place / "test")[1]
+    assert taught.startswith(("ANOMALOUS", "normal")) and "line for bottle from" in taught
     other = json.loads(run(capsys, "predict", part, *words, "--json", "--words", "green bottle")[1])
     assert other[0]["score"] != rows[0]["score"]
 
@@ -242,7 +247,7 @@ def test_demo_without_a_trained_detector_says_so(capsys, place, tmp_path, monkey
     assert code == 0 and text.startswith(
         "Maps of the frozen CLIP (no trained detector is shipped yet);"
     )
-    rows = [line for line in text.splitlines() if "not calibrated" in line]
+    rows = [line for line in text.splitlines() if "no verdict" in line]
     assert len(rows) == 20 and {row.split()[0] for row in rows} >= {"bottle", "zipper", "metal_nut"}
     assert sum(row.split()[1] == "none" for row in rows) == 5
     with Image.open(tmp_path / "demo.png") as sheet:
@@ -253,11 +258,8 @@ def test_demo_with_a_detector(capsys, place, tmp_path):
     code, text, _ = run(
         capsys, "demo", "--out", tmp_path / "demo.png", "--detector", place / "run", "--seed", 2
     )
-    assert (
-        code == 0
-        and f"Maps of detector {place / 'run'}; what is normal, from 19 good parts" in text
-    )
-    assert "not calibrated" not in text and "peak on the defect in" in text.splitlines()[-1]
+    assert code == 0 and f"Maps of detector {place / 'run'}; it remembers 16 sound parts" in text
+    assert "no verdict" not in text and "peak on the defect in" in text.splitlines()[-1]
 
 
 def test_factory_and_pretrain_pass_their_options(capsys, monkeypatch, tmp_path):

@@ -104,7 +104,7 @@ def train_without_defects(place, folder):
 
 
 def train_too_few_good(place, folder):
-    places.write_set(folder / "set", pairs=3)
+    places.write_set(folder / "set", pairs=1)
     place.mark()
     words = ["--data", folder / "set", "--out", folder / "run", *place.options, *places.SHORT]
     command("train", *words)

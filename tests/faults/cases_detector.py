@@ -61,7 +61,7 @@ def with_encoding(encoding: str):
 
 
 VALUES = {
-    "calibration.bolt.threshold": (NAN, INFINITE, -INFINITE, -1000, True, "2", None, [2], 1e300),
+    "calibration.bolt.threshold": (NAN, INFINITE, -INFINITE, -1000, True, "2", [2], 1e300),
     "calibration.bolt.score": ([0, 0], [0, -1], [NAN, 1], [0, INFINITE], [0], 3, None, ["0", "1"]),
     "calibration.bolt.map": ([0, 0], [0, -2.5], [0, NAN], {}, [0, 1, 2], [True, 1]),
     "calibration.bolt.false_alarms": (5, 0, -0.1, NAN, True, "0.05", 1),

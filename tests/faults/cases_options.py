@@ -60,7 +60,7 @@ def table() -> list[tuple[list[str], str]]:
         ([*PREDICT, "--calibrate", "gone"], "gone"),
         ([*PREDICT, "--calibrate", "{part}"], r"part\.png"),
         ([*PREDICT, "--calibrate", "empty"], "empty"),
-        ([*PREDICT, "--calibrate", "."], "1 normal"),
+        ([*PREDICT, "--calibrate", "."], "1 sound"),
         ([*PREDICT, "--false-alarms", "0.1"], "--false-alarms"),
         ([*PREDICT[:2], "--detector", "{raw}", "--fail-on-anomaly"], "--fail-on-anomaly"),
         ([*PREDICT, "--device", "tpu"], "tpu"),

@@ -30,6 +30,7 @@ _ROOMS = {  # public name -> module
     "environment": "files.environment",
     "explorer": "course.explorer",
     "factory": "world.factory",
+    "ledger": "course.ledger",
     "losses": "losses",
     "memory": "service.memory",
     "metrics": "metrics",

@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _tell(error, 3)
 
 
-def _note(message, category, *_) -> None:
+def _note(message, category, filename, lineno, file=None, line=None) -> None:
     """What is told, though it stops nothing; libraries' notes to programmers are left out."""
     if category is UserWarning:
         print(f"note: {terminal(message)}", file=sys.stderr)
@@ -76,7 +76,7 @@ def _dispatch(words: list[str]) -> int:
         options, run = lab.tool(rest.pop(0))
     else:
         options = commands.find(name)
-        run = options.run
+        run = getattr(options, "run")  # noqa: B009  each command brings it
     given = _given(rest)
     filled = _filled(options, name, rest)
     if hasattr(filled, "check"):

@@ -5,9 +5,10 @@ two processes draw what one would. Used through `AnomalyDataset.batches`.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +34,7 @@ class Place:
 
 
 def batches(
-    data: Sequence,
+    data: Any,
     batch_size: int,
     shuffle: bool,
     seed: int,
@@ -42,15 +43,15 @@ def batches(
     **place,
 ) -> Iterator[dict]:
     """See AnomalyDataset.batches."""
-    place = Place(**place)
+    where = Place(**place)
     name = getattr(augment, "augmentation", augment) or "none"
     if name != "none" and name not in augmentation.VARIANTS:
         raise ValueError(f"augment={name!r}: choose none, {', '.join(augmentation.VARIANTS)}")
     variant = augmentation.VARIANTS.get(name)
-    shares = _shares(len(data), batch_size, shuffle, seed, place)
-    view = place.epoch % place.views if place.views else place.epoch
+    shares = _shares(len(data), batch_size, shuffle, seed, where)
+    view = where.epoch % where.views if where.views else where.epoch
     return (
-        _batch(data, rows, planes, _Change(variant, seed, view, place.stage), device)
+        _batch(data, rows, planes, _Change(variant, seed, view, where.stage), device)
         for rows, planes in zip(shares, _decoded(data, shares), strict=True)
     )
 
@@ -114,7 +115,7 @@ def _batch(data, rows: list[int], decoded: list[Planes], change: _Change, device
             "size=...)"
         )
     blank = np.zeros(images[0].shape[:2], np.uint8)
-    planes = {}
+    planes: dict[str, Any] = {}
     if not data.image_level:
         planes["mask"] = [blank if mask is None else mask for mask in masks]
     if all(inside is not None for inside in insides):
@@ -128,7 +129,7 @@ def _batch(data, rows: list[int], decoded: list[Planes], change: _Change, device
         coloured = change.stage == 2
         image, flags = augmentation.apply(change.variant, drawn, image, flags, coloured)
     records = [data.records[row] for row in rows]
-    batch = {"image": image.contiguous()}
+    batch: dict[str, Any] = {"image": image.contiguous()}
     batch |= {name: flags[:, i : i + 1] for i, name in enumerate(planes)}
     batch["label"] = torch.tensor([record.label for record in records], device=device)
     batch["class_name"] = [record.class_name for record in records]

@@ -103,7 +103,7 @@ def load_adapter(
     """
     metadata = read_metadata(path)
     refuse_mismatch(path, model, metadata, data, training)
-    tensors = read_safetensors(path)
+    tensors = read_safetensors(Path(path))
     endless = [name for name, values in tensors.items() if not values.isfinite().all()]
     if endless:
         raise WeightsError(

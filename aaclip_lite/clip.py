@@ -12,6 +12,7 @@ import copy
 import hashlib
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +21,7 @@ from torch.utils.checkpoint import checkpoint
 
 from .files.beginnings import shared_beginnings
 from .files.weights import fitted
+from .recipe import Recipe
 
 MEAN_STD = {
     "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
@@ -40,6 +42,14 @@ Shared = tuple[Tensor, Tensor] | None  # see shared_beginnings
 
 class FrozenCLIP(nn.Module):
     """An open_clip CLIP whose weights never train; parameter names are open_clip's own."""
+
+    # open_clip's own parts, taken over by name
+    visual: Any
+    transformer: Any
+    token_embedding: Any
+    positional_embedding: Any
+    ln_final: Any
+    text_projection: Any
 
     def __init__(
         self, model: nn.Module, tokenize: Callable[..., Tensor], activation: str = "gelu"
@@ -194,7 +204,7 @@ class FrozenCLIP(nn.Module):
         return tokens, ordinary
 
     @torch.no_grad()
-    def dense_features(self, images: Tensor, recipe: "Recipe") -> tuple[Tensor, ...]:
+    def dense_features(self, images: Tensor, recipe: Recipe) -> tuple[Tensor, ...]:
         """Stage 1's frozen features, one (B, N, d) a level: unit patch features plus the unit class
         feature.
         """

@@ -7,6 +7,7 @@ replaced by black pictures or empty masks. Decoded, resized pictures stay in mem
 `cache_bytes`, others are read again.
 
     data = open_dataset("factory/train", size=128)      # or a folder, or a .jsonl manifest
+    known = open_dataset("factory/test", split="train") # 20 references a product, never judged
     data[0].image, data[0].mask                         # uint8 (H, W, 3) and (H, W) in {0, 1}
     data.filter(classes=["candle"]).few_shot(4)         # 2 normal and 2 abnormal pictures a class
     for batch in data.batches(16, shuffle=True, seed=0, augment="course", epoch=3, stage=2): ...
@@ -19,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,7 +46,7 @@ class Sample:
 
     image: UInt8[np.ndarray, "H W 3"]
     mask: UInt8[np.ndarray, "H W"] | None
-    label: int
+    label: int | None
     class_name: str
     path: str
     defect: str
@@ -99,6 +101,7 @@ class AnomalyDataset:
     def __getitem__(self, index: int) -> Sample:
         record = self.records[index]
         known = self.cache.get(record) or self.cache.keep(record, self.decode(record))
+        image: Any
         image, mask, inside = (None if plane is None else plane.copy() for plane in known)
         if self.image_level:
             mask = None
@@ -297,18 +300,18 @@ def open_dataset(
     trains on and tests on, and for manifests and plain folders all. opening: see Opening.
     "factory/test" with split "train": the 20 sound parts a product that are never judged.
     """
-    opening = Opening(**opening)
-    _refuse_unknown(layout, size, opening.allow)
-    root = opening.root
+    how = Opening(**opening)
+    _refuse_unknown(layout, size, how.allow)
+    root = how.root
     told = "as named" if layout else "told from its files"
-    groups = {}
+    groups: Mapping[str, str] = {}
     if layout == "factory" or (layout is None and str(path).startswith("factory/")):
         path, groups = _factory_set(str(path).removeprefix("factory/"), root)
         layout = "factory"
         root = None
         told = "as named"
     path = _there(Path(path))
-    files = layouts.read(path, layout, root, opening.class_name)
+    files = layouts.read(path, layout, root, how.class_name)
     split = split or files.default_split
     chosen = [record for record in files.records if split in ("all", record.split)]
     others = [record for record in files.records if split not in ("all", record.split)]
@@ -318,11 +321,11 @@ def open_dataset(
         layout=files.layout,
         detected=f"{files.layout} ({told}), split {split}",
         size=size,
-        allow=tuple(opening.allow),
-        image_level=opening.image_level,
+        allow=tuple(how.allow),
+        image_level=how.image_level,
         groups=groups,
         references=[r for r in others if r.split == "train" and r.label == 0],
-        cache=_Cache(opening.cache_bytes),
+        cache=_Cache(how.cache_bytes),
     )
     problems = [*files.problems, *_empty_classes(files, chosen, split)]
     problems = [p for p in problems if p.split(":")[0] not in data.allow]

@@ -27,7 +27,7 @@ def needed(false_alarms: float) -> int:
     return math.ceil(1 / false_alarms - 1e-9) - 1
 
 
-def spread(scores: Float[Tensor, "n"]) -> float:
+def spread(scores: Float[Tensor, " n"]) -> float:
     """Deviation of the scores of sound parts, from the median distance to their median: one part
     with a sticker must not widen it.
     """
@@ -36,7 +36,7 @@ def spread(scores: Float[Tensor, "n"]) -> float:
 
 
 def draw_line(
-    scores: Float[Tensor, "n"], others: float | None = None, false_alarms: float = RATE
+    scores: Float[Tensor, " n"], others: float | None = None, false_alarms: float = RATE
 ) -> dict:
     """{"score": (mean, deviation), "threshold": in such deviations, "rule", ...} from the scores of
     a product's sound parts. others: the spread that sound parts of other products showed.

@@ -127,7 +127,7 @@ class AnomalyDetector:
             raise ValueError(f"batch_size = {batch_size}: give at least 1")
         anchor = self.anchor(class_name, words)
         constants = self.calibration_of(class_name, any_product)
-        threshold = constants and constants["threshold"]
+        threshold = None if constants is None else constants["threshold"]
         why = "" if threshold is not None else self.line(class_name)
         named = ((str(p) if isinstance(p, str | Path) else "", p) for p in list_pictures(images))
         decoded = ((name, to_tensor(picture)) for name, picture in named)
@@ -147,7 +147,7 @@ class AnomalyDetector:
 
     def anomaly_maps(
         self, images: Float[Tensor, "B 3 H W"], class_names: Sequence[str]
-    ) -> tuple[Float[Tensor, "B H W"], Float[Tensor, "B"]]:
+    ) -> tuple[Float[Tensor, "B H W"], Float[Tensor, " B"]]:
         """Maps and scores of pictures of several classes, calibrated where that was done."""
         maps: list[Tensor] = [images[0]] * len(images)
         scores: list[Tensor] = [images[0]] * len(images)
@@ -253,7 +253,7 @@ class AnomalyDetector:
         images: Float[Tensor, "B 3 H W"],
         anchors: Float[Tensor, "B d 2"],
         bank: Float[Tensor, "M D"] | None = None,
-    ) -> tuple[Float[Tensor, "B H W"], Float[Tensor, "B"]]:
+    ) -> tuple[Float[Tensor, "B H W"], Float[Tensor, " B"]]:
         """Maps and scores, not calibrated. bank: patches of the product's references."""
         return self.compare(self.features(images), anchors, images.shape[-2:], bank)
 
@@ -263,7 +263,7 @@ class AnomalyDetector:
         anchors: Float[Tensor, "B d 2"],
         size: Sequence[int],
         bank: Float[Tensor, "M D"] | None = None,
-    ) -> tuple[Float[Tensor, "B H W"], Float[Tensor, "B"]]:
+    ) -> tuple[Float[Tensor, "B H W"], Float[Tensor, " B"]]:
         grid = None if bank is None else references.distances(features.levels, bank)
         return self.judge(features, anchors, size, grid)
 
@@ -273,7 +273,7 @@ class AnomalyDetector:
         anchors: Float[Tensor, "B d 2"],
         size: Sequence[int],
         grid: Float[Tensor, "B 1 h w"] | None = None,
-    ) -> tuple[Float[Tensor, "B H W"], Float[Tensor, "B"]]:
+    ) -> tuple[Float[Tensor, "B H W"], Float[Tensor, " B"]]:
         """grid: distances from the nearest reference patch; they are added to the words' map."""
         recipe = self.model.recipe
         maps = scoring.anomaly_map(features.levels, anchors, size, self.domain, **recipe.finish)
@@ -371,8 +371,8 @@ class AnomalyDetector:
 
 
 def calibrated(
-    maps: Float[Tensor, "B H W"], scores: Float[Tensor, "B"], constants: dict | None
-) -> tuple[Float[Tensor, "B H W"], Float[Tensor, "B"]]:
+    maps: Float[Tensor, "B H W"], scores: Float[Tensor, " B"], constants: dict | None
+) -> tuple[Float[Tensor, "B H W"], Float[Tensor, " B"]]:
     """Deviations above normal, where it is known what is normal."""
     if constants is None:
         return maps, scores

@@ -11,7 +11,7 @@ process takes its share of the classes and all get the whole report.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -33,7 +33,7 @@ __all__ = ["NAMES", "Judged", "MapsAndScores", "Options", "Report", "Words", "ev
 
 JUDGED = ("image", "text", "frozen")
 # what gives maps and scores of a batch, under the name of each source
-MapsAndScores = dict[str, tuple[Float[Tensor, "B H W"], Float[Tensor, "B"]]]
+MapsAndScores = dict[str, tuple[Float[Tensor, "B H W"], Float[Tensor, " B"]]]
 Judged = Callable[[dict], MapsAndScores]
 
 
@@ -50,7 +50,7 @@ class Options:
 
 
 def evaluate(
-    model: AdaptedCLIP | FrozenCLIP | object,
+    model: Any,
     data: AnomalyDataset,
     stage: str = "image",
     baselines: bool = False,
@@ -66,10 +66,10 @@ def evaluate(
     trivial rules and, given `train`, a linear probe. options: see Options.
     """
     _refuse_unfit(model, data, stage, train, domain)
-    options = Options(**options)
-    if not len(data) or options.rounds < 1:
+    how = Options(**options)
+    if not len(data) or how.rounds < 1:
         raise ValueError(
-            f"there are {len(data)} pictures to judge, and rounds = {options.rounds}: both must be "
+            f"there are {len(data)} pictures to judge, and rounds = {how.rounds}: both must be "
             "at least 1"
         )
     if isinstance(model, FrozenCLIP):
@@ -77,19 +77,19 @@ def evaluate(
         stage = "frozen"
     inner = getattr(model, "model", model)  # a detector holds its model
     detects = inner is not model
-    if options.references:
+    if how.references:
         if not detects:
             raise ValueError(
-                f"references = {options.references}: only an AnomalyDetector remembers them"
+                f"references = {how.references}: only an AnomalyDetector remembers them"
             )
-        model = model.with_references(data.references(options.references))
+        model = model.with_references(data.references(how.references))
     sources = [maps_of(model, stage, domain)]
     if baselines:
         sources += late("baselines")(inner, domain, train)
     # a detector scores each picture by itself, whatever was published
     whole = inner.recipe.image_score == "released" and not detects
     fuse = partial(scoring.fuse, domain=domain) if whole else None
-    ruler = _Ruler(sources, fuse, inner.clip.text_projection.device, options)
+    ruler = _Ruler(sources, fuse, inner.clip.text_projection.device, how)
     results = ruler.judge_all(data)
     about = {
         "data": repr(data),
@@ -98,12 +98,12 @@ def evaluate(
         "stage": stage,
         "image_score": inner.recipe.image_score,
         "domain": model.domain if detects else domain,
-        "references": options.references,
-        "rounds": options.rounds,
+        "references": how.references,
+        "rounds": how.rounds,
     }
     if whole:
         about["image_score"] += ", brought to one scale over the whole class"
-    groups = data.groups if options.groups is None else options.groups
+    groups = data.groups if how.groups is None else how.groups
     return assemble(results, about, groups)
 
 

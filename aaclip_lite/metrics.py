@@ -39,7 +39,8 @@ def evaluate(scores, labels, maps, masks, inside=None, binned: bool = False) -> 
     PixelHistogram.
     """
     if maps is None or masks is None:
-        pixels = dict.fromkeys(PIXEL_NAMES, Undefined("no maps or masks were given"))
+        missing: float = Undefined("no maps or masks were given")
+        pixels = dict.fromkeys(PIXEL_NAMES, missing)
     elif binned:
         pixels = PixelHistogram().update(maps, masks, inside).result()
     else:

@@ -9,7 +9,7 @@ Use: `model = AdaptedCLIP(load_clip("lite"))`, `model.text_anchors(["bottle"])`,
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -98,11 +98,12 @@ class AdaptedCLIP(nn.Module):
 
     def _sentences(self, names: Iterable[str] | Mapping[str, str]) -> dict[tuple, list[str]]:
         """{(name, "normal" or "abnormal"): sentences}, in the order of the names."""
-        own_words = isinstance(names, Mapping)
-        lookup = "plain" if own_words else self.recipe.names
-        if isinstance(names, str):
-            names = [names]
-        words = names if own_words else {name: name for name in names}
+        if isinstance(names, Mapping):
+            words = dict(names)
+            lookup = "plain"
+        else:
+            words = {name: name for name in ([names] if isinstance(names, str) else names)}
+            lookup = self.recipe.names
         groups = {}
         for name, spoken in words.items():
             normal, abnormal = sentences(spoken, self.recipe.states, self.recipe.templates, lookup)
@@ -116,9 +117,10 @@ class AdaptedCLIP(nn.Module):
         """Normalised pictures -> features in the joint space."""
         tokens = self.clip.image_tokens(images, self.depths.levels, self.after_block("image"))
         tokens = [self.clip.ln_post(level) for level in tokens]
+        heads: Any = self.image_adapter["seg_proj"]
         levels = [
             F.normalize(projection(level[:, 1:]), dim=-1)
-            for projection, level in zip(self.image_adapter["seg_proj"], tokens, strict=True)
+            for projection, level in zip(heads, tokens, strict=True)
         ]
         detection = F.normalize(self.image_adapter["det_proj"](tokens[-1]), dim=-1)
         return Features(self.fuse(tuple(levels)), self.pool(detection))
@@ -163,7 +165,7 @@ class AdaptedCLIP(nn.Module):
     def loss_parts(
         self,
         stage: str,
-        features: Features | tuple[Tensor, ...],
+        features: Any,
         anchors: Float[Tensor, "B d 2"],
         batch: dict,
     ) -> dict[str, Tensor]:

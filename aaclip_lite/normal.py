@@ -25,7 +25,7 @@ class Measured:
         self.scores: list[Tensor] = []
         self.pixels = np.zeros(3)  # number, sum and sum of squares
 
-    def add(self, maps: Float[Tensor, "B H W"], scores: Float[Tensor, "B"]) -> None:
+    def add(self, maps: Float[Tensor, "B H W"], scores: Float[Tensor, " B"]) -> None:
         total = float(maps.double().sum())
         self.pixels += maps.numel(), total, float(maps.double().square().sum())
         self.scores.append(scores)

@@ -29,7 +29,7 @@ def joined(levels: Sequence[Float[Tensor, "B N d"]]) -> Float[Tensor, "B N D"]:
 
 def make_bank(
     levels: Sequence[Float[Tensor, "B N d"]], largest: int = LARGEST
-) -> tuple[Float[Tensor, "M D"], Int[Tensor, "M"]]:
+) -> tuple[Float[Tensor, "M D"], Int[Tensor, " M"]]:
     """The reference pictures' patches, thinned to `largest`, and which picture each came from."""
     patches = joined(levels)
     owner = torch.arange(len(patches), device=patches.device)
@@ -41,7 +41,7 @@ def make_bank(
     return bank[chosen], owner[chosen]
 
 
-def farthest(bank: Float[Tensor, "M D"], count: int) -> Int[Tensor, "count"]:
+def farthest(bank: Float[Tensor, "M D"], count: int) -> Int[Tensor, " count"]:
     """Which patches to keep: each is the one farthest from all that were chosen before it (a greedy
     coreset), as seen in a random projection.
     """
@@ -75,7 +75,7 @@ def distances(
 def distances_among(
     levels: Sequence[Float[Tensor, "B N d"]],
     bank: Float[Tensor, "M D"],
-    owner: Int[Tensor, "M"],
+    owner: Int[Tensor, " M"],
 ) -> Float[Tensor, "B 1 h w"]:
     """The same for the reference pictures themselves, each against the patches of the others."""
     grids = []

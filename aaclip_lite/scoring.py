@@ -105,14 +105,14 @@ def finish(
 
 def image_scores(
     detection: Float[Tensor, "B d"], anchors: Float[Tensor, "*B d 2"]
-) -> Float[Tensor, "B"]:
+) -> Float[Tensor, " B"]:
     """Detection feature against the abnormal anchor, from [-1, 1] to [0, 1]."""
     return ((detection * anchors[..., 1]).sum(-1) + 1) / 2
 
 
 def fuse(
-    maps: Float[Tensor, "n H W"], scores: Float[Tensor, "n"], domain: str = "industrial"
-) -> Float[Tensor, "n"]:
+    maps: Float[Tensor, "n H W"], scores: Float[Tensor, " n"], domain: str = "industrial"
+) -> Float[Tensor, " n"]:
     """Published picture score of one class: min-max over ALL its test pictures, then half map peak,
     half detection.
 
@@ -129,7 +129,7 @@ def fuse(
     )
 
 
-def top_fraction(maps: Float[Tensor, "B H W"], fraction: float = 0.01) -> Float[Tensor, "B"]:
+def top_fraction(maps: Float[Tensor, "B H W"], fraction: float = 0.01) -> Float[Tensor, " B"]:
     """Mean of each map's hottest pixels: steadier than its single peak."""
     if not 0 < fraction <= 1:
         raise ValueError(f"fraction = {fraction!r} must lie in (0, 1]")
@@ -145,7 +145,7 @@ def picture_scores(
     kind: str = "map_late",
     domain: str = "industrial",
     blur: float | None = None,
-) -> Float[Tensor, "B"]:
+) -> Float[Tensor, " B"]:
     """THE score of single pictures, as Recipe.image_score names it. features: .levels, .detection.
 
     "map_late" is the peak, on the patch grid, of the map that the later half of the levels make:

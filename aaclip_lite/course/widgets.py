@@ -80,3 +80,34 @@ def _control(label: str, value, allowed: Sequence) -> ipywidgets.Widget:
         return kind(min=low, max=high, step=step, **options)
     kind = ipywidgets.Dropdown if isinstance(allowed[0], str) else ipywidgets.SelectionSlider
     return kind(options=allowed, **options)
+
+
+def claims() -> Panel:
+    """The ledger with a choice of document, verdict, kind of error, and words to look for."""
+    from . import ledger
+
+    anything = "all"
+    choices = {
+        "document": tuple(ledger.DOCUMENTS),
+        "verdict": ledger.VERDICTS,
+        "kind": tuple(ledger.KINDS),
+    }
+    note, panel = ipywidgets.HTML(), Panel()
+    panel.controls = {
+        name: ipywidgets.Dropdown(options=(anything, *options), description=name)
+        for name, options in choices.items()
+    }
+    panel.controls["words"] = ipywidgets.Text(description="words", continuous_update=False)
+
+    def update(_=None) -> None:
+        asked = {name: control.value for name, control in panel.controls.items()}
+        wanted = {name: value for name, value in asked.items() if value != anything}
+        panel.rows = ledger.select(**wanted)
+        note.value = f"{len(panel.rows)} claims{ledger.html(panel.rows)}"
+
+    for control in panel.controls.values():
+        control.observe(update, "value")
+    update()
+    controls = ipywidgets.HBox(list(panel.controls.values()), layout={"flex_flow": "row wrap"})
+    panel.children = [controls, note]
+    return panel

@@ -21,7 +21,7 @@ from ..checkpoint import FORMAT, read_metadata
 from ..datasets import DataError, overlap
 from ..files.weights import WeightsError, existing, read_pickle, read_safetensors
 from ..losses import detection, dice, focal, orthogonal
-from ..model import stack_anchors
+from ..model import AdaptedCLIP, stack_anchors
 from ..recipe import Recipe
 from ..scoring import probability_map, similarity_logits
 
@@ -141,7 +141,7 @@ def _unread(depths) -> set[str]:
 # ---- checkpoints ---------------------------------------------------------------------------------
 
 
-def checkpoint(path, model: "AdaptedCLIP | None" = None) -> Finding:
+def checkpoint(path, model: AdaptedCLIP | None = None) -> Finding:
     """An adapter file, a resume file or a released .pth; with a model, also whether it belongs to
     it.
 

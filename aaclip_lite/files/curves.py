@@ -48,10 +48,10 @@ class Curve(NamedTuple):
     falls, so skipping those loses nothing.
     """
 
-    tp: Num[np.ndarray, "T"]  # defective items at or above the threshold
-    fp_above: Num[np.ndarray, "T"]  # normal items strictly above it
-    fp: Num[np.ndarray, "T"]  # normal items at or above it
-    overlap: Float[np.ndarray, "T"]  # as tp, but each region counts 1 / number of regions
+    tp: Num[np.ndarray, " T"]  # defective items at or above the threshold
+    fp_above: Num[np.ndarray, " T"]  # normal items strictly above it
+    fp: Num[np.ndarray, " T"]  # normal items at or above it
+    overlap: Float[np.ndarray, " T"]  # as tp, but each region counts 1 / number of regions
     negatives: int
     noun: str  # "pictures" or "pixels", for the reason of an undefined figure
 
@@ -115,9 +115,9 @@ class Curve(NamedTuple):
 
 
 def exact_curve(
-    positive: Float[np.ndarray, "P"],
-    negative: Float[np.ndarray, "M"],
-    shares: Float[np.ndarray, "P"] | None = None,
+    positive: Float[np.ndarray, " P"],
+    negative: Float[np.ndarray, " M"],
+    shares: Float[np.ndarray, " P"] | None = None,
     noun: str = "pixels",
 ) -> Curve:
     """The curve of defective scores against normal ones; shares are the regions' weights for PRO."""
@@ -133,9 +133,9 @@ def exact_curve(
 
 
 def binned_curve(
-    positive: Num[np.ndarray, "bins"],
-    negative: Num[np.ndarray, "bins"],
-    shares: Float[np.ndarray, "bins"] | None = None,
+    positive: Num[np.ndarray, " bins"],
+    negative: Num[np.ndarray, " bins"],
+    shares: Float[np.ndarray, " bins"] | None = None,
 ) -> Curve:
     """The same from counts of defective and of normal scores, the highest bin last."""
     held = positive[::-1] > 0
@@ -146,7 +146,7 @@ def binned_curve(
     return Curve(tp[held], above[held], fp[held], overlap[held], int(fp[-1]), "pixels")
 
 
-def region_shares(masks: Bool[np.ndarray, "N H W"]) -> tuple[Float[np.ndarray, "P"], int]:
+def region_shares(masks: Bool[np.ndarray, "N H W"]) -> tuple[Float[np.ndarray, " P"], int]:
     """For every defective pixel 1 / size of its connected region; and the number of regions."""
     shares = [np.zeros(0)]
     total = 0

@@ -27,7 +27,7 @@ class Resampled(PixelHistogram):
         super().__init__(bins)
         self.counts = np.zeros((5 * (1 + rounds), bins))
 
-    def add(self, one: tuple[np.ndarray, ...], weights: Float[np.ndarray, "rounds"]) -> None:
+    def add(self, one: tuple[np.ndarray, ...], weights: Float[np.ndarray, " rounds"]) -> None:
         """one: map, mask and object mask of one picture, each (1, H, W)."""
         anomaly_map = one[0]
         self._cover(float(anomaly_map.min()), float(anomaly_map.max()))
@@ -71,7 +71,7 @@ class Tally:
     def update(
         self,
         maps: Float[Tensor, "B H W"],
-        scores: Float[Tensor, "B"],
+        scores: Float[Tensor, " B"],
         batch: dict,
         defects: list[str],
     ) -> None:
@@ -123,7 +123,7 @@ class Tally:
             row |= {"label": label, "score": score}
         return result | {"pictures": self.rows}
 
-    def _final_scores(self, fuse: Callable | None) -> Float[np.ndarray, "n"]:
+    def _final_scores(self, fuse: Callable | None) -> Float[np.ndarray, " n"]:
         scores = torch.tensor(self.scores, dtype=torch.float64)
         if fuse is None:
             return scores.numpy()
@@ -132,7 +132,7 @@ class Tally:
         return fuse(ends[:, None], scores).numpy()
 
     def _replicas(
-        self, scores: Float[np.ndarray, "n"], labels: np.ndarray
+        self, scores: Float[np.ndarray, " n"], labels: np.ndarray
     ) -> Float[np.ndarray, "rounds_and_1 9"]:
         """Every figure with each picture once, then with its weights."""
         weights = np.stack([np.ones_like(labels), *np.stack(self.weights, axis=1)])

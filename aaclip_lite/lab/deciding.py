@@ -56,7 +56,7 @@ def read(detector: AnomalyDetector, data: AnomalyDataset) -> tuple[Features, dic
 
 
 def share_above(
-    scores: Float[np.ndarray, "n"], sound: Bool[np.ndarray, "n"], chosen: Bool[np.ndarray, "n"]
+    scores: Float[np.ndarray, " n"], sound: Bool[np.ndarray, " n"], chosen: Bool[np.ndarray, " n"]
 ) -> float:
     """Share of the chosen parts above the line that 5 % of the sound ones exceed."""
     line = np.quantile(scores[sound], 0.95, method="higher")

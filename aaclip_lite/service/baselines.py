@@ -85,7 +85,7 @@ def probe_columns(tokens: list[Float[Tensor, "B 1+N D"]]) -> Float[Tensor, "B N 
 
 
 @torch.no_grad()
-def fit_probe(model: AdaptedCLIP, train: AnomalyDataset) -> Float[Tensor, "levels*D+1"]:
+def fit_probe(model: AdaptedCLIP, train: AnomalyDataset) -> Float[Tensor, " levels*D+1"]:
     """Weights that part normal from defective patches: ridge regression in which both kinds weigh
     the same, solved in closed form from sums over the training pictures.
     """

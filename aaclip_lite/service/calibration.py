@@ -16,7 +16,7 @@ from ..datasets import AnomalyDataset
 from ..detector import AnomalyDetector
 from ..normal import Measured
 
-Scores = dict[str, Float[Tensor, "n"]]  # of each product's sound parts
+Scores = dict[str, Float[Tensor, " n"]]  # of each product's sound parts
 
 
 def calibrate(detector: AnomalyDetector, data: AnomalyDataset, false_alarms: float) -> dict:

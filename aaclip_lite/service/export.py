@@ -69,7 +69,7 @@ class OneClass(nn.Module):
 
     def forward(
         self, image: Float[Tensor, "1 3 S S"]
-    ) -> tuple[Float[Tensor, "1 S S"], Float[Tensor, "1"]]:
+    ) -> tuple[Float[Tensor, "1 S S"], Float[Tensor, " 1"]]:
         x = (image - self.mean) / self.std
         size = image.shape[-2:]
         maps, scores = self.detector.compare(self.model(x), self.anchors, size, self.bank)

@@ -33,13 +33,15 @@ class Canvas:
         bend: tuple | None = None,
         fault: tuple | None = None,
     ):
-        self.size, self.rng = size, rng
+        self.size = size
+        self.rng = rng
         # what differs from part to part of one design: random fields and irregular outlines
         self.nature = rng
         # how far the part is turned against lamps that stand still, in radians
         self.turned = 0.0
         self.x, self.y = grid(size)
-        self.u, self.v = self.x, self.y
+        self.u = self.x
+        self.v = self.y
         self.unit = 1.0  # how large one drawing unit is in the frame
         self.albedo = np.zeros((size, size, 3), f32)
         self.height = np.zeros((size, size), f32)
@@ -47,9 +49,12 @@ class Canvas:
         self.cover = np.zeros((size, size), f32)
         # structural defects: (along, across, amount, centre, width); (piece, "missing" |
         # "misplaced", dx, dy, turn)
-        self.bend, self.fault = bend, fault
-        self.pieces, self.muted = 0, False
-        self.base, self.colour_name = np.array(PALETTE["grey"], f32), "grey"
+        self.bend = bend
+        self.fault = fault
+        self.pieces = 0
+        self.muted = False
+        self.base = np.array(PALETTE["grey"], f32)
+        self.colour_name = "grey"
 
     # -- where things are drawn --------------------------------------------------------------------
 
@@ -57,23 +62,32 @@ class Canvas:
         self, angle: float = 0.0, scale: float = 1.0, dx: float = 0.0, dy: float = 0.0
     ) -> None:
         """Put the drawing (designed for the unit circle) into the frame; angle in degrees."""
-        x, y = self.x - f32(dx), self.y - f32(dy)
-        c, s = f32(np.cos(np.radians(angle)) / scale), f32(np.sin(np.radians(angle)) / scale)
-        self.u, self.v, self.unit = c * x + s * y, c * y - s * x, scale
+        x = self.x - f32(dx)
+        y = self.y - f32(dy)
+        c = f32(np.cos(np.radians(angle)) / scale)
+        s = f32(np.sin(np.radians(angle)) / scale)
+        self.u = c * x + s * y
+        self.v = c * y - s * x
+        self.unit = scale
         # a smooth sideways push of everything near one line: what a bent part looks like
         if self.bend:
             along, across, amount, centre, width = self.bend
             t = self.u * f32(along) + self.v * f32(across) - f32(centre)
             push = f32(amount) * smooth(t / f32(width))
-            self.u, self.v = self.u - push * f32(-across), self.v - push * f32(along)
+            self.u = self.u - push * f32(-across)
+            self.v = self.v - push * f32(along)
 
     @contextmanager
     def at(self, x: float = 0.0, y: float = 0.0, angle: float = 0.0, scale: float = 1.0):
         """Draw in coordinates moved to (x, y), turned by `angle` degrees and scaled."""
         kept = self.u, self.v, self.unit
-        du, dv = self.u - f32(x), self.v - f32(y)
-        c, s = f32(np.cos(np.radians(angle)) / scale), f32(np.sin(np.radians(angle)) / scale)
-        self.u, self.v, self.unit = c * du + s * dv, c * dv - s * du, self.unit * scale
+        du = self.u - f32(x)
+        dv = self.v - f32(y)
+        c = f32(np.cos(np.radians(angle)) / scale)
+        s = f32(np.sin(np.radians(angle)) / scale)
+        self.u = c * du + s * dv
+        self.v = c * dv - s * du
+        self.unit = self.unit * scale
         yield self
         self.u, self.v, self.unit = kept
 
@@ -86,7 +100,8 @@ class Canvas:
         row = np.floor(self.v / f32(pitch_y) + f32(0.5))
         u = self.u - ((row.astype(np.int32) & 1).astype(f32) * f32(shift * pitch_x) if shift else 0)
         column = np.floor(u / f32(pitch_x) + f32(0.5))
-        self.u, self.v = u - column * f32(pitch_x), self.v - row * f32(pitch_y)
+        self.u = u - column * f32(pitch_x)
+        self.v = self.v - row * f32(pitch_y)
         yield column, row
         self.u, self.v = kept
 
@@ -98,7 +113,8 @@ class Canvas:
         phi = np.arctan2(self.v, self.u) - f32(np.radians(turn))
         phi = phi - f32(step) * np.round(phi / f32(step))
         r = hypot(self.u, self.v)
-        self.u, self.v = r * np.cos(phi), r * np.sin(phi)
+        self.u = r * np.cos(phi)
+        self.v = r * np.sin(phi)
         yield self
         self.u, self.v = kept
 
@@ -107,16 +123,20 @@ class Canvas:
         """A part that could be missing or out of place; draw it inside. Random numbers are used up
         all the same.
         """
-        index, kept = self.pieces, (self.u, self.v, self.muted)
+        index = self.pieces
+        kept = (self.u, self.v, self.muted)
         self.pieces += 1
         if self.fault and self.fault[0] == index:
             _, kind, dx, dy, turn = self.fault
             if kind == "missing":
                 self.muted = True
             else:
-                du, dv = self.u - f32(dx), self.v - f32(dy)
-                c, s = f32(np.cos(np.radians(turn))), f32(np.sin(np.radians(turn)))
-                self.u, self.v = c * du + s * dv, c * dv - s * du
+                du = self.u - f32(dx)
+                dv = self.v - f32(dy)
+                c = f32(np.cos(np.radians(turn)))
+                s = f32(np.sin(np.radians(turn)))
+                self.u = c * du + s * dv
+                self.v = c * dv - s * du
         yield self
         self.u, self.v, self.muted = kept
 
@@ -126,17 +146,20 @@ class Canvas:
         return hypot(self.u - f32(x), self.v - f32(y)) - f32(r)
 
     def ellipse(self, x=0.0, y=0.0, a=0.5, b=0.3):
-        p, q = (self.u - f32(x)) / f32(a), (self.v - f32(y)) / f32(b)
+        p = (self.u - f32(x)) / f32(a)
+        q = (self.v - f32(y)) / f32(b)
         return (hypot(p, q) - 1) * f32(min(a, b))
 
     def box(self, x=0.0, y=0.0, w=0.5, h=0.5, r=0.0):
         """Box with half width w, half height h, corner radius r."""
-        p, q = np.abs(self.u - f32(x)) - f32(w - r), np.abs(self.v - f32(y)) - f32(h - r)
+        p = np.abs(self.u - f32(x)) - f32(w - r)
+        q = np.abs(self.v - f32(y)) - f32(h - r)
         return hypot(np.maximum(p, 0), np.maximum(q, 0)) + np.minimum(np.maximum(p, q), 0) - f32(r)
 
     def line(self, x1, y1, x2, y2, r=0.05, r2=None):
         """Thick line with round ends; a second radius makes it taper."""
-        ax, ay = x2 - x1, y2 - y1
+        ax = x2 - x1
+        ay = y2 - y1
         t = np.clip(
             ((self.u - f32(x1)) * f32(ax) + (self.v - f32(y1)) * f32(ay))
             / f32(ax * ax + ay * ay + 1e-9),
@@ -160,10 +183,14 @@ class Canvas:
 
     def arc(self, x=0.0, y=0.0, r=0.5, start=0.0, end=180.0, w=0.05):
         """Part of a ring from `start` to `end` degrees (clockwise on screen), half width w."""
-        mid, half = np.radians((start + end) / 2), np.radians((end - start) / 2)
-        du, dv = self.u - f32(x), self.v - f32(y)
-        c, s = f32(np.cos(mid)), f32(np.sin(mid))
-        p, q = c * du + s * dv, np.abs(c * dv - s * du)
+        mid = np.radians((start + end) / 2)
+        half = np.radians((end - start) / 2)
+        du = self.u - f32(x)
+        dv = self.v - f32(y)
+        c = f32(np.cos(mid))
+        s = f32(np.sin(mid))
+        p = c * du + s * dv
+        q = np.abs(c * dv - s * du)
         inside = np.abs(np.arctan2(q, p)) <= half
         ends = hypot(p - f32(r * np.cos(half)), q - f32(r * np.sin(half)))
         return np.where(inside, np.abs(hypot(p, q) - f32(r)), ends) - f32(w)
@@ -176,7 +203,8 @@ class Canvas:
 
     def blob(self, x=0.0, y=0.0, r=0.5, wobble=0.15, lobes=5):
         """Round shape with an irregular outline."""
-        du, dv = self.u - f32(x), self.v - f32(y)
+        du = self.u - f32(x)
+        dv = self.v - f32(y)
         phi = np.arctan2(dv, du)
         edge = np.zeros_like(phi)
         for k in range(2, lobes + 2):
@@ -200,12 +228,19 @@ class Canvas:
         """Smooth random field in drawing coordinates, so it turns with the part: wood, brushed
         metal.
         """
-        nx, ny = cells, cells_y or cells
+        nx = cells
+        ny = cells_y or cells
         values = self.nature.uniform(-1, 1, (ny, nx)).astype(f32)
-        p, q = (self.u + 1) * f32(nx / 2), (self.v + 1) * f32(ny / 2)
-        i, j = np.floor(p).astype(np.int32), np.floor(q).astype(np.int32)
-        s, t = smooth(p - i), smooth(q - j)
-        i0, j0, i1, j1 = i % nx, j % ny * nx, (i + 1) % nx, (j + 1) % ny * nx
+        p = (self.u + 1) * f32(nx / 2)
+        q = (self.v + 1) * f32(ny / 2)
+        i = np.floor(p).astype(np.int32)
+        j = np.floor(q).astype(np.int32)
+        s = smooth(p - i)
+        t = smooth(q - j)
+        i0 = i % nx
+        j0 = j % ny * nx
+        i1 = (i + 1) % nx
+        j1 = (j + 1) % ny * nx
         values = values.ravel()  # flat look-ups are far cheaper than pairs of indices
         top = values[j0 + i0] * (1 - s) + values[j0 + i1] * s
         return top * (1 - t) + (values[j1 + i0] * (1 - s) + values[j1 + i1] * s) * t
@@ -222,6 +257,10 @@ class Canvas:
         return np.clip(rgb + self.rng.uniform(-jitter, jitter, 3).astype(f32), 0.03, 0.97).astype(
             f32
         )
+
+    def colours(self, *choices):
+        """One of each given line of names, as `colour` makes it."""
+        return [self.colour(self.rng.choice(names.split())) for names in choices]
 
     # -- putting paint, height and holes on the layers ---------------------------------------------
 

@@ -22,7 +22,8 @@ class _Folder:
         self.lines: list[dict] = []
 
     def put(self, picture: Picture, part: str, number: int, severity: int = 0) -> None:
-        name, kind = self.name, picture.defect or "good"
+        name = self.name
+        kind = picture.defect or "good"
         pixels = {f"{name}/{part}/{kind}/{number:03d}.png": picture.image}
         mask_path = f"{name}/ground_truth/{kind}/{number:03d}_mask.png" if picture.defect else ""
         if mask_path:
@@ -63,7 +64,9 @@ def draw_class(
     plan = PLANS[split]
     where = {"split": plan.key, "station": plan.station}
     kinds = kinds_for(name, plan.structural)
-    into, index, numbers = _Folder(name, folder), 0, dict.fromkeys(kinds, 0)
+    into = _Folder(name, folder)
+    index = 0
+    numbers = dict.fromkeys(kinds, 0)
     for part, count in (("train", references), ("test", normal)):
         for number in range(count):
             into.put(draw(name, index, size, **where), part, number)

@@ -32,12 +32,10 @@ def mask_of(before: np.ndarray, after: np.ndarray, filled: bool = True) -> tuple
     if not mask.any():
         return mask, 0.0
     reach = max(1, round(len(mask) / 100))
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    rows = np.flatnonzero(mask.any(1))
+    columns = np.flatnonzero(mask.any(0))
     # the rest can't become part of the mask
-    box = (
-        slice(rows[0], rows[-1] + 1),
-        slice(columns[0], columns[-1] + 1),
-    )
+    box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
     closed = ndimage.binary_closing(np.pad(mask[box], 2 * reach), iterations=reach)
     closed = (ndimage.binary_fill_holes(closed) if filled else closed)[
         2 * reach : -2 * reach, 2 * reach : -2 * reach
@@ -62,13 +60,16 @@ def damaged(
 
 
 def _with_local_defect(part, kind, severity, before):
-    canvas, rng = part.canvas, part.rng
+    canvas = part.canvas
+    rng = part.rng
     layers = canvas.copy_layers()
     strength = (0.8, 1.0, 1.15)[severity]
     size = (0.8, 1.0, 1.3)[severity]
     for _ in range(10):
         x, y = spot_on(canvas, rng)
-        canvas.u, canvas.v, canvas.unit = canvas.x, canvas.y, 1.0
+        canvas.u = canvas.x
+        canvas.v = canvas.y
+        canvas.unit = 1.0
         with canvas.at(x, y, rng.uniform(0, 360)):
             LOCAL[kind](canvas, rng, size, strength)
         after = shade(canvas, part.scene, as_float=True)
@@ -81,7 +82,8 @@ def _with_local_defect(part, kind, severity, before):
 
 
 def _with_structural_defect(part, kind, severity, before):
-    rng, amount = part.rng, (0.7, 1.0, 1.4)[severity]
+    rng = part.rng
+    amount = (0.7, 1.0, 1.4)[severity]
     for _ in range(12):
         bend = fault = None
         if kind == "bent":
@@ -122,7 +124,9 @@ def _bite(whole: Canvas, wrong: Canvas, rng, amount) -> bool:
     index = rim[rng.integers(len(rim))]
     x = float(whole.x.flat[index])
     y = float(whole.y.flat[index])
-    wrong.u, wrong.v, wrong.unit = wrong.x, wrong.y, 1.0
+    wrong.u = wrong.x
+    wrong.v = wrong.y
+    wrong.unit = 1.0
     wrong.rng = wrong.nature = rng
     bite = wrong.blob(x, y, rng.uniform(0.16, 0.26) * amount, 0.25, 5)
     wrong.carve(bite - 0.05, 0.1, 0.05)

@@ -99,7 +99,8 @@ def _dent(c, rng, s, k):
 
 
 def _cut(c, rng, s, k):
-    reach, lean = rng.uniform(0.2, 0.32) * s, rng.uniform(-0.1, 0.1)
+    reach = rng.uniform(0.2, 0.32) * s
+    lean = rng.uniform(-0.1, 0.1)
     gash = c.line(-reach, -lean, reach, lean, 0.035 * s**0.5, 0.012)
     c.emboss(smooth(1 - np.abs(gash - 0.03) / 0.035), 0.045 * k)
     c.carve(gash, 0.16 * k, 0.035)
@@ -138,7 +139,8 @@ def _contamination(c, rng, s, k):
 
 
 def _thread(c, rng, s, k):
-    bow, reach = rng.uniform(-0.5, 0.5), rng.uniform(0.4, 0.65) * s
+    bow = rng.uniform(-0.5, 0.5)
+    reach = rng.uniform(0.4, 0.65) * s
     t = np.linspace(-1, 1, 9)
     points = list(
         zip(

@@ -107,7 +107,8 @@ def _lay(part: Part, things: list[Sequence[str]]) -> tuple[list, list]:
     """Lay things on a part, each one of the given kinds: [(phrase, mask)] of what still shows of
     them, and [(phrase, place)].
     """
-    found, placed = [], []
+    found = []
+    placed = []
     for allowed in things:
         phrase, mask, where = add_thing(part.canvas, part.rng, allowed)
         for _, earlier in found:

@@ -37,7 +37,8 @@ class Scene:
     ):
         self.ground_name = str(rng.choice(GROUND_COLOURS))
         self.ground_kind = str(rng.choice(GROUNDS))
-        turn, tilt = rng.uniform(0, 2 * np.pi), np.radians(rng.uniform(28, 50))
+        turn = rng.uniform(0, 2 * np.pi)
+        tilt = np.radians(rng.uniform(28, 50))
         self.light = np.array(
             [np.cos(turn) * np.sin(tilt), np.sin(turn) * np.sin(tilt), np.cos(tilt)], f32
         )
@@ -58,7 +59,9 @@ class Scene:
         self.grain = rng.standard_normal((size, size, 3), f32)
         level = f32(rng.uniform(0.006, 0.02))
         self.defocus = float(rng.uniform(0.003, 0.009))
-        self.rng, self.size, self.part = rng, size, part
+        self.rng = rng
+        self.size = size
+        self.part = part
         if part is not None:
             self.falloff = self.falloff * f32(part.uniform(0.97, 1.03))
             self.defocus *= float(part.uniform(0.85, 1.25))
@@ -70,21 +73,18 @@ class Scene:
         """(3, S, S), laid only where something of it shows; nothing else draws from the generator
         after it.
         """
-        size, rng = self.size, self.rng
+        size = self.size
+        rng = self.rng
         x, y = grid(size)
         base = np.array(PALETTE[self.ground_name], f32) * f32(rng.uniform(0.85, 1.12))
         base = np.clip(base + rng.uniform(-0.04, 0.04, 3).astype(f32), 0.05, 0.95)
         field = f32(0.05) * noise(size, rng, 5)
         # a quiet ground would give every part away
-        kind, bold = (
-            self.ground_kind,
-            f32(rng.uniform(0.6, 1.5)),
-        )
+        kind = self.ground_kind
+        bold = f32(rng.uniform(0.6, 1.5))
         angle = rng.uniform(0, np.pi)
-        p, q = (
-            x * f32(np.cos(angle)) + y * f32(np.sin(angle)),
-            y * f32(np.cos(angle)) - x * f32(np.sin(angle)),
-        )
+        p = x * f32(np.cos(angle)) + y * f32(np.sin(angle))
+        q = y * f32(np.cos(angle)) - x * f32(np.sin(angle))
         pitch = f32(rng.uniform(0.12, 0.3))
         if kind == "speckled":
             field = field + f32(0.55) * bold * (noise(size, rng, 56) * noise(size, rng, 48))
@@ -126,8 +126,12 @@ class Scene:
             rng = self.part
             count = rng.integers(1, 4) if rng.random() < 0.1 else 0
         for _ in range(count):
-            a, b, r = rng.uniform(-1, 1), rng.uniform(-1, 1), rng.uniform(0.006, 0.02)
-            i, j, reach = int((b + 1) * size / 2), int((a + 1) * size / 2), int(r * size / 2) + 2
+            a = rng.uniform(-1, 1)
+            b = rng.uniform(-1, 1)
+            r = rng.uniform(0.006, 0.02)
+            i = int((b + 1) * size / 2)
+            j = int((a + 1) * size / 2)
+            reach = int(r * size / 2) + 2
             here = slice(max(i - reach, 0), i + reach), slice(max(j - reach, 0), j + reach)
             distance = hypot(x[here] - f32(a), y[here] - f32(b)) - f32(r)
             spot = np.clip(f32(0.5) - distance * f32(size / 2), 0, 1)
@@ -140,10 +144,13 @@ def shade(canvas: Canvas, scene: Scene, as_float: bool = False) -> np.ndarray:
     """Light the layers: diffuse and specular light, occlusion in grooves, a drop shadow, lens and
     sensor.
     """
-    size, cover, height = canvas.size, canvas.cover, canvas.height
+    size = canvas.size
+    cover = canvas.cover
+    height = canvas.height
     h = height * cover
     step = f32(size / 4)
-    gx, gy = np.zeros_like(h), np.zeros_like(h)
+    gx = np.zeros_like(h)
+    gy = np.zeros_like(h)
     gx[:, 1:-1] = (h[:, 2:] - h[:, :-2]) * step
     gy[1:-1] = (h[2:] - h[:-2]) * step
     inverse = 1 / np.sqrt(gx * gx + gy * gy + 1)
@@ -163,7 +170,8 @@ def shade(canvas: Canvas, scene: Scene, as_float: bool = False) -> np.ndarray:
     ) * light + gleam * canvas.gloss * f32(0.75)
     if (least := cover.min()) < 1:
         strength, throw, softness = scene.shadow
-        dx, dy = round(-float(lx) * throw * size), round(-float(ly) * throw * size)
+        dx = round(-float(lx) * throw * size)
+        dy = round(-float(ly) * throw * size)
         shadow = _shifted(cover, dx, dy) if least < 0.5 else cover
         ground = scene.ground * (1 - strength * blur(shadow, softness))
         picture = ground + (picture - ground) * cover

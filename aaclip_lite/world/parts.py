@@ -41,7 +41,8 @@ class Origin:
 def origin_of(name: str, split: str, seed: int, station: int | None) -> Origin:
     if station is None:
         return Origin((zlib.crc32(f"{name}/{split}".encode()), seed))
-    own, shared = f"{name}/{split}/station {station}", f"{name}/station"
+    own = f"{name}/{split}/station {station}"
+    shared = f"{name}/station"
     return Origin((zlib.crc32(own.encode()), seed), (zlib.crc32(shared.encode()), station))
 
 
@@ -56,10 +57,12 @@ def paint_product(
     canvas.base = canvas.colour(canvas.colour_name)
     if item.texture:
         angle = rng.uniform(0, 360)
-        scale, shift = rng.uniform(0.8, 1.25), rng.uniform(-1, 1, 2)
+        scale = rng.uniform(0.8, 1.25)
+        shift = rng.uniform(-1, 1, 2)
     else:
         angle = rng.uniform(0, 360) if item.pose == "free" else rng.uniform(-9, 9)
-        scale, shift = rng.uniform(0.82, 0.98), rng.uniform(-0.04, 0.04, 2)
+        scale = rng.uniform(0.82, 0.98)
+        shift = rng.uniform(-0.04, 0.04, 2)
     if origin.station:
         part = canvas.nature = origin.nature(1)
         turn = part.uniform(-item.turn, item.turn)

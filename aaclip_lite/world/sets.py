@@ -119,7 +119,8 @@ def _is_complete(split: str, folder: Path, size: int) -> bool:
 
 def _make_room(folder: Path, key: str) -> None:
     """Leave in the folder what counts for the set `key`: its finished classes, and others' files."""
-    started, stamp = folder / ".drawing.json", folder / "world.json"
+    started = folder / ".drawing.json"
+    stamp = folder / "world.json"
     ours = stamp.is_file() or started.is_file()
     if folder.exists() and not ours and any(folder.iterdir()):
         raise FileExistsError(
@@ -140,7 +141,8 @@ def _start_workers(split: str, folder: Path, size: int, workers: int) -> list[su
     code = "import sys; from aaclip_lite.world import sets; sets._work(sys.argv[1])"
     path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
     env = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": path}
-    classes, running = jobs(split), []
+    classes = jobs(split)
+    running = []
     for i in range(min(workers, len(classes))):
         share = json.dumps([split, str(folder), size, classes[i::workers], COUNTS[split]])
         running.append(

@@ -252,7 +252,8 @@ PLACES = (
 
 def place_name(x: float, y: float) -> str:
     """'top left' ... 'middle' ... for a point of the frame."""
-    rows, columns = ("top", "", "bottom"), ("left", "", "right")
+    rows = ("top", "", "bottom")
+    columns = ("left", "", "right")
     words = f"{rows[int(np.clip((y + 1) * 1.5, 0, 2))]} {columns[int(np.clip((x + 1) * 1.5, 0, 2))]}".strip()
     return words or "middle"
 
@@ -270,7 +271,9 @@ def add_thing(canvas: Canvas, rng, allowed) -> tuple[str, np.ndarray, str]:
     phrase = str(rng.choice(allowed))
     colour_name = str(rng.choice(THING_COLOURS))
     x, y = spot_on(canvas, rng)
-    canvas.u, canvas.v, canvas.unit = canvas.x, canvas.y, 1.0
+    canvas.u = canvas.x
+    canvas.v = canvas.y
+    canvas.unit = 1.0
     with canvas.at(x, y, rng.uniform(0, 360)):
         shape = THINGS[phrase](canvas, rng, rng.uniform(0.09, 0.19), canvas.colour(colour_name))
     return phrase.format(colour_name), (shape < 0) & (canvas.cover > 0.5), place_name(x, y)

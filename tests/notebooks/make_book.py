@@ -17,6 +17,8 @@ from pathlib import Path
 
 import nbformat
 
+from aaclip_lite.course import ledger
+
 from .run_course import FOLDER, address, chapters
 
 ROOT = FOLDER.parent
@@ -49,9 +51,10 @@ def index() -> str:
     return (
         f"# Anomaly detection with CLIP\n\n{words}\n\n![Products that training never "
         f"sees]({Path(PICTURE).name})\n\n"
-        f"## Chapters\n\n{rows}\n\nTo run them: "
+        f"## Chapters\n\n{rows}\n- [The ledger](ledger.md): every claim of the five reference "
+        f"documents, its check and its verdict\n\nTo run them: "
         f"[{address().removeprefix('https://')}]({address()}).\n\n"
-        f"```{{toctree}}\n:hidden:\n\n{pages}\n```\n"
+        f"```{{toctree}}\n:hidden:\n\n{pages}\nledger\n```\n"
     )
 
 
@@ -73,6 +76,7 @@ def write_sources(folder: Path) -> None:
     folder.mkdir(parents=True)
     shutil.copy(ROOT / PICTURE, folder)
     (folder / "index.md").write_text(index(), encoding="utf-8")
+    (folder / "ledger.md").write_text(ledger.page(), encoding="utf-8")
     for path in chapters():
         nbformat.write(page(path), folder / path.name)
 

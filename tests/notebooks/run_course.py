@@ -59,9 +59,7 @@ def head(path: Path) -> tuple[str, str]:
     repository, all_of_them = address(), chapters()
     place = all_of_them.index(path)
     link = f"https://colab.research.google.com/github/{repository.split('github.com/')[-1]}/blob/main/notebooks/{path.name}"
-    parts = [
-        f"[![Open in Colab](colab.svg)]({link})"
-    ]
+    parts = [f"[![Open in Colab](colab.svg)]({link})"]
     if row := found.get(path.stem):
         spent = f"{row['seconds']} s" if row["seconds"] < 100 else f"{row['seconds'] / 60:.0f} min"
         parts.append(

@@ -7,6 +7,8 @@ import re
 
 import pytest
 
+from aaclip_lite.course import ledger
+from aaclip_lite.course.ledger.pages import anchor
 from tests.notebooks import make_book
 from tests.notebooks.run_course import chapters
 
@@ -25,6 +27,13 @@ def test_every_chapter_is_a_page_that_the_first_one_lists(book):
         page = (book / f"{path.stem}.html").read_text(encoding="utf-8")
         # pictures, but not Colab's install cell
         assert "<img" in page and "installed.txt" not in page
+
+
+def test_every_claim_of_the_ledger_has_an_address(book):
+    page = (book / "ledger.html").read_text(encoding="utf-8")
+    missing = [row.key for row in ledger.claims() if f'id="{anchor(row.key)}"' not in page]
+    assert not missing and 'href="#s0-7"' in page
+    assert 'href="ledger.html"' in (book / "index.html").read_text(encoding="utf-8")
 
 
 def test_search_works_without_a_network(book):

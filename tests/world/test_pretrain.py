@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from aaclip_lite.files.weights import read_state
 from aaclip_lite.load import blank_clip, load_clip
 from aaclip_lite.world import factory, pretrain
+from aaclip_lite.world.clip import pool as pool_module
+from aaclip_lite.world.clip import run as run_module
 from aaclip_lite.world.factory import NotShown, caption, draw
 from aaclip_lite.world.pretrain import (
     DAMAGE_WORDS,
@@ -76,7 +78,9 @@ class InlinePool(Pool):
 
     def fill(self, times):
         with pytest.raises(StopIteration):
-            pretrain._worker(self.folder, self.size, 0, 1, self.options, self.ready, Tokens(times))
+            pool_module._worker(
+                self.folder, self.size, 0, 1, self.options, self.ready, Tokens(times)
+            )
         self.collect()
         return self
 
@@ -84,15 +88,15 @@ class InlinePool(Pool):
 @pytest.fixture
 def quiet(monkeypatch):
     """The worker lowers its own priority and threads, which would stay with the test process."""
-    monkeypatch.setattr(pretrain.os, "nice", lambda by: None)
-    monkeypatch.setattr(pretrain.torch, "set_num_threads", lambda count: None)
+    monkeypatch.setattr(pool_module.os, "nice", lambda by: None)
+    monkeypatch.setattr(pool_module.torch, "set_num_threads", lambda count: None)
 
 
 @pytest.fixture
 def few(monkeypatch):
     """Four products only, so that a small pool has several pictures of each."""
     kept = {name: PRODUCTS[name] for name in ("candle", "brick", "hinge", "bottle")}
-    monkeypatch.setattr(pretrain, "PRODUCTS", kept)
+    monkeypatch.setattr(pool_module, "PRODUCTS", kept)
 
 
 @pytest.fixture
@@ -422,7 +426,7 @@ def short(quiet, few, tmp_path, monkeypatch):
     monkeypatch.setattr(pool, "order", lambda pictures: None)
     monkeypatch.setattr(pool, "collect", lambda block=False: setattr(pool, "drawn", 2000))
     monkeypatch.setattr(pool, "close", lambda: None)
-    monkeypatch.setattr(pretrain, "Pool", lambda *args: pool)
+    monkeypatch.setattr(run_module, "Pool", lambda *args: pool)
     return {"out": str(tmp_path / "run"), "batch": 4, "keep": 32, "pool": 64, "warmup": 1}
 
 

@@ -15,10 +15,8 @@ from .registry import product
 )
 def pcb1(c):  # a distance sensor: two meshed cans, a crystal; holes in the corners
     lanes = np.abs(np.sin(36 * (c.v + np.clip(c.u + c.rng.uniform(-0.3, 0.3), -0.2, 0.2))))
-    tone, mesh = (
-        0.85 + 0.06 * c.noise(9) + 0.6 * smooth(lanes * 8 - 6.5),
-        np.sin(c.u * 45) * np.sin(c.v * 45),
-    )
+    tone = 0.85 + 0.06 * c.noise(9) + 0.6 * smooth(lanes * 8 - 6.5)
+    mesh = np.sin(c.u * 45) * np.sin(c.v * 45)
     c.part(c.box(0, 0, 0.94, 0.57, 0.08), c.base * tone[..., None], rise=0.1, bevel=0.03, gloss=0.5)
     pads = np.sqrt((np.abs(c.u) - 0.84) ** 2 + (np.abs(c.v) - 0.47) ** 2) - 0.085
     c.paint(pads, c.colour("golden"), gloss=0.9)
@@ -40,28 +38,23 @@ def pcb1(c):  # a distance sensor: two meshed cans, a crystal; holes in the corn
     "free",
     "circuit board with a square chip",
 )
-def pcb2(
-    c,
+def pcb2(c):
     # a controller: a turned chip with legs all around, crystal, small parts in a row, pads along
     # two sides
-):
+
     lanes = np.abs(
         np.sin(34 * (np.abs(c.u + c.rng.uniform(-0.2, 0.2)) + np.clip(np.abs(c.v) - 0.3, 0, 0.2)))
     )
-    tone, row = (
-        0.85 + 0.06 * c.noise(9) + 0.6 * smooth(lanes * 8 - 6.5),
-        np.abs(c.u - 0.2 * np.round(c.u * 5)),
-    )
+    tone = 0.85 + 0.06 * c.noise(9) + 0.6 * smooth(lanes * 8 - 6.5)
+    row = np.abs(c.u - 0.2 * np.round(c.u * 5))
     c.part(c.box(0, 0, 0.78, 0.74, 0.08), c.base * tone[..., None], rise=0.1, bevel=0.03, gloss=0.5)
     pads = np.sqrt((c.u - 0.125 * np.round(c.u * 8)) ** 2 + (np.abs(c.v) - 0.65) ** 2) - 0.045
     c.paint(np.maximum(pads, np.abs(c.u) - 0.7), c.colour("golden"), gloss=0.9)
     small = np.maximum(np.maximum(row - 0.07, np.abs(c.v - 0.48) - 0.05), np.abs(c.u) - 0.5)
     c.part(small, 0.15 + 0.6 * smooth(row * 50 - 1.5)[..., None], rise=0.07, bevel=0.02, gloss=0.5)
     with c.piece(), c.at(0, -0.05, 45):
-        chip, legs = (
-            c.box(0, 0, 0.31, 0.31),
-            np.minimum(c.stripes(0.09, 0.5), c.stripes(0.09, 0.5, 90)),
-        )
+        chip = c.box(0, 0, 0.31, 0.31)
+        legs = np.minimum(c.stripes(0.09, 0.5), c.stripes(0.09, 0.5, 90))
         c.part(
             np.minimum(chip, np.maximum(chip - 0.08, legs)),
             0.13 + 0.6 * smooth(chip * 50)[..., None],
@@ -87,18 +80,14 @@ def pcb2(
 )
 def pcb3(c):  # a sensor board: a long chip with legs, a blue trimmer with a brass cross, two lamps
     lanes = np.abs(np.sin(30 * (c.v + np.clip(2 * c.u + c.rng.uniform(-0.5, 0.5), -0.15, 0.15))))
-    tone, lamp = (
-        0.85 + 0.06 * c.noise(9) + 0.5 * smooth(lanes * 8 - 6.5),
-        str(c.rng.choice(["red", "white", "green"])),
-    )
+    tone = 0.85 + 0.06 * c.noise(9) + 0.5 * smooth(lanes * 8 - 6.5)
+    lamp = str(c.rng.choice(["red", "white", "green"]))
     c.part(c.box(0, 0, 0.97, 0.5, 0.03), c.base * tone[..., None], rise=0.1, bevel=0.03, gloss=0.5)
     pads = np.maximum(np.abs(np.abs(c.u) - 0.86) - 0.06, np.abs(np.abs(c.v) - 0.2) - 0.14)
     c.paint(pads, c.colour("golden"), gloss=0.9)
     with c.piece():
-        chip, legs = (
-            c.box(-0.16, 0, 0.27, 0.19),
-            np.maximum(c.stripes(0.13, 0.45), np.abs(c.u + 0.16) - 0.25),
-        )
+        chip = c.box(-0.16, 0, 0.27, 0.19)
+        legs = np.maximum(c.stripes(0.13, 0.45), np.abs(c.u + 0.16) - 0.25)
         legs = np.maximum(legs, np.abs(c.v) - 0.29)
         c.part(
             np.minimum(chip, legs),
@@ -130,9 +119,7 @@ def pcb3(c):  # a sensor board: a long chip with legs, a blue trimmer with a bra
     "circuit board with a metal plug",
 )
 # a power board: metal plug at one edge, two striped capacitors, a copper coil, a terminal block
-def pcb4(
-    c,
-):
+def pcb4(c):
     lanes = np.abs(np.sin(22 * (c.u + np.clip(c.v + c.rng.uniform(-0.3, 0.3), -0.2, 0.2))))
     tone = 0.85 + 0.06 * c.noise(9) + 0.7 * smooth(lanes * 6 - 3.5)
     c.part(
@@ -147,10 +134,8 @@ def pcb4(
         )
         c.part(c.ring(0.12, 0, 0.19, 0.11), wire, rise=0.2, bevel=0.1, gloss=0.7)
     with c.piece():
-        cans, stripe = (
-            np.sqrt((c.u - 0.05) ** 2 + (np.abs(c.v) - 0.44) ** 2) - 0.16,
-            smooth(c.u * 40 - 4)[..., None],
-        )
+        cans = np.sqrt((c.u - 0.05) ** 2 + (np.abs(c.v) - 0.44) ** 2) - 0.16
+        stripe = smooth(c.u * 40 - 4)[..., None]
         c.part(cans, 0.75 - 0.6 * stripe, rise=0.3, bevel=0.04, gloss=0.8)
     with c.piece():
         block = c.colour("green") * (1.1 - 0.8 * smooth(3 * np.sin(c.v * 20) - 1))[..., None]
@@ -159,16 +144,12 @@ def pcb4(
 
 @product("extension", "white black blue red yellow beige", "plastic")
 def connector(c):
-    latch, gold = (c.colour(c.rng.choice(n.split())) for n in ("orange green dark white", "golden"))
-    count, seed, ink = (
-        int(c.rng.choice([4, 6])),
-        c.rng.uniform(0, 99),
-        c.base * 0.3 if c.base.mean() > 0.4 else latch,
-    )
-    wires, pitch = (
-        [c.colour(n) for n in c.rng.permutation(["red", "black", "yellow", "green", "blue"])],
-        1.36 / count,
-    )
+    latch, gold = c.colours("orange green dark white", "golden")
+    count = int(c.rng.choice([4, 6]))
+    seed = c.rng.uniform(0, 99)
+    ink = c.base * 0.3 if c.base.mean() > 0.4 else latch
+    wires = [c.colour(n) for n in c.rng.permutation(["red", "black", "yellow", "green", "blue"])]
+    pitch = 1.36 / count
     with c.at(pitch / 2, 0), c.tiled(pitch, 9) as (i, _):
         inside = np.maximum(np.abs(c.u) - 0.36 * pitch, np.abs(i + 0.5) - count / 2)
     c.part(
@@ -176,10 +157,8 @@ def connector(c):
         np.take(wires, np.int64(i), 0, mode="wrap"),
         bevel=0.1,
     )
-    cavity, pins = (
-        c.box(0, -0.28, 0.74, 0.32),
-        np.maximum(inside + 0.03, np.abs(np.abs(c.v + 0.28) - 0.14) - 0.09),
-    )
+    cavity = c.box(0, -0.28, 0.74, 0.32)
+    pins = np.maximum(inside + 0.03, np.abs(np.abs(c.v + 0.28) - 0.14) - 0.09)
     zone = np.where(pins < 0, 2, cavity < 0)
     c.part(
         c.box(0, -0.18, 0.84, 0.5),
@@ -201,11 +180,9 @@ def sensor_module(c):
     ink, gold, shine = (
         c.colour(n) for n in ("dark" if c.base.mean() > 0.6 else "white", "golden", "silver")
     )
-    side, tilt, pitch = (
-        int(c.rng.choice([-1, 1])),
-        45 * int(c.rng.integers(0, 4)),
-        c.rng.uniform(0.12, 0.16),
-    )
+    side = int(c.rng.choice([-1, 1]))
+    tilt = 45 * int(c.rng.integers(0, 4))
+    pitch = c.rng.uniform(0.12, 0.16)
     corner = np.hypot(np.abs(c.u) - 0.76, np.abs(c.v) - 0.5)
     pads = np.minimum(np.maximum(c.stripes(0.14, 0.5), c.box(0, 0.53, 0.42, 0.055)), corner - 0.1)
     words = np.maximum(c.stripes(0.09, 0.45), c.box(-0.38 * side, -0.3, 0.26, 0.1)) < 0
@@ -246,8 +223,9 @@ def keypad(c):
         "green blue",
         "olive turquoise",
     )
-    key, red, green, screen = (c.colour(c.rng.choice(n.split())) for n in groups)
-    seed, pitch = int(c.rng.integers(99)), c.rng.uniform(0.28, 0.3)
+    key, red, green, screen = c.colours(*groups)
+    seed = int(c.rng.integers(99))
+    pitch = c.rng.uniform(0.28, 0.3)
     c.part(c.box(0, 0, 0.72, 0.94, 0.1), c.base, rise=0.2, bevel=0.08, gloss=0.4)
     with c.at(0, 0.02), c.tiled(0.42, pitch) as (i, j):
         cell = c.box(0, 0, 0.16, 0.1)

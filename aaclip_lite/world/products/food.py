@@ -8,10 +8,9 @@ from .registry import product
 
 @product("train", "cream beige tan golden brown", "nut")
 # a freckled kidney: a soft seam along its back, a strip of brown skin inside, a pale tip
-def cashew(
-    c,
-):
-    c.v, side = c.v + 0.28, float(c.rng.choice([-1, 1]))
+def cashew(c):
+    c.v = c.v + 0.28
+    side = float(c.rng.choice([-1, 1]))
     body = c.arc(
         0, 0, 0.55, -12, 192, 0.3 + 0.05 * side * c.u + 0.12 * np.maximum(c.v, 0)
     ) + 0.02 * c.noise(4)
@@ -40,14 +39,10 @@ def cashew(
 
 @product("extension", "tan golden brown beige", "food")
 def cookie(c):
-    jitter, rough = (
-        c.rng.uniform(-0.09, 0.09, (3, 64)).astype(np.float32),
-        c.noise(16) + 0.7 * c.noise(34),
-    )
-    edge, chip = (
-        c.blob(0, 0, 0.93, 0.06, 3),
-        c.colour(c.rng.choice(["brown", "dark", "cream"])) * 0.7,
-    )
+    jitter = c.rng.uniform(-0.09, 0.09, (3, 64)).astype(np.float32)
+    rough = c.noise(16) + 0.7 * c.noise(34)
+    edge = c.blob(0, 0, 0.93, 0.06, 3)
+    chip = c.colour(c.rng.choice(["brown", "dark", "cream"])) * 0.7
     # the rim is baked darker
     shades = np.outer(np.linspace(0.6, 1.2, 25), c.base).astype(np.float32)
     skin = np.take(
@@ -72,20 +67,17 @@ def cookie(c):
 
 @product("extension", "pink brown white turquoise yellow dark", "food")
 def donut(c):
-    inks, bend = (
-        [c.base, *(c.colour(n) for n in ("red", "yellow", "blue", "white", "green"))],
-        c.rng.uniform(0, 6),
-    )
-    jitter, hue = c.rng.uniform(-0.05, 0.05, (2, 81)).astype(np.float32), c.rng.integers(1, 6, 81)
+    inks = [c.base, *(c.colour(n) for n in ("red", "yellow", "blue", "white", "green"))]
+    bend = c.rng.uniform(0, 6)
+    jitter = c.rng.uniform(-0.05, 0.05, (2, 81)).astype(np.float32)
+    hue = c.rng.integers(1, 6, 81)
     c.part(c.ring(0, 0, 0.6, 0.36), c.colour("tan"), rise=0.1, bevel=0.1, dome=0.3, gloss=0.2)
     with c.piece():
         icing = c.ring(0, 0, 0.59, 0.27) - 0.025 * np.cos(6 * np.arctan2(c.v, c.u) + bend)
         with c.tiled(0.19, 0.17, 0.5) as (i, j):
             k = np.int64(9 * i + 4 * j) % 81
-            p, q = (
-                c.u - np.take(jitter[0], k),
-                (c.v - np.take(jitter[1], k)) * np.take((-1, 1), k % 2),
-            )
+            p = c.u - np.take(jitter[0], k)
+            q = (c.v - np.take(jitter[1], k)) * np.take((-1, 1), k % 2)
             sprinkle = np.maximum(np.abs(p + q) - 0.11, np.abs(p - q) - 0.04)
         skin = np.take(inks, np.where(sprinkle < 0, np.take(hue, k), 0), 0)
         c.part(icing, skin, rise=0.07, bevel=0.06, gloss=0.8)
@@ -94,12 +86,11 @@ def donut(c):
 
 @product("extension", "white beige brown cream turquoise tan", "shell")
 def egg(c):
-    jitter, spots = c.rng.uniform(-1, 1, (3, 256)).astype(np.float32), c.colour("brown")
-    ink, seed, amount = (
-        c.colour(c.rng.choice(["red", "dark"])),
-        c.rng.uniform(0, 99),
-        c.rng.uniform(-0.012, 0.022),
-    )
+    jitter = c.rng.uniform(-1, 1, (3, 256)).astype(np.float32)
+    spots = c.colour("brown")
+    ink = c.colour(c.rng.choice(["red", "dark"]))
+    seed = c.rng.uniform(0, 99)
+    amount = c.rng.uniform(-0.012, 0.022)
     with c.tiled(0.13, 0.13, 0.5) as (i, j):
         dx, dy, dr = np.take(jitter, np.int64(17 * i + 5 * j), 1, mode="wrap")
         speck = np.hypot(c.u - 0.04 * dx, c.v - 0.04 * dy) < amount + 0.018 * dr
@@ -113,11 +104,7 @@ def egg(c):
     )
     c.emboss(c.noise(60), 0.003)
     # the printed code
-    with (
-        c.piece(),
-        c.at(0, 0, c.rng.uniform(-30, 30)),
-        c.tiled(0.14, 0.26, 0.5) as (i, j),
-    ):
+    with c.piece(), c.at(0, 0, c.rng.uniform(-30, 30)), c.tiled(0.14, 0.26, 0.5) as (i, j):
         sign = (
             np.abs(c.box(0, 0, 0.02 + 0.035 * (np.cos(i * i + 3 * j + seed) > 0), 0.09) + 0.02)
             - 0.02
@@ -127,15 +114,11 @@ def egg(c):
 
 @product("extension", "red orange yellow green purple", "fruit")
 def tomato(c):
-    shoulder, label = (
-        c.colour(c.rng.choice(n.split()))
-        for n in ("green yellow orange", "white blue yellow black")
-    )
-    lobes, r = int(c.rng.integers(5, 8)), np.sqrt(c.u * c.u + c.v * c.v)
-    ribs, fade = (
-        np.cos(lobes * np.arctan2(c.v, c.u)),
-        np.linspace(0, 0.6, 24, dtype=np.float32)[:, None],
-    )
+    shoulder, label = c.colours("green yellow orange", "white blue yellow black")
+    lobes = int(c.rng.integers(5, 8))
+    r = np.sqrt(c.u * c.u + c.v * c.v)
+    ribs = np.cos(lobes * np.arctan2(c.v, c.u))
+    fade = np.linspace(0, 0.6, 24, dtype=np.float32)[:, None]
     skin = np.take(
         c.base * (1 - fade) + shoulder * fade, np.int64(23 * smooth((0.6 + 0.1 * ribs - r) * 2)), 0
     )
@@ -159,7 +142,8 @@ def lemon(c):
         int(c.rng.integers(8, 12)),
         c.rng.uniform((0.04, 0.86), (0.1, 0.9)).tolist(),
     )
-    slope, r = float(np.tan(np.pi / count)), np.sqrt(c.u * c.u + c.v * c.v)
+    slope = float(np.tan(np.pi / count))
+    r = np.sqrt(c.u * c.u + c.v * c.v)
     with c.ringed(count, c.rng.uniform(0, 30)):
         wedge = np.maximum(np.maximum(r - 0.8, np.abs(c.v) - slope * c.u + 0.04), core + 0.06 - c.u)
         pulp = np.sin(c.v * 40 / (0.25 + c.u)) * np.sin(14 * r + c.noise(9))
@@ -182,17 +166,13 @@ def lemon(c):
 
 @product("extension", "brown dark cream tan", "food")
 def chocolate_bar(c):
-    paper, foil, ink = (
-        c.colour(c.rng.choice(n.split()))
-        for n in ("red blue purple green", "silver", "white golden")
-    )
-    pitch, edge, seed = (
-        1.7 / int(c.rng.integers(4, 7)),
-        c.rng.uniform(-0.3, 0),
-        int(c.rng.integers(99)),
-    )
+    paper, foil, ink = c.colours("red blue purple green", "silver", "white golden")
+    pitch = 1.7 / int(c.rng.integers(4, 7))
+    edge = c.rng.uniform(-0.3, 0)
+    seed = int(c.rng.integers(99))
     with c.tiled(pitch, 0.4):
-        block, diamond = c.box(0, 0, pitch / 2, 0.2), np.abs(c.u) + np.abs(c.v) - 0.11
+        block = c.box(0, 0, pitch / 2, 0.2)
+        diamond = np.abs(c.u) + np.abs(c.v) - 0.11
         logo = (
             diamond
             if seed % 3 == 0
@@ -248,9 +228,6 @@ def biscuit(c):
         )
     bits = ((c.rng.random((64, 64)) < 0.65) & (np.arange(64) % 4 < 3)).ravel()
     # the maker's name: four letters of 3 x 5 random dots
-    with (
-        c.piece(),
-        c.tiled(0.065, 0.052) as (i, j),
-    ):
+    with c.piece(), c.tiled(0.065, 0.052) as (i, j):
         text = np.float32((np.abs(i + 0.5) < 8) & (np.abs(j) < 3))
         c.part(0.5 - bits[(i + 64 * j).astype(int)] * text, c.base * 0.6, rise=0.06, bevel=0.02)

@@ -8,15 +8,10 @@ from .registry import product
 
 @product("extension", "red blue white green brown pink black", "plastic")
 def button(c):
-    other, thread = (
-        c.colour(c.rng.choice(n.split()))
-        for n in ("cream golden dark turquoise", "white red black")
-    )
-    count, notches, r = (
-        int(c.rng.choice([2, 4])),
-        int(c.rng.integers(16, 30)),
-        np.sqrt(c.u * c.u + c.v * c.v),
-    )
+    other, thread = c.colours("cream golden dark turquoise", "white red black")
+    count = int(c.rng.choice([2, 4]))
+    notches = int(c.rng.integers(16, 30))
+    r = np.sqrt(c.u * c.u + c.v * c.v)
     with c.ringed(notches):
         rim = c.box(0.83, 0, 0.1, 1.1 / notches)
     skin = np.take([c.base, other, c.base * 0.8], (rim < 0) + 2 * (np.abs(r - 0.5) < 0.04), 0)
@@ -37,12 +32,12 @@ def button(c):
 
 @product("extension", "black blue red green grey purple", "metal")
 def battery(c):
-    top, ink = (
-        c.colour(c.rng.choice(n.split()))
-        for n in ("copper golden silver orange", "white yellow cream")
-    )
-    edge, seed, rows = c.rng.uniform(0.1, 0.4), c.rng.uniform(0, 99), float(c.rng.integers(2)) / 2
-    body, zone = c.box(-0.05, 0, 0.88, 0.47), np.where(np.abs(c.u - edge) < 0.03, 2, c.u > edge)
+    top, ink = c.colours("copper golden silver orange", "white yellow cream")
+    edge = c.rng.uniform(0.1, 0.4)
+    seed = c.rng.uniform(0, 99)
+    rows = float(c.rng.integers(2)) / 2
+    body = c.box(-0.05, 0, 0.88, 0.47)
+    zone = np.where(np.abs(c.u - edge) < 0.03, 2, c.u > edge)
     c.part(body, np.take([c.base, top, ink], zone, 0), rise=0.06, bevel=0.06, gloss=0.8)
     c.emboss(
         np.sqrt(np.clip(1 - (c.v / 0.48) ** 2, 0, 1)) * (body < 0)
@@ -52,10 +47,8 @@ def battery(c):
     with c.piece():
         c.part(c.box(0.89, 0, 0.08, 0.17), c.colour("silver"), rise=0.2, bevel=0.06, gloss=0.8)
     with c.piece():
-        plus, length = (
-            np.minimum(c.box(0.64, 0, 0.1, 0.03), c.box(0.64, 0, 0.03, 0.1)),
-            np.abs(c.u + 0.36) - 0.36,
-        )
+        plus = np.minimum(c.box(0.64, 0, 0.1, 0.03), c.box(0.64, 0, 0.03, 0.1))
+        length = np.abs(c.u + 0.36) - 0.36
         with c.at(0, 0.26 * rows), c.tiled(0.13, 0.26) as (i, j):
             sign = (
                 np.abs(c.box(0, 0, 0.02 + 0.03 * (np.cos(i * i + 3 * j + seed) > 0), 0.09) + 0.02)
@@ -66,14 +59,10 @@ def battery(c):
 
 @product("extension", "golden tan white blue red yellow green dark", "plastic")
 def tape_roll(c):
-    core, second, label = (
-        c.colour(c.rng.choice(n.split())) for n in ("tan", "white dark grey", "yellow red blue")
-    )
+    core, second, label = c.colours("tan", "white dark grey", "yellow red blue")
     width, turns, where = c.rng.uniform((0.05, 55, 0.6), (0.14, 110, 0.8)).tolist()
-    shades, r = (
-        np.float32([k * ink for ink in (c.base, second, core) for k in (0.92, 1.06)]),
-        c.circle(0, 0, 0),
-    )
+    shades = np.float32([k * ink for ink in (c.base, second, core) for k in (0.92, 1.06)])
+    r = c.circle(0, 0, 0)
     zone = 2 * (np.abs(r - where) < width) + (np.sin(r * turns) > 0)
     zone = np.where(r < 0.44, 4 + (c.stripes(0.12, 0.7, 45) < 0), zone)
     c.part(np.abs(r - 0.635) - 0.315, np.take(shades, zone, 0), rise=0.25, bevel=0.06, gloss=0.5)
@@ -113,16 +102,15 @@ def leaf(c):
 
 @product("extension", "yellow red green blue orange black", "wood")
 def pencil(c):
-    metal, ink, rubber = (
-        c.colour(c.rng.choice(n.split())) for n in ("silver golden", "white golden", "pink red")
-    )
+    metal, ink, rubber = c.colours("silver golden", "white golden", "pink red")
     bands, seed, start = c.rng.uniform((0.05, 0, -0.2), (0.14, 99, 0.1)).tolist()
     with c.tiled(0.1, 9) as (i, _):
         sign = np.abs(c.box(0, 0, 0.017 + 0.02 * (np.cos(i * i + seed) > 0), 0.07) + 0.017) < 0.017
     word = sign & (np.abs(c.u - start) < 0.26) | (
         np.abs(np.abs(c.u + 0.4) - 0.5 * bands) < 0.3 * bands
     )
-    wood, lead = c.u > 0.5 + 0.05 * np.cos(c.v * 34), c.u > 0.84 - 0.4 * np.abs(c.v)
+    wood = c.u > 0.5 + 0.05 * np.cos(c.v * 34)
+    lead = c.u > 0.84 - 0.4 * np.abs(c.v)
     skin = np.take(
         [c.base, ink, c.colour("beige"), c.colour("dark")], np.where(wood, 2 + lead, word), 0
     )
@@ -142,14 +130,13 @@ def pencil(c):
 
 @product("extension", "white cream black blue green red", "metal", "upright")
 def clock_dial(c):
-    rim, second = (
-        c.colour(c.rng.choice(n.split())) for n in ("silver golden dark copper", "orange red")
-    )
+    rim, second = c.colours("silver golden dark copper", "orange red")
     ink, (big, logo) = (
         c.colour("dark" if c.base.mean() > 0.5 else "white"),
         c.rng.uniform((0.03, 0.1), (0.06, 0.25)),
     )
-    marks, r = c.box(0, -0.35, float(logo), 0.035), np.sqrt(c.u * c.u + c.v * c.v)
+    marks = c.box(0, -0.35, float(logo), 0.035)
+    r = np.sqrt(c.u * c.u + c.v * c.v)
     with c.ringed(60):
         marks = np.minimum(marks, c.box(0.78, 0, 0.03, 0.014))
     with c.ringed(12):
@@ -175,15 +162,14 @@ def clock_dial(c):
 
 @product("extension", "white red black blue green purple cream", "plastic")
 def dice(c):
-    ink, size = c.colour("dark" if c.base.mean() > 0.45 else "white"), c.rng.uniform(0.09, 0.12)
+    ink = c.colour("dark" if c.base.mean() > 0.45 else "white")
+    size = c.rng.uniform(0.09, 0.12)
     pips = np.array(
         [[[k > 1, k > 5, k > 3], [0, k % 2, 0], [k > 3, k > 5, k > 1]] for k in range(7)], bool
     )
     values = np.array([k if c.rng.random() < 0.5 else 7 - k for k in c.rng.permutation(3) + 1])
-    face, tints = (
-        np.int64(np.round(np.arctan2(c.v, c.u) * (3 / 6.2832))),
-        np.outer([1, 0.7, 0.85], c.base),
-    )
+    face = np.int64(np.round(np.arctan2(c.v, c.u) * (3 / 6.2832)))
+    tints = np.outer([1, 0.7, 0.85], c.base)
     c.part(
         c.polygon(6, 0.84, 30),
         np.take(np.float32(tints), face, 0, mode="wrap"),
@@ -194,8 +180,10 @@ def dice(c):
     rows = np.take(9 * values + 4, face, mode="wrap")
     for front in (False, True):  # two faces, then the piece: a, b run along the sides of a face
         with c.piece() if front else c.at(), c.ringed(3):
-            a, b = (c.u + c.v * 0.577) / 0.28 - 1.73, (c.u - c.v * 0.577) / 0.28 - 1.73
-            i, j = np.clip(np.round(a), -1, 1), np.clip(np.round(b), -1, 1)
+            a = (c.u + c.v * 0.577) / 0.28 - 1.73
+            b = (c.u - c.v * 0.577) / 0.28 - 1.73
+            i = np.clip(np.round(a), -1, 1)
+            j = np.clip(np.round(b), -1, 1)
             shown = np.take(pips, rows + np.int64(3 * i + j)) & (front == (face == 0))
             c.carve(np.where(shown, np.hypot(a - i, b - j) * 0.28 - size, 1), 0.08, 0.05, ink)
     c.carve(0.06 - 0.28 * (np.minimum(a, b) + 1.73), 0.05, 0.06)  # rounded inner edges
@@ -204,7 +192,8 @@ def dice(c):
 @product("val", "white cream golden silver blue", "glass and metal", "free", turn=8)
 def light_bulb(c):
     globe = np.minimum(c.circle(0, -0.33, 0.64), c.line(0, -0.1, 0, 0.4, 0.55, 0.27))
-    glass, turn = 0.7 + 0.4 * smooth(-globe * 2.2) + 0.08 * c.noise(7), np.sin(c.v * 50 + c.u * 7)
+    glass = 0.7 + 0.4 * smooth(-globe * 2.2) + 0.08 * c.noise(7)
+    turn = np.sin(c.v * 50 + c.u * 7)
     c.part(globe, c.base * glass[..., None], rise=0.1, bevel=0.12, dome=0.25, gloss=0.9)
     with c.piece():  # the filament: a coil on two posts
         coil = np.maximum(

@@ -8,7 +8,9 @@ from .registry import product
 
 @product("extension", "golden copper silver grey brown", "metal")
 def coin(c):
-    star, seed, r = c.rng.random() < 0.5, c.rng.uniform(0, 99), np.sqrt(c.u * c.u + c.v * c.v)
+    star = c.rng.random() < 0.5
+    seed = c.rng.uniform(0, 99)
+    r = np.sqrt(c.u * c.u + c.v * c.v)
     inks = np.stack([c.base, c.colour(c.rng.choice(["silver", "golden", "copper"]))])
     c.part(r - 0.97, np.take(inks, (r < 0.63) * 1, 0), rise=0.12, bevel=0.06, gloss=0.7)
     c.emboss(
@@ -30,15 +32,10 @@ def coin(c):
 
 @product("extension", "silver golden dark copper grey", "metal")
 def gear(c):
-    web, brass = (
-        c.colour(c.rng.choice(n.split()))
-        for n in ("red blue dark white green", "golden copper silver")
-    )
-    teeth, bolts, r = (
-        int(c.rng.integers(10, 17)),
-        int(c.rng.integers(3, 6)),
-        np.sqrt(c.u * c.u + c.v * c.v),
-    )
+    web, brass = c.colours("red blue dark white green", "golden copper silver")
+    teeth = int(c.rng.integers(10, 17))
+    bolts = int(c.rng.integers(3, 6))
+    r = np.sqrt(c.u * c.u + c.v * c.v)
     with c.ringed(teeth):
         cogs = c.box(0.84, 0, 0.13, 1.7 / teeth) + 0.3 * np.maximum(c.u - 0.84, 0)
     skin = np.take([c.base, web, brass], np.where(r < 0.3, 2, np.abs(r - 0.5) < 0.17), 0)
@@ -54,16 +51,12 @@ def gear(c):
 
 @product("extension", "silver golden grey copper dark", "metal")
 def washer(c):
-    rubber, length = (
-        c.colour(c.rng.choice(["black", "red", "blue", "green", "white"])),
-        int(c.rng.integers(3, 9)),
-    )
-    seed, lock, turns, r = (
-        c.rng.uniform(0, 99),
-        c.rng.random() < 0.4,
-        c.rng.uniform(60, 100),
-        c.circle(0, 0, 0),
-    )
+    rubber = c.colour(c.rng.choice(["black", "red", "blue", "green", "white"]))
+    length = int(c.rng.integers(3, 9))
+    seed = c.rng.uniform(0, 99)
+    lock = c.rng.random() < 0.4
+    turns = c.rng.uniform(60, 100)
+    r = c.circle(0, 0, 0)
     sector = np.round(np.arctan2(c.v, c.u) * (24 / 6.2832))
     with c.ringed(24):
         sign = (
@@ -88,19 +81,12 @@ def washer(c):
 
 @product("extension", "silver golden grey dark copper", "metal")
 def bolt(c):
-    nut, seal, plate = (
-        c.colour(c.rng.choice(n.split()))
-        for n in ("silver golden dark", "blue white red", "silver")
-    )
-    start, lead, head = (
-        c.rng.uniform(-0.25, 0.1),
-        c.rng.uniform(38, 50),
-        c.box(-0.72, 0, 0.25, 0.62),
-    )
-    body, thread = (
-        np.minimum(head, c.box(0.2, 0, 0.76, 0.32)),
-        np.sin((c.u + 0.16 * c.v) * lead) * (c.u > start),
-    )
+    nut, seal, plate = c.colours("silver golden dark", "blue white red", "silver")
+    start = c.rng.uniform(-0.25, 0.1)
+    lead = c.rng.uniform(38, 50)
+    head = c.box(-0.72, 0, 0.25, 0.62)
+    body = np.minimum(head, c.box(0.2, 0, 0.76, 0.32))
+    thread = np.sin((c.u + 0.16 * c.v) * lead) * (c.u > start)
     c.part(
         body,
         np.take([c.base, c.base * 0.55], (thread < -0.3) * 1, 0),
@@ -117,24 +103,18 @@ def bolt(c):
     with c.piece():
         c.part(c.box(-0.42, 0, 0.055, 0.5), plate, rise=0.2, bevel=0.05, gloss=0.8)
     with c.piece(), c.at(c.rng.uniform(0.3, 0.6), 0):
-        hexagon, skin = (
-            c.box(0, 0, 0.2, 0.52),
-            np.take([nut, seal], (np.abs(c.u - 0.14) < 0.04) * 1, 0),
-        )
+        hexagon = c.box(0, 0, 0.2, 0.52)
+        skin = np.take([nut, seal], (np.abs(c.u - 0.14) < 0.04) * 1, 0)
         c.part(hexagon, skin, rise=0.3, bevel=0.07, gloss=0.7)
         c.emboss(-np.maximum(np.abs(c.v) - 0.26, 0) * (hexagon < 0), 1)
 
 
 @product("extension", "silver golden copper grey", "metal")
 def key(c):
-    grip, seed = (
-        c.colour(c.rng.choice(["black", "red", "blue", "green", "purple"])),
-        int(c.rng.integers(99)),
-    )
-    bow, tooth = (
-        c.circle(-0.5, 0, 0.48) if seed % 2 else c.box(-0.5, 0, 0.46, 0.45, 0.2),
-        np.round(c.u / 0.17),
-    )
+    grip = c.colour(c.rng.choice(["black", "red", "blue", "green", "purple"]))
+    seed = int(c.rng.integers(99))
+    bow = c.circle(-0.5, 0, 0.48) if seed % 2 else c.box(-0.5, 0, 0.46, 0.45, 0.2)
+    tooth = np.round(c.u / 0.17)
     # the bitting: random depths
     cut = np.take(c.rng.uniform(0.02, 0.16, 32), tooth.astype(int) + 16, mode="clip")
     blade = np.maximum(
@@ -166,15 +146,11 @@ def key(c):
 
 @product("extension", "silver grey golden black blue white", "metal")
 def bracket(c):
-    screw, bead = (
-        c.colour(c.rng.choice(n.split())) for n in ("golden dark silver", "dark orange red white")
-    )
-    slot, gusset, p, q = (
-        c.rng.uniform(0, 0.1),
-        c.rng.uniform(0.1, 0.4),
-        np.maximum(-c.u, c.v),
-        np.maximum(c.u, -c.v),
-    )
+    screw, bead = c.colours("golden dark silver", "dark orange red white")
+    slot = c.rng.uniform(0, 0.1)
+    gusset = c.rng.uniform(0.1, 0.4)
+    p = np.maximum(-c.u, c.v)
+    q = np.maximum(c.u, -c.v)
     body = np.maximum(
         np.maximum(p, q) - 0.8, np.minimum(0.24 - p, np.maximum(q - 0.6, c.u - c.v - gusset))
     )
@@ -208,15 +184,10 @@ def bracket(c):
 
 @product("extension", "silver golden copper grey dark blue", "metal")
 def metal_plate(c):
-    rivet, label = (
-        c.colour(c.rng.choice(n.split()))
-        for n in ("golden silver dark", "black red blue yellow white")
-    )
-    seed, slots, ink = (
-        int(c.rng.integers(99)),
-        int(c.rng.integers(2, 5)),
-        label * 0.2 + 0.7 * (label.mean() < 0.45),
-    )
+    rivet, label = c.colours("golden silver dark", "black red blue yellow white")
+    seed = int(c.rng.integers(99))
+    slots = int(c.rng.integers(2, 5))
+    ink = label * 0.2 + 0.7 * (label.mean() < 0.45)
     lines = np.outer(c.rng.uniform(0.82, 1.14, 96), c.base).astype(np.float32)  # brushed
     body = np.maximum(c.box(0, 0, 0.86, 0.66), np.minimum(c.u - 0.7, 0.16 - np.abs(c.v + 0.1)))
     c.part(

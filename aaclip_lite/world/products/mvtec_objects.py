@@ -8,8 +8,11 @@ from .registry import product
 
 @product("test", "brown green blue olive turquoise", "glass", "free", turn=180)
 def bottle(c):
-    r, phi = np.sqrt(c.u * c.u + c.v * c.v), np.arctan2(c.v, c.u)
-    neck, lit, count = c.rng.uniform(0.50, 0.56), c.rng.uniform(-3, 3), int(c.rng.integers(40, 56))
+    r = np.sqrt(c.u * c.u + c.v * c.v)
+    phi = np.arctan2(c.v, c.u)
+    neck = c.rng.uniform(0.50, 0.56)
+    lit = c.rng.uniform(-3, 3)
+    count = int(c.rng.integers(40, 56))
     lit -= c.turned  # the glint stays where the lamp is
     glow = (
         0.8
@@ -43,8 +46,11 @@ def bottle(c):
 
 @product("test", "grey black white blue orange", "plastic and copper", "free", turn=8)
 def cable(c):
-    p, q, grit = c.u * 28, c.v * 48.5, 1 + 0.25 * c.noise(60)
-    strand, r = (np.cos(2 * p) + np.cos(p + q) + np.cos(p - q)) / 3, np.sqrt(c.u * c.u + c.v * c.v)
+    p = c.u * 28
+    q = c.v * 48.5
+    grit = 1 + 0.25 * c.noise(60)
+    strand = (np.cos(2 * p) + np.cos(p + q) + np.cos(p - q)) / 3
+    r = np.sqrt(c.u * c.u + c.v * c.v)
     copper = c.colour("copper") * ((0.85 + 0.55 * strand) * grit)[..., None]
     c.part(r - 0.97, c.base, rise=0.2, bevel=0.08, gloss=0.35)
     c.paint(r - 0.85, c.colour(c.rng.choice(["cream", "dark", "silver"])) * grit[..., None])
@@ -58,8 +64,10 @@ def cable(c):
 
 @product("test", "orange red blue green yellow", "gelatine", "free", turn=4)
 def capsule(c):
-    seam, mark = c.rng.uniform(-0.12, 0.08), int(c.rng.integers(2))
-    cap, ink = c.colour(("dark", "white")[mark]), c.colour(("white", "red")[mark])
+    seam = c.rng.uniform(-0.12, 0.08)
+    mark = int(c.rng.integers(2))
+    cap = c.colour(("dark", "white")[mark])
+    ink = c.colour(("white", "red")[mark])
     bits = ((c.rng.random((64, 64)) < 0.65) & (np.arange(64) % 4 < 3)).ravel()
     c.part(c.line(-0.56, 0, 0.5, 0, 0.41), c.base * c.mottle(0.08), dome=0.3, rise=0.05, gloss=0.8)
     with c.piece():
@@ -72,11 +80,7 @@ def capsule(c):
             gloss=0.8,
         )
     # print: three letters of 3 x 5 random dots
-    with (
-        c.piece(),
-        c.at(-0.46, 0),
-        c.tiled(0.05, 0.07) as (i, j),
-    ):
+    with c.piece(), c.at(-0.46, 0), c.tiled(0.05, 0.07) as (i, j):
         text = np.float32((np.abs(i + 0.5) < 6) & (np.abs(j) < 3))
         c.paint(0.5 - bits[(i + 64 * j).astype(int)] * text, c.colour("white"))
     with c.piece():
@@ -85,22 +89,18 @@ def capsule(c):
 
 @product("test", "brown tan copper", "nut shell", "free", turn=180, varies=0.1)
 def hazelnut(c):
-    phi, r, a = (
-        np.arctan2(c.v, c.u + 0.4),
-        np.sqrt((c.u + 0.4) ** 2 + c.v * c.v),
-        c.nature.uniform(0, 6),
-    )
+    phi = np.arctan2(c.v, c.u + 0.4)
+    r = np.sqrt((c.u + 0.4) ** 2 + c.v * c.v)
+    a = c.nature.uniform(0, 6)
     streak = (
         np.sin(phi * 17 + a + 2 * c.noise(4))
         + np.sin(phi * 41 + 2 * a + 2 * c.noise(6))
         + c.noise(60)
     )
     shell = 0.85 + 0.11 * streak * smooth(r * 3 - 1) - 0.2 * smooth(r - 0.6) + 0.25 * smooth(1 - r)
-    body, wide, rough = (
-        np.maximum(c.ellipse(0, 0, 0.97, 0.88), r - 1.37),
-        c.nature.uniform(0.3, 0.42),
-        c.noise(50),
-    )
+    body = np.maximum(c.ellipse(0, 0, 0.97, 0.88), r - 1.37)
+    wide = c.nature.uniform(0.3, 0.42)
+    rough = c.noise(50)
     c.part(
         body,
         (c.base * 0.6 + c.colour("brown") * 0.5) * shell[..., None],
@@ -118,7 +118,8 @@ def hazelnut(c):
 
 @product("test", "silver grey golden copper dark", "metal", "free", turn=180)
 def metal_nut(c):
-    r, rub = np.sqrt(c.u * c.u + c.v * c.v), c.rng.uniform(0, 6)
+    r = np.sqrt(c.u * c.u + c.v * c.v)
+    rub = c.rng.uniform(0, 6)
     with c.ringed(4), c.at(1.0, 0.02, 18):
         body = np.maximum(r - 0.97, -c.box(0, 0, 0.24, 0.25, 0.08))
     shine = 1 + 0.07 * np.sin(r * 140 + rub) + 0.12 * c.noise(12) + 0.1 * c.noise(60)
@@ -138,11 +139,9 @@ def metal_nut(c):
 
 @product("test", "white cream beige pink yellow", "pressed powder", "free", turn=5)
 def pill(c):
-    body, speck, rich = (
-        c.ellipse(0, 0, 0.97, 0.66),
-        c.noise(46) + 0.5 * c.noise(64),
-        c.rng.uniform(0.55, 0.8),
-    )
+    body = c.ellipse(0, 0, 0.97, 0.66)
+    speck = c.noise(46) + 0.5 * c.noise(64)
+    rich = c.rng.uniform(0.55, 0.8)
     c.part(
         body,
         c.base * (1 + 0.05 * c.noise(64))[..., None],
@@ -170,7 +169,8 @@ def pill(c):
 
 @product("test", "silver grey golden copper dark", "steel", "free", turn=180)
 def screw(c):
-    wide, ink = c.rng.uniform(0.25, 0.3), c.colour(c.rng.choice(["blue", "red", "green"]))
+    wide = c.rng.uniform(0.25, 0.3)
+    ink = c.colour(c.rng.choice(["blue", "red", "green"]))
     thread = np.sin((c.u + 0.12 * c.v) * c.rng.uniform(38, 48)) * smooth(
         (c.u + c.rng.uniform(0.1, 0.5)) * 12
     )

@@ -12,10 +12,8 @@ def toothbrush(c):
         c.box(0, -0.12, 0.6, 0.85, 0.42), np.maximum(np.abs(c.u) - 0.17, np.abs(c.v - 0.8) - 0.4)
     )
     c.part(body, c.base * c.mottle(0.06), rise=0.14, bevel=0.1, gloss=0.7)
-    fibre, ink = (
-        c.noise(64) + 0.6 * c.noise(60),
-        str(c.rng.choice(["blue", "green", "red", "turquoise", "yellow"])),
-    )
+    fibre = c.noise(64) + 0.6 * c.noise(60)
+    ink = str(c.rng.choice(["blue", "green", "red", "turquoise", "yellow"]))
     tone = (0.95 + 0.25 * fibre)[..., None]
     for k, colour in enumerate(("white", ink, "white")):
         with c.piece(), c.tiled(0.2, 0.165) as (i, j):  # three rows of tufts each
@@ -53,26 +51,18 @@ def transistor(c):
         gloss=0.4,
     )
     # print: two lines of four letters
-    with (
-        c.piece(),
-        c.at(0, -0.1),
-        c.tiled(0.052, 0.05) as (i, j),
-    ):
+    with c.piece(), c.at(0, -0.1), c.tiled(0.052, 0.05) as (i, j):
         text = np.float32((np.abs(i + 0.5) < 8) & (np.abs(np.abs(j) - 3) < 2.5))
         c.paint(0.5 - bits[(i + 64 * j).astype(int)] * text, c.colour("white"), 0.85)
 
 
 @product("test", "black blue red brown beige green", "fabric and metal", "upright", turn=2)
 def zipper(c):
-    side, pitch, yarn = (
-        np.abs(c.u),
-        c.rng.uniform(0.2, 0.25),
-        c.colour(c.rng.choice(["white", "cream", "orange"])),
-    )
-    weave, metal = (
-        np.sin(75 * (side + c.v)) * np.sin(60 * c.u),
-        c.colour(c.rng.choice(["silver", "golden", "white"])),
-    )
+    side = np.abs(c.u)
+    pitch = c.rng.uniform(0.2, 0.25)
+    yarn = c.colour(c.rng.choice(["white", "cream", "orange"]))
+    weave = np.sin(75 * (side + c.v)) * np.sin(60 * c.u)
+    metal = c.colour(c.rng.choice(["silver", "golden", "white"]))
     c.part(
         side - 0.8,
         c.base * (1 - 0.4 * smooth(2.2 - 8 * side) + 0.25 * weave)[..., None],

@@ -8,11 +8,12 @@ from .registry import product
 
 @product("train", "white cream red green pink purple", "wax")
 # a tea light from above: fluted tin cup, pressed petals, melted pool, wick in its holder
-def candle(
-    c,
-):
-    tin, lean, petals = c.colour("silver"), c.rng.uniform(0, 360), int(c.rng.integers(7, 13))
-    r, phi = np.hypot(c.u, c.v), np.arctan2(c.v, c.u)
+def candle(c):
+    tin = c.colour("silver")
+    lean = c.rng.uniform(0, 360)
+    petals = int(c.rng.integers(7, 13))
+    r = np.hypot(c.u, c.v)
+    phi = np.arctan2(c.v, c.u)
     petal = np.abs(r - 0.66) + 0.03 - 0.17 * np.sqrt(np.maximum(np.sin(petals * phi + lean), 0))
     wax = (
         c.base
@@ -37,12 +38,12 @@ def candle(
 
 
 @product("train", "green red orange blue yellow turquoise", "gelatine")
-def capsules(
-    c,
+def capsules(c):
     # nine scattered capsules in two tones, the clear halves show pellets; one cap is the loose
     # piece
-):
-    cap, k = c.colour(str(c.rng.choice(["white", "cream", "dark", "pink"]))), int(c.rng.integers(9))
+
+    cap = c.colour(str(c.rng.choice(["white", "cream", "dark", "pink"])))
+    k = int(c.rng.integers(9))
     (p, q, w, bead), i, j = c.rng.uniform(30, 300, 4).tolist(), k % 3 - 1, k // 3 - 1
     with c.tiled(0.57, 0.57) as (column, row), c.at(angle=p * column + q * row + w * column * row):
         body = np.maximum(
@@ -70,13 +71,9 @@ def capsules(
 
 @product("train", "white turquoise pink cream blue green", "candy coating")
 # a cushion-shaped tablet: crimped rim, sugar speckle, a printed badge, an embossed leaf
-def chewinggum(
-    c,
-):
-    flavour, pitch = (
-        c.colour(str(c.rng.choice(["green", "red", "purple", "orange"]))),
-        c.rng.uniform(22, 32),
-    )
+def chewinggum(c):
+    flavour = c.colour(str(c.rng.choice(["green", "red", "purple", "orange"])))
+    pitch = c.rng.uniform(22, 32)
     body = c.box(0, 0, 0.95 - 0.09 * c.v**2, 0.67 - 0.09 * c.u**2, 0.2)
     sugar = smooth(
         5 * np.sin(c.u * pitch + 2 * c.noise(9)) * np.sin(c.v * pitch + 2 * c.noise(9)) - 2.8
@@ -110,14 +107,10 @@ def chewinggum(
 
 @product("train", "yellow orange golden red brown cream", "dough")
 # a fried wheel: notched rim, six to eight spokes, blisters, a hub and a bead on the rim
-def fryum(
-    c,
-):
-    r, phi, n = (
-        np.hypot(c.u, c.v),
-        np.arctan2(c.v, c.u) + c.rng.uniform(0, 6),
-        int(c.rng.integers(6, 9)),
-    )
+def fryum(c):
+    r = np.hypot(c.u, c.v)
+    phi = np.arctan2(c.v, c.u) + c.rng.uniform(0, 6)
+    n = int(c.rng.integers(6, 9))
     notch = smooth(3 * np.sin(4 * n * phi + 8 * r) - 1.6) * smooth(r * 20 - 13)
     spokes = np.maximum(np.abs(np.sin(n / 2 * phi)) * r * (2 / n) - 0.055 - 0.03 * r, r - 0.8)
     wheel = (
@@ -143,10 +136,7 @@ def macaroni1(c):  # nine ridged elbows in ordered rows, all turned alike, tones
         int(c.rng.integers(9)),
     )
     # all but elbow k; then elbow k, the loose piece
-    for where, side in (
-        (c.at(), 1),
-        (c.piece(), -1),
-    ):
+    for where, side in ((c.at(), 1), (c.piece(), -1)):
         with where, c.tiled(0.59, 0.55) as (column, row):
             away = side * (0.5 - np.abs(column + 3 * row + 4 - k))
             away = np.maximum(np.maximum(np.abs(column), np.abs(row)) - 1.5, away)
@@ -199,12 +189,12 @@ def macaroni2(c):  # nine ridged elbows turned at random; the loose piece is one
 
 @product("train", "golden yellow orange brown cream red", "dough")
 def pipe_fryum(c):  # a fried tube: slanting grooves, blisters, an open end
-    slant, pitch, shift = c.rng.uniform(-0.25, 0.25), c.rng.uniform(24, 36), c.rng.uniform(0, 6)
+    slant = c.rng.uniform(-0.25, 0.25)
+    pitch = c.rng.uniform(24, 36)
+    shift = c.rng.uniform(0, 6)
     c.u = c.u + 0.05 * np.sin(c.v * 3 + shift)
-    body, tube = (
-        c.box(0, 0, 0.95, 0.46, 0.2) + 0.012 * c.noise(8),
-        np.sqrt(np.maximum(1 - (c.v / 0.48) ** 2, 0)),
-    )
+    body = c.box(0, 0, 0.95, 0.46, 0.2) + 0.012 * c.noise(8)
+    tube = np.sqrt(np.maximum(1 - (c.v / 0.48) ** 2, 0))
     groove = smooth(2.5 * np.sin((c.u + slant * c.v + 0.1 * tube) * pitch + shift) - 1.2)
     tone = 1 + 0.5 * c.noise(14) * c.noise(20) + 0.15 * c.noise(5) - 0.45 * groove
     c.part(body, c.base * tone[..., None], rise=0.05, bevel=0.08, gloss=0.5)

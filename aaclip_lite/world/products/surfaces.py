@@ -27,9 +27,7 @@ def brick(c):  # running bond: sanded bricks of different tones in pale mortar
 
 @product("extension", "blue dark turquoise grey black", "cotton", "surface")
 # twill: dyed threads over white ones in diagonal steps, uneven dye, double rows of stitches
-def denim(
-    c,
-):
+def denim(c):
     thread = c.colour(str(c.rng.choice(["orange", "golden", "white"])))
     twill = np.sin(c.u * 75) * np.sin((c.u + c.v) * 52)
     fade = 0.75 + 0.2 * c.noise(60, 3) * c.noise(7) + 0.1 * c.noise(4)
@@ -43,10 +41,8 @@ def denim(
 
 @product("extension", "white black green beige grey pink", "stone", "surface")
 def marble(c):  # polished: soft bands, broad and fine veins, all along one direction
-    drift, other = (
-        1.3 * c.noise(3) + 0.35 * c.noise(7),
-        c.colour(str(c.rng.choice(["golden", "white", "dark"]))),
-    )
+    drift = 1.3 * c.noise(3) + 0.35 * c.noise(7)
+    other = c.colour(str(c.rng.choice(["golden", "white", "dark"])))
     veins = smooth(3.5 - 12 * np.abs(np.sin(5.5 * c.u + 1.5 * c.v + 1.7 * drift)))
     fine = smooth(1.4 - 8 * np.abs(np.sin(9 * c.u - 2 * c.v + 2.2 * drift + 0.2 * c.noise(20))))
     stone = c.base * (0.8 + 0.05 * c.noise(40) + 0.2 * np.sin(4 * c.u + drift))[..., None]
@@ -55,9 +51,7 @@ def marble(c):  # polished: soft bands, broad and fine veins, all along one dire
 
 @product("extension", "silver grey golden copper white turquoise", "metal", "surface")
 # slightly wavy strokes of six widths in one direction, under wide bands of sheen
-def brushed_metal(
-    c,
-):
+def brushed_metal(c):
     lines = np.zeros_like(c.u)
     for pitch in c.rng.uniform(20, 160, 6).tolist():
         lines += np.sin(
@@ -70,18 +64,14 @@ def brushed_metal(
 
 @product("extension", "grey silver beige white", "concrete", "surface")
 # exposed: pale and dark aggregate in sandy cement, cast in large panels with joints
-def concrete(
-    c,
-):
+def concrete(c):
     gap = np.minimum(
         0.85 - np.abs(c.u - 1.7 * np.round(c.u / 1.7)),
         0.55 - np.abs(c.v - 1.1 * np.round(c.v / 1.1)),
     )
-    joint, sand, stones = (
-        smooth(1.3 - 40 * gap),
-        c.noise(64) * c.noise(57),
-        c.noise(34) + 0.5 * c.noise(50),
-    )
+    joint = smooth(1.3 - 40 * gap)
+    sand = c.noise(64) * c.noise(57)
+    stones = c.noise(34) + 0.5 * c.noise(50)
     light = (
         0.6
         + 0.4 * sand
@@ -95,9 +85,7 @@ def concrete(
 
 @product("extension", "tan brown golden white cream copper", "willow", "surface")
 # basket weave: strands over and under upright stakes; every second row has another tone
-def wicker(
-    c,
-):
+def wicker(c):
     c.sheet(
         c.base * (0.3 + 0.4 * smooth(1.2 - 16 * np.abs(c.u - 0.2 * np.round(c.u * 5))))[..., None],
         gloss=0.2,
@@ -113,7 +101,8 @@ def wicker(
 
 @product("extension", "tan brown golden beige copper", "cork", "surface")
 def cork(c):  # pressed granules of many browns at three sizes, lying over each other
-    tone, relief = 0.6 + 0.3 * c.noise(50), 0.2 * c.noise(50)
+    tone = 0.6 + 0.3 * c.noise(50)
+    relief = 0.2 * c.noise(50)
     for pitch in (0.2, 0.15, 0.17):
         a, b, d, turn = c.rng.uniform(1, 6, 4).tolist()
         with c.at(d, a, 60 * turn), c.tiled(pitch, pitch) as (column, row):
@@ -124,10 +113,8 @@ def cork(c):  # pressed granules of many browns at three sizes, lying over each 
                 - 50 * np.hypot(c.u + 0.015 * seed, c.v - 0.015 * seed)
                 + 1.2 * c.noise(44)
             )
-        tone, relief = (
-            tone + (0.9 + 0.45 * np.sin(9 * seed) - tone) * grain,
-            relief + (1 + seed - relief) * grain,
-        )
+        tone = tone + (0.9 + 0.45 * np.sin(9 * seed) - tone) * grain
+        relief = relief + (1 + seed - relief) * grain
     c.sheet(c.base * (tone + 0.1 * c.noise(60))[..., None], gloss=0.08)
     c.emboss(relief, 0.02)
 
@@ -149,7 +136,8 @@ def sponge(c):  # soft foam with round pores of three sizes everywhere
     for pitch, size in ((0.27, 0.06), (0.19, 0.045), (0.13, 0.028)):
         a, b, d, turn = c.rng.uniform(1, 6, 4).tolist()
         with c.at(d, a, 60 * turn), c.tiled(pitch, pitch * 0.9) as (column, row):
-            seed, z = np.sin(a * column * (row + 0.5) + b * row + d), 0.2 * pitch
+            seed = np.sin(a * column * (row + 0.5) + b * row + d)
+            z = 0.2 * pitch
             pores = np.minimum(
                 pores,
                 np.hypot(c.u + z * seed, c.v - z * np.sin(5 * seed)) - size * (1 + 0.4 * seed),
@@ -161,7 +149,9 @@ def sponge(c):  # soft foam with round pores of three sizes everywhere
 @product("extension", "grey beige brown white dark copper", "stone", "surface")
 def gravel(c):  # pebbles of two kinds of stone, in many tones and sizes, lying over each other
     other = c.colour(str(c.rng.choice(["white", "brown", "dark", "tan", "grey", "copper"])))
-    tone, mix, relief = np.full_like(c.u, 0.3), np.zeros_like(c.u), np.zeros_like(c.u)
+    tone = np.full_like(c.u, 0.3)
+    mix = np.zeros_like(c.u)
+    relief = np.zeros_like(c.u)
     for pitch in (0.2, 0.24, 0.29, 0.35):
         a, b, d, turn = c.rng.uniform(1, 6, 4).tolist()
         with c.at(d, a, 60 * turn), c.tiled(pitch, pitch * 0.8) as (column, row):
@@ -170,7 +160,8 @@ def gravel(c):  # pebbles of two kinds of stone, in many tones and sizes, lying 
                 1
                 - (c.u * c.u + (1.5 + 0.3 * seed) * c.v * c.v) / (pitch * (0.37 + 0.1 * seed)) ** 2
             )
-        top, kind = pitch * np.sqrt(np.maximum(body, 0)), smooth(0.5 + 2 * np.sin(9 * seed))
+        top = pitch * np.sqrt(np.maximum(body, 0))
+        kind = smooth(0.5 + 2 * np.sin(9 * seed))
         for layer, new in ((tone, 0.9 + 0.3 * seed), (mix, kind), (relief, top)):
             layer += (new - layer) * smooth(body * 6)
     c.sheet(
@@ -198,13 +189,9 @@ def roof_shingles(c):  # rows of rounded shingles, each row lying on the next an
 
 @product("extension", "red blue green white purple grey", "wool", "surface")
 # stocking stitch: columns of V-shaped loops with a repeating, mirrored two-colour pattern
-def knitwear(
-    c,
-):
-    other, motif = (
-        c.colour(str(c.rng.choice(["cream", "dark", "yellow", "orange"]))),
-        c.rng.random((6, 5)) < 0.4,
-    )
+def knitwear(c):
+    other = c.colour(str(c.rng.choice(["cream", "dark", "yellow", "orange"])))
+    motif = c.rng.random((6, 5)) < 0.4
     c.sheet(c.base * 0.35, gloss=0.05)
     with c.tiled(0.17, 10.0) as (column, _):
         c.u, c.v = np.abs(c.u), c.v + 0.9 * np.abs(c.u)
@@ -213,5 +200,6 @@ def knitwear(
                 np.float32
             )
             yarn = 0.95 + 0.16 * np.sin((c.v + c.u) * 90) + 0.12 * c.noise(60)
-            loop, dye = np.hypot(c.u - 0.042, 0.55 * c.v) - 0.046, c.base + (other - c.base) * pick
+            loop = np.hypot(c.u - 0.042, 0.55 * c.v) - 0.046
+            dye = c.base + (other - c.base) * pick
             c.part(loop, dye * yarn[..., None], rise=0.02, bevel=0.03, dome=0.07, gloss=0.1)

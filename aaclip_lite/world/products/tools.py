@@ -8,20 +8,17 @@ from .registry import product
 
 @product("extension", "silver golden red white blue grey", "metal")
 def wheel(c):
-    cap, ink = (
-        c.colour(c.rng.choice(n.split()))
-        for n in ("red blue black silver yellow", "white yellow grey")
-    )
-    spokes, thick, r = (
-        int(c.rng.integers(5, 9)),
-        c.rng.uniform(0.05, 0.09),
-        np.sqrt(c.u * c.u + c.v * c.v),
-    )
+    cap, ink = c.colours("red blue black silver yellow", "white yellow grey")
+    spokes = int(c.rng.integers(5, 9))
+    thick = c.rng.uniform(0.05, 0.09)
+    r = np.sqrt(c.u * c.u + c.v * c.v)
     words = (np.abs(r - 0.79) < 0.05) & (np.abs(c.v) < c.rng.uniform(0.2, 0.8))
     with c.ringed(40):
-        tread, words = c.box(0.94, 0, 0.05, 0.025), words & (np.abs(c.v) < 0.03)
+        tread = c.box(0.94, 0, 0.05, 0.025)
+        words = words & (np.abs(c.v) < 0.03)
     with c.ringed(spokes):
-        gap, nut = np.maximum(np.abs(r - 0.43) - 0.15, thick - np.abs(c.v)), c.circle(0.22, 0, 0.04)
+        gap = np.maximum(np.abs(r - 0.43) - 0.15, thick - np.abs(c.v))
+        nut = c.circle(0.22, 0, 0.04)
     skin = np.take(
         [c.colour("black"), ink, c.base, c.base * 0.22], np.where(r < 0.66, 2 + (gap < 0), words), 0
     )
@@ -42,14 +39,15 @@ def wheel(c):
 
 @product("extension", "golden red blue black green copper", "metal", "upright")
 def padlock(c):
-    plate, steel = (
-        c.colour(c.rng.choice(n.split())) for n in ("silver black white golden", "silver")
-    )
-    seed, pitch, r = c.rng.uniform(0, 99), c.rng.uniform(0.12, 0.2), np.hypot(c.u, c.v - 0.63)
+    plate, steel = c.colours("silver black white golden", "silver")
+    seed = c.rng.uniform(0, 99)
+    pitch = c.rng.uniform(0.12, 0.2)
+    r = np.hypot(c.u, c.v - 0.63)
     with c.piece():
         arch = np.abs(np.where(c.v < -0.4, np.hypot(c.u, c.v + 0.4), np.abs(c.u)) - 0.42) - 0.13
         c.part(np.maximum(arch, c.v), steel, rise=0.25, bevel=0.13, gloss=0.9)
-    body, groove = c.box(0, 0.36, 0.8, 0.6, 0.13), c.stripes(pitch, 0.2, 90)
+    body = c.box(0, 0.36, 0.8, 0.6, 0.13)
+    groove = c.stripes(pitch, 0.2, 90)
     slot = np.minimum(c.circle(0, 0.58, 0.07), c.box(0, 0.69, 0.04, 0.08))
     skin = np.take(
         [c.base, c.base * 0.5, steel, steel * 0.08],
@@ -73,15 +71,10 @@ def padlock(c):
 
 @product("extension", "silver golden copper tan white", "metal")
 def spoon(c):
-    grip, dots = (
-        c.colour(c.rng.choice(n.split()))
-        for n in ("red blue green brown black", "white yellow cream")
-    )
-    pitch, kind, bowl = (
-        c.rng.uniform(0.1, 0.16),
-        int(c.rng.integers(3)),
-        c.ellipse(-0.46, 0, 0.5, 0.47),
-    )
+    grip, dots = c.colours("red blue green brown black", "white yellow cream")
+    pitch = c.rng.uniform(0.1, 0.16)
+    kind = int(c.rng.integers(3))
+    bowl = c.ellipse(-0.46, 0, 0.5, 0.47)
     c.part(np.minimum(bowl, c.box(0.35, 0, 0.55, 0.1)), c.base, rise=0.16, bevel=0.06, gloss=0.8)
     c.emboss(
         -0.28 * smooth((-0.06 - bowl) / 0.26)
@@ -100,18 +93,12 @@ def spoon(c):
 
 @product("extension", "yellow green grey white blue black", "wire")
 def coil(c):
-    wire, second = (
-        c.colour(c.rng.choice(n.split())) for n in ("copper copper red golden", "white dark yellow")
-    )
-    r, turns, gap = (
-        np.sqrt(c.u * c.u + c.v * c.v),
-        int(c.rng.integers(24, 40)),
-        c.rng.uniform(0.35, 0.8),
-    )
-    wedge, skin = (
-        gap * c.u - np.abs(c.v),
-        np.take([c.base, second], (np.abs(r - 0.6) < 0.16) * 1, 0),
-    )
+    wire, second = c.colours("copper copper red golden", "white dark yellow")
+    r = np.sqrt(c.u * c.u + c.v * c.v)
+    turns = int(c.rng.integers(24, 40))
+    gap = c.rng.uniform(0.35, 0.8)
+    wedge = gap * c.u - np.abs(c.v)
+    skin = np.take([c.base, second], (np.abs(r - 0.6) < 0.16) * 1, 0)
     c.part(np.abs(r - 0.6) - 0.3, skin, rise=0.1, bevel=0.1, dome=0.25, gloss=0.4)
     with c.ringed(turns, 180 / turns):
         winding = np.maximum(
@@ -126,10 +113,12 @@ def coil(c):
 
 @product("extension", "golden black blue red orange green", "metal")
 def bearing(c):
-    steel, ball = (c.colour(c.rng.choice(n.split())) for n in ("silver grey dark", "silver"))
+    steel, ball = c.colours("silver grey dark", "silver")
     race, bore, length = c.rng.uniform((0.58, 0.24, 0.2), (0.62, 0.32, 0.8)).tolist()
-    balls, r = int(c.rng.integers(8, 13)), np.sqrt(c.u * c.u + c.v * c.v)
-    gap, first = np.abs(r - race), c.circle(race, 0, 0.15)
+    balls = int(c.rng.integers(8, 13))
+    r = np.sqrt(c.u * c.u + c.v * c.v)
+    gap = np.abs(r - race)
+    first = c.circle(race, 0, 0.15)
     words = np.maximum(np.abs(r - 0.88) - 0.035, np.abs(c.v) - length) < 0
     with c.ringed(44):
         words &= np.abs(c.v) < 0.02
@@ -144,10 +133,7 @@ def bearing(c):
 
 @product("extension", "silver golden dark grey copper", "metal")
 def wrench(c):
-    grip, ink = (
-        c.colour(c.rng.choice(n.split()))
-        for n in ("red blue black green yellow", "white cream yellow")
-    )
+    grip, ink = c.colours("red blue black green yellow", "white cream yellow")
     slant, seed, size = c.rng.uniform((-20, 0, 0.15), (20, 99, 0.19)).tolist()
     with c.at(-0.57, 0, slant):
         jaw = np.maximum(c.u - 0.07, np.abs(c.v) - size)
@@ -172,19 +158,13 @@ def wrench(c):
 
 @product("extension", "red blue yellow green black orange", "metal")
 def valve_handle(c):
-    plate, steel = (
-        c.colour(c.rng.choice(n.split())) for n in ("white black yellow blue", "silver golden dark")
-    )
-    lobes, spokes, r = (
-        int(c.rng.integers(8, 15)),
-        int(c.rng.integers(3, 6)),
-        np.sqrt(c.u * c.u + c.v * c.v),
-    )
-    wide, gap, ink = (
-        c.rng.uniform(0.08, 0.13),
-        c.rng.uniform(0.05, 0.2),
-        plate * 0.2 + 0.7 * (plate.mean() < 0.4),
-    )
+    plate, steel = c.colours("white black yellow blue", "silver golden dark")
+    lobes = int(c.rng.integers(8, 15))
+    spokes = int(c.rng.integers(3, 6))
+    r = np.sqrt(c.u * c.u + c.v * c.v)
+    wide = c.rng.uniform(0.08, 0.13)
+    gap = c.rng.uniform(0.05, 0.2)
+    ink = plate * 0.2 + 0.7 * (plate.mean() < 0.4)
     rim = np.abs(r - 0.79) - 0.15 - 0.02 * np.cos(lobes * np.arctan2(c.v, c.u))
     with c.ringed(spokes):
         arm = np.maximum(np.abs(c.v) - wide - 0.1 * c.u, r - 0.8)
@@ -205,10 +185,8 @@ def hinge(c):
         + 1.2 * c.noise(9)
         - 7 * smooth(2 - np.abs(np.abs(c.u) - 0.24) * 50)
     )
-    metal, cut = (
-        c.colour(c.rng.choice(["silver", "golden", "dark", "copper"])),
-        c.rng.uniform(0.6, 1.2),
-    )
+    metal = c.colour(c.rng.choice(["silver", "golden", "dark", "copper"]))
+    cut = c.rng.uniform(0.6, 1.2)
     c.part(
         c.box(0, 0, 0.88, 0.68, 0.12),
         c.base * (1 + 0.1 * brush)[..., None],
@@ -218,11 +196,10 @@ def hinge(c):
     )
     for x in (-0.56, 0.56):
         with c.piece(), c.at(x, 0):  # two screws with a cross in the head
-            u, v = c.u, np.abs(c.v) - 0.38
-            head, cross = (
-                np.sqrt(u * u + v * v) - 0.2,
-                np.minimum(np.abs(cut * u + v), np.abs(cut * v - u)) - 0.05,
-            )
+            u = c.u
+            v = np.abs(c.v) - 0.38
+            head = np.sqrt(u * u + v * v) - 0.2
+            cross = np.minimum(np.abs(cut * u + v), np.abs(cut * v - u)) - 0.05
             tone = (
                 0.35
                 + 0.65 * smooth(40 * np.maximum(cross, head + 0.06))

@@ -1,0 +1,84 @@
+"""A claim of a document as data, how one is written down, and the rule that gives a verdict.
+
+Special: a row without a measurement may only be called unsupported. `measure` gives the value again
+in milliseconds to seconds; a row without it names in `source` where its value was read.
+Use: `@measures("S0:7")` above a function that gives the value of that row; `judge(0.5, 0.52, 0.03)`.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+VERDICTS = ("true", "false", "mixed", "invalid", "unsupported", "contradicted")
+KINDS = {  # error: its cheapest test
+    "no null value": "ask the same of a model that knows nothing",
+    "sum": "do the sum with the document's own numbers",
+    "other than the code": "count the weights, read the constant, compare shapes",
+    "two yardsticks": "evaluate both losses on the same input",
+    "size for pull": "take the gradient of each term at the same weights",
+    "sign": "take one step downhill and look where the value went",
+    "no error": "put the standard error beside the number",
+    "no run": "ask for the run: its log, its seed, its second time",
+}
+MEASURES: dict[str, Callable[[], float]] = {}  # key of a quick row: gives its value again
+
+
+@dataclass(frozen=True)
+class Claim:
+    document: str  # S0 to S4, or a name of the reader's own
+    line: int  # in that document
+    text: str  # the claim in one plain sentence
+    check: str  # what was measured, and what its value counts
+    null: float | None  # the same of something that knows nothing, where there is such a thing
+    value: float | None  # measured; None where nothing could be
+    error: float | None  # standard error of the value; 0 where it is exact
+    verdict: str  # one of VERDICTS
+    date: str  # of the measurement
+    quote: str = ""  # a few words of the line, to find it by
+    kind: str = ""  # of error, one of KINDS; empty where there is none
+    links: tuple[str, ...] = ()  # keys of rows that say otherwise
+    source: str = ""  # where a value that is not measured here comes from
+    part: str = ""  # tells rows of one line apart
+    measure: Callable[[], float] | None = None  # gives the value again, quickly
+
+    @property
+    def key(self) -> str:
+        return f"{self.document}:{self.line}{self.part}"
+
+    @property
+    def quick(self) -> bool:
+        return self.measure is not None
+
+    def agrees(self, found: float) -> bool:
+        """Whether a value measured again is the one of this row, to a hundredth."""
+        return math.isclose(found, self.value, rel_tol=0.01, abs_tol=1e-6)
+
+
+def measures(*keys: str) -> Callable:
+    """Mark a function as the one that gives the values of these rows again."""
+
+    def record(function: Callable[[], float]) -> Callable[[], float]:
+        MEASURES.update(dict.fromkeys(keys, function))
+        return function
+
+    return record
+
+
+def judge(
+    claimed: float, value: float | None, error: float = 0.0, null: float | None = None
+) -> str:
+    """A verdict on "it is `claimed`" from a measured value, its standard error and a null value.
+
+    unsupported: not measured, or too coarsely to tell claim and null apart; invalid: what knows
+    nothing would give the claimed number too; true and false: within two errors of it or not.
+    """
+    if value is None or not math.isfinite(value):
+        return "unsupported"
+    slack = max(2 * error, 1e-9 * max(1.0, abs(claimed)))
+    if null is not None and math.isclose(null, claimed, rel_tol=1e-9, abs_tol=1e-12):
+        return "invalid"
+    near_claim = abs(value - claimed) <= slack
+    near_null = null is not None and abs(value - null) <= slack
+    if near_claim and near_null:
+        return "unsupported"
+    return "true" if near_claim else "false"

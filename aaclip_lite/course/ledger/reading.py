@@ -1,0 +1,145 @@
+"""The ledger as a whole: choose rows, print them, measure the quick ones again, add one's own.
+
+Special: `again` gives each quick row's value as it is now beside the stored one.
+Use: `print(table(select(verdict="false")))`, `again(claims())`, `own("mine", 1, ...)`.
+"""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+from ...files.keep import read_jsonl
+from ...files.keep import table as aligned
+from . import s0, s1, s1_training, s2, s3, s4  # noqa: F401 - each marks what it measures
+from .claim import KINDS, MEASURES, VERDICTS, Claim, judge
+
+DOCUMENTS = {
+    "S0": "URGENT: Your Base Model is Untrained! (found in wei-paul/AA-CLIP)",
+    "S1": "AA-CLIP Architecture Reference (found in wei-paul/AA-CLIP)",
+    "S2": "REAL CLIPSE Training Analysis (found in skcpda/CLIPSE)",
+    "S3": "Training Diagnostics Guide (found with Team-Converge's deepfake-patch-audit)",
+    "S4": "CRITICAL ISSUES FOUND (found in Tuprott991/SoftAI---DataForLife---MedSightAI)",
+}
+
+
+@dataclass(frozen=True)
+class Again:
+    """A row measured again: its value now, whether it is still the stored one, seconds spent."""
+
+    claim: Claim
+    found: float
+    agrees: bool
+    seconds: float
+
+
+def claims() -> list[Claim]:
+    """Every row, by document and line."""
+    rows = []
+    for document in DOCUMENTS:
+        for values in read_jsonl(Path(__file__).with_name(f"{document.lower()}.jsonl")):
+            row = Claim(**{**values, "links": tuple(values.get("links", ()))})
+            rows.append(replace(row, measure=MEASURES.get(row.key)))
+    return rows
+
+
+def select(
+    rows: Sequence[Claim] | None = None,
+    document: str | None = None,
+    verdict: str | None = None,
+    kind: str | None = None,
+    words: str = "",
+) -> list[Claim]:
+    """Rows of a document, with a verdict, with a kind of error, with words in text or check."""
+    for name, value, known in (
+        ("document", document, DOCUMENTS),
+        ("verdict", verdict, VERDICTS),
+        ("kind", kind, KINDS),
+    ):
+        if value is not None and value not in known:
+            raise ValueError(f"{name} = {value!r}: choose one of {', '.join(known)}")
+    found = claims() if rows is None else rows
+    wanted = {"document": document, "verdict": verdict, "kind": kind}
+    for name, value in wanted.items():
+        found = [row for row in found if value is None or getattr(row, name) == value]
+    return [row for row in found if words.lower() in f"{row.text} {row.check}".lower()]
+
+
+def find(key: str) -> Claim:
+    """The row of a key such as S0:7 or S0:7b."""
+    for row in claims():
+        if row.key == key:
+            return row
+    raise ValueError(f"no claim {key!r}; keys are document:line, such as S0:7")
+
+
+def counts(rows: Sequence[Claim] | None = None) -> dict[str, dict[str, int]]:
+    """{document: {verdict: rows}}."""
+    rows = claims() if rows is None else rows
+    found = Counter((row.document, row.verdict) for row in rows)
+    documents = sorted({row.document for row in rows})
+    return {d: {v: found[d, v] for v in VERDICTS} for d in documents}
+
+
+def again(rows: Sequence[Claim]) -> list[Again]:
+    """Measure every quick row of these now."""
+    results = []
+    for row in rows:
+        if row.quick:
+            began = time.perf_counter()
+            found = float(row.measure())
+            results.append(Again(row, found, row.agrees(found), time.perf_counter() - began))
+    return results
+
+
+def own(
+    document: str,
+    line: int,
+    text: str,
+    claimed: float,
+    measure: Callable[[], float | tuple[float, float]],
+    null: float | None = None,
+) -> Claim:
+    """A claim of the reader's, "it is `claimed`", measured and judged now.
+
+    measure gives the value, or (value, standard error); null is what knowing nothing would give.
+    """
+    found = measure()
+    value, error = found if isinstance(found, tuple) else (found, 0.0)
+    verdict = judge(claimed, value, error, null)
+    today = date.today().isoformat()
+    check = f"claimed {claimed:g}; measured by {getattr(measure, '__name__', 'a function')}"
+    return Claim(document, line, text, check, null, value, error, verdict, today)
+
+
+def number(value: float | None) -> str:
+    """Three figures; a dash where there is nothing."""
+    if value is None:
+        return "-"
+    if math.isfinite(value) and value == int(value) and abs(value) < 1e9:
+        return f"{int(value):,}"
+    return f"{value:.3g}"
+
+
+def measured(row: Claim) -> str:
+    if row.value is None:
+        return "-"
+    return number(row.value) + (f" ± {number(row.error)}" if row.error else "")
+
+
+def table(rows: Sequence[Claim], results: Sequence[Again] = (), width: int = 68) -> str:
+    """Aligned text: key, verdict, null, measured, now (or the date), claim."""
+    now = {each.claim.key: each for each in results}
+    lines = [["claim", "verdict", "null", "measured", "now", "says"]]
+    for row in rows:
+        fresh = now.get(row.key)
+        last = row.date
+        if fresh:
+            last = number(fresh.found) + ("" if fresh.agrees else " DIFFERS")
+        text = row.text if len(row.text) <= width else row.text[: width - 1] + "…"
+        says = f"{text:{width}}"
+        lines.append([row.key, row.verdict, number(row.null), measured(row), last, says])
+    return aligned(lines)

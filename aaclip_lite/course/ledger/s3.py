@@ -1,0 +1,117 @@
+"""S3, distillation with an AUC of one half: the rows and what measures them.
+
+The public history of such a run is outputs/checkpoints_two_stage/training_history_two_stage.json in
+roshr22/Team-Converge at 0033992 (449 validation pictures).
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from .claim import measures
+
+
+def auc_error(normal: int, abnormal: int) -> float:
+    """Standard error of an AUC where nothing is to be seen."""
+    return math.sqrt((normal + abnormal + 1) / (12 * normal * abnormal))
+
+
+def maps(cells: int, pictures: int = 16, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(pictures, 1, cells, cells, generator=generator, dtype=torch.float64)
+
+
+def pull_ratio(weight: float = 0.5, gap: float = 450**0.5, cells: int = 31) -> float:
+    """Gradient of the distillation term for each of the task term, at one picture's map."""
+    student = torch.zeros(cells * cells, dtype=torch.float64, requires_grad=True)
+    distill = F.mse_loss(student, torch.full_like(student, gap))
+    top = student.topk(math.ceil(0.1 * student.numel())).values.mean()
+    task = F.binary_cross_entropy_with_logits(top, torch.ones_like(top))
+    terms = (weight * distill, (1 - weight) * task)
+    first, second = (torch.autograd.grad(t, student, retain_graph=True)[0].norm() for t in terms)
+    return float(first / second)
+
+
+@measures("S3:4")
+def total() -> float:
+    return 0.5 * 450 + 0.5 * 0.7
+
+
+@measures("S3:5")
+def toss() -> float:
+    return math.log(2)
+
+
+@measures("S3:10")
+def pull() -> float:
+    return pull_ratio()
+
+
+@measures("S3:12")
+def first_term() -> float:
+    return 0.5 * 450
+
+
+@measures("S3:33")
+def pictures_needed() -> float:
+    half = next(n for n in range(2, 10000) if 2 * auc_error(n, n) <= 0.05)
+    return 2 * half
+
+
+@measures("S3:33b")
+def mirror() -> float:
+    return 1 - 0.3
+
+
+@measures("S3:34")
+def gap() -> float:
+    return 0.70 - 0.55
+
+
+@measures("S3:49")
+def range_of_equals() -> float:
+    teacher, student = maps(31), F.adaptive_avg_pool2d(maps(124, seed=1), 31)
+    return float((teacher.max() - teacher.min()) / (student.max() - student.min()))
+
+
+@measures("S3:50")
+def units() -> float:
+    a, b = maps(31), maps(31, seed=1)
+    return float(F.mse_loss(10 * a, 10 * b) / F.mse_loss(a, b))
+
+
+@measures("S3:61")
+def off() -> float:
+    return pull_ratio(weight=0.0)
+
+
+@measures("S3:68")
+def epochs() -> float:
+    return 5 + 20
+
+
+@measures("S3:75")
+def begins() -> float:
+    return -math.log(0.5)
+
+
+@measures("S3:111")
+def greatest_mse() -> float:
+    return (10 + 0.5) ** 2
+
+
+@measures("S3:117")
+def normalised_noise() -> float:
+    a, b = (x - x.mean() for x in (maps(31), maps(31, seed=1)))
+    return float(F.mse_loss(a / a.std(), b / b.std()))
+
+
+@measures("S3:126")
+def pull_at_a_hundredth() -> float:
+    return pull_ratio(weight=0.01)
+
+
+@measures("S3:201")
+def explained() -> float:
+    return 1 - 0.5 / 0.1**2

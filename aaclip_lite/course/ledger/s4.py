@@ -1,0 +1,178 @@
+"""S4, five critical issues: the rows and what measures them.
+
+The code that it speaks of is MedSight3/ of Tuprott991/SoftAI---DataForLife---MedSightAI, at 2a929c2
+before the fixes and b83e53e after them.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from ...doctor.statistics import adam_reach, xavier_bound
+from .claim import measures
+
+SIDE = 12
+
+
+def box() -> torch.Tensor:
+    mask = torch.zeros(SIDE, SIDE, dtype=torch.float64)
+    mask[2:6, 3:8] = 1
+    return mask
+
+
+def old(cam: torch.Tensor) -> torch.Tensor:
+    """The box loss that the report condemns."""
+    inside, outside = box(), 1 - box()
+    return (F.relu(-cam) * inside).sum() / inside.sum() + (
+        F.relu(cam) * outside
+    ).sum() / outside.sum()
+
+
+def fixed(cam: torch.Tensor) -> torch.Tensor:
+    """The box loss that the report proposes."""
+    inside, outside, s = box(), 1 - box(), cam.sigmoid()
+    above = ((s - 1) ** 2 * inside).sum() / inside.sum()
+    return above + (s**2 * outside).sum() / outside.sum()
+
+
+def gradient(loss, level: float) -> torch.Tensor:
+    cam = torch.full((SIDE, SIDE), level, dtype=torch.float64, requires_grad=True)
+    return torch.autograd.grad(loss(cam), cam)[0]
+
+
+def descended(loss, steps: int = 400, rate: float = 2.0) -> torch.Tensor:
+    """A free map after so many steps downhill from noise."""
+    cam = torch.randn(SIDE, SIDE, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    cam.requires_grad_()
+    for _ in range(steps):
+        slope = torch.autograd.grad(loss(cam), cam)[0]
+        cam = (cam - rate * slope).detach().requires_grad_()
+    return cam.detach()
+
+
+def order(cam: torch.Tensor) -> float:
+    """Chance that a cell inside the box is higher than one outside."""
+    inside, outside = cam[box() > 0][:, None], cam[box() == 0][None]
+    return float((inside > outside).double().mean() + 0.5 * (inside == outside).double().mean())
+
+
+@measures("S4:20")
+def slope_inside() -> float:
+    return float(gradient(old, -1.0)[3, 4])
+
+
+@measures("S4:21")
+def slope_outside() -> float:
+    return float(gradient(old, 1.0)[0, 0])
+
+
+@measures("S4:22")
+def order_by_old() -> float:
+    return order(descended(old))
+
+
+@measures("S4:26")
+def always_positive() -> float:
+    return 1 / (1 + math.exp(10))
+
+
+@measures("S4:40")
+def slope_where_wrong() -> float:
+    return float(gradient(fixed, -8.0)[3, 4] / gradient(old, -8.0)[3, 4])
+
+
+@measures("S4:44")
+def old_against_fixed() -> float:
+    return order(descended(old)) / order(descended(fixed))
+
+
+@measures("S4:55")
+def backbone_rate() -> float:
+    return 1e-4 * 0.01
+
+
+@measures("S4:63")
+def head_rate() -> float:
+    return 1e-4 * 0.2
+
+
+@measures("S4:64")
+def steps() -> float:
+    return 50 * 53
+
+
+@measures("S4:65")
+def share_moved() -> float:
+    return adam_reach(1e-6, 2650, (0.9, 0.999))[0] / (xavier_bound((768, 768)) / 2)
+
+
+@measures("S4:90")
+def first_rate() -> float:
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimiser = torch.optim.AdamW([{"params": [weight], "lr": 5e-5}])
+    torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=[5e-5], steps_per_epoch=53, epochs=50)
+    return optimiser.param_groups[0]["lr"]
+
+
+@measures("S4:113")
+def collapsed() -> float:
+    vectors = F.normalize(torch.ones(22 * 5, 128, dtype=torch.float64), dim=-1)
+    similarity = vectors @ vectors[0] / 0.1
+    return float(similarity.logsumexp(0) - similarity[0])
+
+
+@measures("S4:130")
+def similarity_of_collapsed() -> float:
+    concepts = torch.eye(22, dtype=torch.float64)
+    prototypes = F.normalize(concepts - concepts.mean(0), dim=-1).repeat_interleave(5, 0)
+    cosines = prototypes @ prototypes.T
+    return float(cosines[~torch.eye(len(cosines), dtype=torch.bool)].mean())
+
+
+@measures("S4:176")
+def scaled_norm() -> float:
+    weight = torch.zeros(1, requires_grad=True)
+    (65536.0 * 0.01 * weight).sum().backward()
+    return float(weight.grad.norm())
+
+
+@measures("S4:185")
+def spread() -> float:
+    return float(torch.tensor([0.50, 0.53, 0.48, 0.46], dtype=torch.float64).std())
+
+
+@measures("S4:186")
+def random_precision() -> float:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.zeros(200, 1000, dtype=torch.float64)
+    labels[:, :50] = 1
+    ranked = labels.gather(1, torch.rand(200, 1000, generator=generator).argsort(1))
+    precision = ranked.cumsum(1) / torch.arange(1, 1001)
+    return float(((precision * ranked).sum(1) / 50).mean())
+
+
+@measures("S4:190")
+def errors_from_half() -> float:
+    return 0.1 / math.sqrt(101 / (12 * 50 * 50))
+
+
+@measures("S4:194")
+def majority() -> float:
+    own = 6 * 0.14  # F1 of the one class that is ever named
+    return own / (2 - own)
+
+
+@measures("S4:201")
+def not_the_bug() -> float:
+    return order(descended(old))
+
+
+@measures("S4:204")
+def factor() -> float:
+    return 1e-4 / 2e-5
+
+
+@measures("S4:77")
+def head_factor() -> float:
+    return 1e-4 / 2e-5

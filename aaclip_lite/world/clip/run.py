@@ -1,0 +1,259 @@
+"""A pretraining run: steps, averaged weights, the resume file, the model as it would be shipped.
+
+python -m aaclip_lite pretrain --minutes 60 --out runs/pretrain
+"""
+
+import json
+import math
+import os
+import shutil
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from ...load import blank_clip
+from .batches import make_batch
+from .learner import Learner
+from .losses import losses
+from .options import CHANGING, MODEL, Pretraining
+from .pool import Pool
+from .words import vocabulary
+
+COUNTS = {"step": 0, "seen": 0, "elapsed": 0.0, "legs": []}  # of a run from nothing
+
+
+def export(model: Learner, folder: Path) -> None:
+    """Write config.json and model.safetensors (fp16, only the word rows that occur) in place of
+    older ones.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {
+        k: v.detach().to(torch.float16).cpu().contiguous()
+        for k, v in model.clip.state_dict().items()
+        if k != "attn_mask"
+    }
+    state["token_embedding.rows"] = state.pop("token_embedding.weight")
+    state["token_embedding.ids"] = model.ids.to(torch.int32).cpu()
+    save_file(state, folder / ".model.tmp")
+    os.chmod(folder / ".model.tmp", 0o644)
+    os.replace(folder / ".model.tmp", folder / "model.safetensors")
+    (folder / ".config.tmp").write_text(json.dumps(model.config, indent=2) + "\n")
+    os.replace(folder / ".config.tmp", folder / "config.json")
+
+
+def native_bf16(device: str) -> bool:
+    if device.startswith("cuda"):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+class Run:
+    """All that a run carries from step to step, and how it is put down and taken up again."""
+
+    def __init__(self, options: Pretraining, ids: list[int]):
+        self.options = options
+        self.out = Path(options.out)
+        self.out.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(options.seed)
+        saved = None
+        if (self.out / "resume.pt").is_file():
+            saved = torch.load(
+                self.out / "resume.pt", map_location=options.device, weights_only=True
+            )
+            ids = saved["model"]["ids"].tolist()
+        dtype = torch.bfloat16 if native_bf16(options.device) else torch.float32
+        self.model = Learner(ids, dtype, options.model())
+        told = self._start(Path(options.warm_start)) if options.warm_start and not saved else {}
+        self.model.to(options.device)
+        self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        wide = [p for p in self.model.parameters() if p.ndim >= 2]
+        narrow = [p for p in self.model.parameters() if p.ndim < 2]
+        groups = [
+            {"params": wide, "weight_decay": options.weight_decay},
+            {"params": narrow, "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, lr=options.lr, betas=(0.9, 0.98))
+        self.step, self.seen, self.elapsed, self.legs = (told.get(n, v) for n, v in COUNTS.items())
+        self.first = self.step, self.elapsed  # where this schedule began
+        if saved:
+            self.model.load_state_dict(saved["model"])
+            self.optimizer.load_state_dict(saved["optimizer"])
+            self.average = saved["average"]
+            self.step = saved["step"]
+            self.seen = saved["seen"]
+            self.elapsed = saved["elapsed"]
+            self.first = saved["first"]
+            self.legs = json.loads((self.out / "model" / "run.json").read_text())["legs"]
+        self.legs = [
+            *self.legs,
+            {"step": self.step} | {name: getattr(options, name) for name in CHANGING},
+        ]
+
+    def _start(self, folder: Path) -> dict:
+        """Take the weights of a finished model; what its run.json tells is counted on. Its
+        optimiser's state is gone, so the schedule begins anew. Words that the model does not know
+        yet keep their random rows.
+        """
+        if missing := [
+            name for name in ("model.safetensors", "run.json") if not (folder / name).is_file()
+        ]:
+            absent = " and no ".join(missing)
+            raise FileNotFoundError(
+                f"warm_start={folder}: no {absent} there; a run leaves both in OUT/model"
+            )
+        state = load_file(folder / "model.safetensors")
+        told = json.loads((folder / "run.json").read_text())
+        rows = state.pop("token_embedding.rows")
+        known = state.pop("token_embedding.ids").tolist()
+        words = self.model.clip.token_embedding.weight.detach().clone()
+        row_of = self.model.row_of
+        for row, token in zip(rows, known, strict=True):
+            if row_of[token] >= 0:
+                words[row_of[token]] = row.float()
+        state["token_embedding.weight"] = words
+        self.model.clip.load_state_dict(state)  # cast to fp32 on the way
+        # 20 where it was not kept yet: of seven scales, the one of least patch loss on the model of
+        # 3,398 steps
+        self.model.region_scale.data.fill_(math.log(told.get("region_scale", 20.0)))
+        if (folder / "log.jsonl").is_file():
+            shutil.copy(folder / "log.jsonl", self.out / "log.jsonl")
+        return told
+
+    @property
+    def progress(self) -> float:
+        return (self.elapsed - self.first[1]) / (self.options.minutes * 60 - self.first[1])
+
+    def learn(self, batch: dict, world: int) -> dict[str, Tensor]:
+        """One optimiser step; the averaged weights follow the trained ones."""
+        wave = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(self.progress, 1)))
+        for group in self.optimizer.param_groups:
+            group["lr"] = (
+                self.options.lr
+                * min(1, (self.step - self.first[0] + 1) / self.options.warmup)
+                * wave
+            )
+        parts = losses(self.model, batch, self.options)
+        self.optimizer.zero_grad(set_to_none=True)
+        parts["loss"].backward()
+        if world > 1:
+            for p in self.model.parameters():
+                dist.all_reduce(p.grad)
+                p.grad /= world
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        if not torch.isfinite(norm):
+            raise RuntimeError(
+                f"gradient is {norm.item()} at step {self.step}; last good state: "
+                f"{self.out}/resume.pt"
+            )
+        self.optimizer.step()
+        taken = self.step - self.first[0]
+        decay = min(0.998, (1 + taken) / (10 + taken))
+        with torch.no_grad():
+            for k, v in self.model.state_dict().items():
+                self.average[k].lerp_(v, 1 - decay) if v.is_floating_point() else self.average[
+                    k
+                ].copy_(v)
+        self.step = self.step + 1
+        self.seen = self.seen + world * len(batch["images"])
+        return parts
+
+    def save(self) -> None:
+        """The resume file, and the averaged model as it would be shipped now."""
+        counts = {"step": self.step, "seen": self.seen, "elapsed": self.elapsed}
+        state = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average,
+        }
+        torch.save(state | counts | {"first": self.first}, self.out / ".resume.tmp")
+        os.replace(self.out / ".resume.tmp", self.out / "resume.pt")
+        shown = Learner(self.model.ids.tolist(), config=self.model.config)
+        shown.load_state_dict(self.average)
+        export(shown, self.out / "model")
+        counts["region_scale"] = round(self.model.region_scale.exp().item(), 3)
+        # one for each time the run was taken up
+        facts = asdict(self.options) | counts | {"legs": self.legs}
+        (self.out / "model" / "run.json").write_text(json.dumps(facts, indent=1) + "\n")
+        shutil.copytree(
+            self.out / "model", self.out / "checkpoints" / str(self.step), dirs_exist_ok=True
+        )
+
+
+def run(options: Pretraining) -> Path:
+    """Train until `minutes` of training time are used up (over all resumed runs); returns the model
+    folder.
+
+    Several processes, each with a thread and a pool of its own: `torchrun --nproc-per-node 2 -m
+    aaclip_lite pretrain`.
+    """
+    rank = int(os.environ.get("RANK", 0))
+    world = int(os.environ.get("WORLD_SIZE", 1))
+    if world > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if options.device.startswith("cuda") else "gloo")
+    tokenizer = blank_clip(MODEL)[1]
+    state = Run(options, vocabulary(tokenizer))
+    if state.elapsed >= options.minutes * 60:
+        if (state.out / "resume.pt").is_file():
+            return state.out / "model"  # finished earlier
+        had = state.elapsed / 60
+        raise ValueError(
+            f"minutes={options.minutes:g}: the model has had {had:.1f} already; ask for more"
+        )
+    rng = np.random.default_rng([options.seed, rank, 17, state.step])
+    total = options.minutes * 60
+    if rank == 0:
+        used = f"{state.elapsed / 60:.1f} of {options.minutes} minutes used"
+        print(
+            f"pretraining on {options.device}, {state.model.dtype}, from step {state.step}, {used}"
+        )
+    pool = Pool(options)
+    saved = state.elapsed
+    debt = 0.0
+    everything = (MODEL["vision_cfg"]["image_size"] // options.patch_size) ** 2
+    bar = tqdm(total=round(total), initial=round(state.elapsed), unit="s", disable=rank != 0)
+    try:
+        pool.order(min(4096, options.pool))
+        while pool.drawn < min(1500, options.pool // 2):
+            pool.collect(block=True)
+        while state.elapsed < total:
+            began = time.perf_counter()
+            keep = everything if state.progress > 0.95 else options.keep
+            batch = make_batch(pool, tokenizer, options, rng, keep, options.device)
+            parts = state.learn(batch, world)
+            debt += len(batch["images"]) / options.replays
+            pool.order(int(debt))
+            debt -= int(debt) // 8 * 8
+            pool.collect()
+            state.elapsed += time.perf_counter() - began
+            if world > 1:  # all processes must see the same clock, or one would stop alone
+                clock = torch.tensor(state.elapsed, device=options.device)
+                dist.broadcast(clock, 0)
+                state.elapsed = clock.item()
+            if rank:
+                continue
+            bar.update(round(state.elapsed) - bar.n)
+            if state.step % 20 == 0:
+                row = {
+                    "step": state.step,
+                    "seconds": round(state.elapsed, 1),
+                    "seen": state.seen,
+                    "drawn": pool.drawn,
+                }
+                row |= {k: round(float(v), 4) for k, v in parts.items()}
+                with open(state.out / "log.jsonl", "a") as log:
+                    log.write(json.dumps(row) + "\n")
+                bar.set_postfix(loss=row["loss"], rate=f"{state.seen / state.elapsed:.0f}/s")
+            if state.elapsed - saved > options.save_every * 60 or state.elapsed >= total:
+                state.save()
+                saved = state.elapsed
+    finally:
+        bar.close()
+        pool.close()
+    return state.out / "model"

@@ -60,7 +60,7 @@ demo: $(VENV)/.installed ## no browser: draw unseen products, mark their defects
 	$(call step,demo,$(PY) -m aaclip_lite demo,make env tells what is missing)
 
 bench: $(VENV)/.installed ## measure speed on this machine
-	$(call step,bench,$(PY) -m aaclip_lite bench,make env tells what is missing)
+	$(call step,bench,$(PY) -m aaclip_lite lab bench,make env tells what is missing)
 
 course: $(VENV)/.checked ## run the notebooks again, keep outputs, refresh minutes and memory; CHAPTER=03_adapters: one
 	$(call step,run the notebooks,$(PY) -m tests.notebooks.run_course $(CHAPTER),run it cell by cell with make lab)

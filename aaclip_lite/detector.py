@@ -5,7 +5,7 @@ verdict once the product has a line of its own, from as few as five sound parts;
 verdict is withheld, not guessed. Sound parts that it remembers also sharpen map and score. All of
 this is saved with the adapters.
 
-    detector = AnomalyDetector.load("course")                 # shipped; or a run's folder, or a hub name
+    detector = AnomalyDetector.load("course")                 # shipped; or a run's folder, or hf:OWNER/NAME
     detector.remember("photos/good", "bolt")                  # five sound parts or more
     detector.predict("part.png", "bolt")                      # Prediction(map, score, threshold, ...)
     detector.line("bolt")                                     # where the line comes from, how sure it is

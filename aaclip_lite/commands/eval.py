@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from ..files.keep import sweep
 from . import _shared as shared
 
 MOST_REFERENCES = 1000
@@ -112,6 +113,8 @@ class Command:
     def _write(self, report, judged, data, out: Path) -> None:
         from ..course import plots
 
+        pictures = [f"{name.replace(' ', '_')}.png" for name in ("classes", *report.extremes())]
+        sweep(out / name for name in ("report.json", "report.md", *pictures))
         report.save(out / "report.json")
         report.save(out / "report.md")
         plots.save(plots.class_bars(report), out / "classes.png")

@@ -64,6 +64,8 @@ class Command:
         out = None if self.out is None else shared.a_folder_to_write("--out", self.out)
         sheets = {} if out is None else _sheets(paths, out)
         share = processes()
+        if out is not None and share.is_main_process:
+            keep.sweep([*sheets.values(), out / KEPT])
         detector = self._detector()
         kept = _Kept(out, paths) if out is not None and share.is_main_process else None
         rows, own = self._judge(detector, paths, share, kept, sheets)

@@ -82,6 +82,8 @@ class RunFiles:
         stored = read_metadata(self.adapters) if self.adapters.exists() else {}
         if stored.get("finished", False):
             load_adapter(self.adapters, model, run, training=True)
+            if self.accelerator.is_main_process:  # a kill may have left it
+                self.resume.unlink(missing_ok=True)
             return stored
         if self.resume.exists():
             progress = load_resume(self.resume, model, self.stage, optimizer, data=run)

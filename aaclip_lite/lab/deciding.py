@@ -163,6 +163,7 @@ def main() -> None:
                 append_jsonl(lines, [{"set": name, "detector": folder} | row])
     text = CARD.format(
         table=card(read_jsonl(lines)),
+        notes=(OUT / "deciding_notes.md").read_text(encoding="utf-8"),
         tried=tried(read_jsonl(OUT / "deciding_tried.jsonl")),
         weight=references.WEIGHT,
         trust=decision.TRUST,
@@ -181,18 +182,7 @@ A step of distance to the nearest reference patch counts as {weight:g} of the wo
 
 {table}
 
-The first lines (29 November 2026) are of one seed, and of a part of the test pictures. The detection
-feature's weight (4,000) is the best on validation stations; it took the place of 3,000 after test
-figures of both had been seen (test without references 0.837 before, 0.841 after), and the columns of
-the own line are of 3,000. On `test_wild` without references it costs: image AUROC 0.775 without the
-detection feature, 0.752 with it.
-
-## What was tried
-
-On three stations of each of the five validation products that are not factory/val's own (1,290
-pictures, of which 20 sound ones a station are references), one seed of the adapters. Each choice was
-made here; test products were looked at afterwards.
-
+{notes}
 {tried}
 """
 

@@ -12,15 +12,31 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
+from .files.checked import anything, fields, fields_open, integer, maybe, one_of, parse, text
+from .files.digest import checksum
 from .files.keep import atomic
-from .files.weights import WeightsError, existing, read_pickle
+from .files.weights import WeightsError, existing, read_pickle, read_safetensors
 from .model import AdaptedCLIP
 from .recipe import Recipe
 
 FORMAT = "aaclip-lite adapter 1"
+# what a file has to say of itself; whatever else was given when it was saved may stand beside it
+_HEADER = fields(
+    ("stage", "recipe", "backbone"),
+    True,
+    stage=one_of("text", "image", "joint"),
+    recipe=fields_open,
+    backbone=fields_open,
+    step=maybe(integer()),
+    steps=maybe(integer()),
+    epoch=maybe(integer()),
+    seed=maybe(integer(0, 2**63)),
+    checksum=text(),
+    text_adapters=text(),
+)
 
 
 class MismatchError(ValueError):
@@ -40,7 +56,11 @@ def save_adapter(
         "recipe": model.recipe.to_dict(),
         "backbone": backbone_of(model),
     }
-    packed = {"format": FORMAT} | {key: json.dumps(value) for key, value in header.items()}
+    header["checksum"] = checksum(tensors)
+    if stage != "text" and model.recipe.trains_text:  # they were trained against these words
+        header["text_adapters"] = text_checksum(model)
+    packed = {key: json.dumps(value, allow_nan=False) for key, value in header.items()}
+    packed["format"] = FORMAT
     return atomic(path, lambda temporary: save_file(tensors, temporary, metadata=packed))
 
 
@@ -52,14 +72,25 @@ def read_metadata(path: str | Path) -> dict:
         with safe_open(existing(path), framework="pt") as file:
             packed = file.metadata() or {}
     except SafetensorError as error:
-        raise WeightsError(f"{path} is not a complete safetensors file ({error})") from error
+        raise WeightsError(
+            f"{path} is not a complete safetensors file ({error}); fetch or save it again"
+        ) from error
     if packed.pop("format", None) != FORMAT:
         raise WeightsError(
             f"{path} is not an adapter checkpoint of aaclip_lite; for the public code's files use "
             "load_released_files"
         )
-    header = {key: json.loads(value) for key, value in packed.items()}
-    return header | {"recipe": Recipe.from_dict(header["recipe"])}
+    header = {key: parse(words, anything, f"{path}: {key}") for key, words in packed.items()}
+    try:
+        _HEADER(header, "")
+        return header | {"recipe": Recipe.from_dict(header["recipe"])}
+    except (ValueError, TypeError) as error:
+        raise WeightsError(f"{path}: {error}; train or fetch it again") from error
+
+
+def text_checksum(model: AdaptedCLIP) -> str:
+    """Names the text adapters that image adapters were trained against."""
+    return checksum(model.text_adapter.state_dict())
 
 
 def load_adapter(
@@ -72,7 +103,15 @@ def load_adapter(
     """
     metadata = read_metadata(path)
     refuse_mismatch(path, model, metadata, data, training)
-    fill(model, load_file(path), metadata["stage"], str(path))
+    tensors = read_safetensors(Path(path))
+    endless = [name for name, values in tensors.items() if not values.isfinite().all()]
+    if endless:
+        raise WeightsError(
+            f"{path}: {endless[0]} holds numbers that are not finite; train it again"
+        )
+    if metadata.get("checksum", checksum(tensors)) != checksum(tensors):  # older files have none
+        raise WeightsError(f"{path} is damaged: its checksum is wrong; train or fetch it again")
+    fill(model, tensors, metadata["stage"], str(path))
     return metadata
 
 

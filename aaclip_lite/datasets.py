@@ -25,17 +25,18 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from PIL import Image
 
 from . import batching
 from .batching import DECODERS, Planes
-from .files import layouts
-from .files.audit import UNREADABLE, copies, quick_problems, reason
+from .files import layouts, pictures
+from .files.audit import UNREADABLE, copies, quick_problems, reason, tell_odd_masks
+from .files.door import door
 from .files.late import late
 from .files.layouts import LAYOUTS, TOLERABLE, DataError, Record
 
 __all__ = ["AnomalyDataset", "DataError", "Record", "Sample", "open_dataset", "overlap"]
 
+LARGEST_SIDE = 4096
 FACTORY = ("train", "val", "test", "val_wild", "test_wild", "test_hard")
 
 
@@ -156,6 +157,21 @@ class AnomalyDataset:
             )
         return self.view(r for i, r in enumerate(self.records) if i in chosen)
 
+    def references(self, count: int) -> "AnomalyDataset":
+        """The first `count` sound pictures a class of the set's split "train", which are never
+        judged; only of the classes that this view has.
+        """
+        chosen = []
+        for name in self.classes:
+            have = [r for r in self.settings.get("references", ()) if r.class_name == name]
+            if len(have) < count:
+                raise ValueError(
+                    f"{count} references of {name} are asked for, the split 'train' of "
+                    f"{self.detected} has {len(have)} sound pictures of it"
+                )
+            chosen += have[:count]
+        return self.view(chosen)
+
     # ---- is it sound? ----------------------------------------------------------------------------
 
     def check(self, decode: bool = True, strict: bool = False) -> list[str]:
@@ -168,6 +184,7 @@ class AnomalyDataset:
             problems.append(f"duplicate: {names}: equal bytes")
         if decode:
             problems += self._decode_all()
+            tell_odd_masks(self.root, [] if self.image_level else self.records)
         problems = [p for p in dict.fromkeys(problems) if p.split(":")[0] not in self.allow]
         if problems and strict:
             raise DataError(problems, self.root)
@@ -208,7 +225,9 @@ class AnomalyDataset:
             if name is None:
                 continue
             try:
-                planes[role], filled = read_picture(self.root / name, self.size, role != "image")
+                planes[role], filled = pictures.read_sized(
+                    self.root / name, self.size, role != "image"
+                )
             except UNREADABLE as error:
                 problems.append(f"{role}: {name}: {reason(error)}")
                 continue
@@ -240,29 +259,6 @@ class AnomalyDataset:
         return batching.batches(self, batch_size, shuffle, seed, augment, device, **place)
 
 
-def read_picture(path: Path, size: int | None, as_mask: bool) -> tuple[np.ndarray, bool]:
-    """The decoded, resized picture (H, W, 3), or mask (H, W) of 0 and 1; and whether anything was
-    non-zero.
-    """
-    with Image.open(path) as picture:
-        if picture.mode == "F":
-            raise ValueError("floating-point values")
-        if picture.mode.startswith("I"):  # 16 bits: PIL would cut them at 255 instead of scaling
-            values = np.asarray(picture)
-            values = (values != 0) * 255 if as_mask else values.clip(0, 65535) // 257
-            picture = Image.fromarray(values.astype(np.uint8))
-        picture = picture.convert("RGB")
-        filled = True
-        if as_mask:
-            flags = np.asarray(picture).any(axis=2)
-            filled = bool(flags.any())
-            picture = Image.fromarray(flags.astype(np.uint8))
-        if size is not None and picture.size != (size, size):
-            how = Image.Resampling.NEAREST if as_mask else Image.Resampling.BICUBIC
-            picture = picture.resize((size, size), how)
-        return np.array(picture), filled
-
-
 def overlap(first: AnomalyDataset, second: AnomalyDataset) -> list[tuple[str, str]]:
     """Pictures that two data sets share, byte for byte: a training and a test set should share
     none.
@@ -288,6 +284,7 @@ class Opening:
     allow: Iterable[str] = ()  # problems to live with, of TOLERABLE
 
 
+@door(path=(str, Path), layout=(str, None), size=(int, None), split=(str, None))
 def open_dataset(
     path: str | Path,
     layout: str | None = None,
@@ -301,9 +298,10 @@ def open_dataset(
     manifest. layout: one of LAYOUTS; None tells it from the files. size: pictures become size x
     size. split: "train", "val", "test" or "all"; the default is the test set, which is what AA-CLIP
     trains on and tests on, and for manifests and plain folders all. opening: see Opening.
+    "factory/test" with split "train": the 20 sound parts a product that are never judged.
     """
     how = Opening(**opening)
-    _refuse_unknown(layout, how.allow)
+    _refuse_unknown(layout, size, how.allow)
     root = how.root
     told = "as named" if layout else "told from its files"
     groups: Mapping[str, str] = {}
@@ -312,11 +310,7 @@ def open_dataset(
         layout = "factory"
         root = None
         told = "as named"
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{path}: no such folder or manifest (factory/train needs no download)"
-        )
+    path = _there(Path(path))
     files = layouts.read(path, layout, root, how.class_name)
     split = split or files.default_split
     chosen = [record for record in files.records if split in ("all", record.split)]
@@ -330,6 +324,7 @@ def open_dataset(
         allow=tuple(how.allow),
         image_level=how.image_level,
         groups=groups,
+        references=[r for r in others if r.split == "train" and r.label == 0],
         cache=_Cache(how.cache_bytes),
     )
     problems = [*files.problems, *_empty_classes(files, chosen, split)]
@@ -341,6 +336,14 @@ def open_dataset(
     if problems:
         raise DataError(problems, path)
     return data
+
+
+def _there(path: Path) -> Path:
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path}: no such folder or manifest (factory/train needs no download)"
+        )
+    return path
 
 
 def _empty_classes(files: layouts.Files, chosen: list[Record], split: str) -> list[str]:
@@ -357,7 +360,9 @@ def _factory_set(name: str, root: str | Path | None) -> tuple[Path, dict[str, st
     return late("factory")(name, root)
 
 
-def _refuse_unknown(layout: str | None, allow: Iterable[str]) -> None:
+def _refuse_unknown(layout: str | None, size: int | None, allow: Iterable[str]) -> None:
+    if size is not None and not 1 <= size <= LARGEST_SIDE:
+        raise ValueError(f"size = {size}: give a side from 1 to {LARGEST_SIDE} pixels")
     if layout not in (None, *LAYOUTS):
         raise ValueError(f"layout={layout!r}: choose one of {', '.join(LAYOUTS)}")
     if refused := sorted(set(allow) - set(TOLERABLE)):

@@ -1,50 +1,73 @@
 """The finished product: a picture in, an anomaly map, a score and a decision out.
 
-Special: calibrated on normal pictures, the score of a SINGLE picture means something: deviations
-above what is normal, with a threshold that a given share of good parts exceeds by chance.
-Calibration, words and backbone are saved with the adapters; a product that has its own calibration
-uses it, any other the one for all ("*").
+Special: a score of a SINGLE picture means something: deviations above what is normal. It becomes a
+verdict once the product has a line of its own, from as few as five sound parts; before that the
+verdict is withheld, not guessed. Sound parts that it remembers also sharpen map and score. All of
+this is saved with the adapters.
 
-    detector = AnomalyDetector.load("course")                 # shipped; or a run's folder, or a hub name
-    detector.predict("part.png", "bottle")                    # Prediction(map, score, threshold, ...)
-    detector.calibrate("photos/good", "bolt", false_alarms=0.01).save("runs/bolt")
+    detector = AnomalyDetector.load("course")                 # shipped; or a run's folder, or hf:OWNER/NAME
+    detector.remember("photos/good", "bolt")                  # five sound parts or more
+    detector.predict("part.png", "bolt")                      # Prediction(map, score, threshold, ...)
+    detector.line("bolt")                                     # where the line comes from, how sure it is
+    detector.calibrate("photos/more", "bolt", false_alarms=0.01).save("runs/bolt")
     detector.predict("part.png", "bolt", words="rusty bolt"); detector.to_onnx("bolt.onnx", "bolt")
 """
 
-import json
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby, islice
+import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import huggingface_hub
 import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image
+from safetensors.torch import save_file
 from torch import Tensor
 
-from . import datasets, scoring
-from .checkpoint import MismatchError, load_adapter, read_metadata, save_adapter
+from . import decision, normal, references, scoring
+from .checkpoint import (
+    MismatchError,
+    load_adapter,
+    read_metadata,
+    save_adapter,
+    text_checksum,
+)
 from .clip import FrozenCLIP
 from .datasets import AnomalyDataset
-from .files import layouts
-from .files.audit import UNREADABLE
-from .files.environment import data_path
-from .files.keep import write_json
+from .files import notes
+from .files.door import door
+from .files.forms import (
+    Picture,
+    alike,
+    is_several,
+    list_pictures,
+    refuse_endless,
+    to_tensor,
+)
+from .files.keep import atomic
 from .files.late import late
+from .files.pictures import PictureError
+from .files.weights import read_safetensors
 from .load import load_clip
-from .model import STAGES, AdaptedCLIP, stack_anchors
+from .model import STAGES, AdaptedCLIP, Features
 
-SETTINGS = "detector.json"
+__all__ = [
+    "AnomalyDetector",
+    "PictureError",
+    "Prediction",
+    "list_pictures",
+    "settings",
+    "to_tensor",
+]
+
+SETTINGS = notes.NAME
+REFERENCES = "references.safetensors"
 ANY = "*"  # the calibration of products without their own
-Picture = str | Path | Image.Image | np.ndarray | Tensor
 
 
 class Prediction(NamedTuple):
-    """One picture's result. Calibrated, map and score count deviations above normal; if not, there
-    is no threshold.
+    """One picture's result. Calibrated, map and score count deviations above normal. Without a line
+    of the product's own, threshold and verdict are None, and `why` says what is missing.
     """
 
     map: Float[np.ndarray, "H W"]
@@ -52,10 +75,7 @@ class Prediction(NamedTuple):
     threshold: float | None
     is_anomalous: bool | None
     path: str = ""
-
-
-class PictureError(ValueError):
-    """Something that is not a picture, or a file that cannot be read as one."""
+    why: str = ""
 
 
 class AnomalyDetector:
@@ -77,6 +97,7 @@ class AnomalyDetector:
         self.words = words or {}
         self.domain = domain
         self.backbone = {"image_size": model.clip.image_size} | (backbone or {"source": "lite"})
+        self.references: dict[str, Float[Tensor, "M D"]] = {}  # banks of patches, by product
         self.training: dict[str, dict] = {}  # what the adapters' files say of their training
         self._known: dict[tuple[str, str | None], Tensor] = {}  # anchors, by class name and words
 
@@ -88,88 +109,132 @@ class AnomalyDetector:
 
     # ---- pictures --------------------------------------------------------------------------------
 
+    @door(class_name=str, words=(str, None), batch_size=int, any_product=bool)
     def predict(
         self,
         images: Picture | Sequence[Picture],
         class_name: str = "object",
         words: str | None = None,
         batch_size: int = 16,
+        any_product: bool = False,
     ) -> Prediction | list[Prediction]:
         """images: a file, PIL picture, array (H, W, 3) or tensor (3, H, W), uint8 or float in [0,
         1]: one Prediction; a folder, list, array (N, H, W, 3) or tensor (N, 3, H, W): a list.
-        words: said instead of the class name.
+        words: said instead of the class name. any_product: where the product has no line of its
+        own, take the one of the validation products; it is often wrong.
         """
+        if batch_size < 1:
+            raise ValueError(f"batch_size = {batch_size}: give at least 1")
         anchor = self.anchor(class_name, words)
-        constants = self.calibration_of(class_name)
-        threshold = constants["threshold"] if constants else None
-        if constants is None:
-            warnings.warn(
-                "not calibrated: scores are raw and nothing is decided; see calibrate()",
-                stacklevel=2,
-            )
+        constants = self.calibration_of(class_name, any_product)
+        threshold = None if constants is None else constants["threshold"]
+        why = "" if threshold is not None else self.line(class_name)
         named = ((str(p) if isinstance(p, str | Path) else "", p) for p in list_pictures(images))
         decoded = ((name, to_tensor(picture)) for name, picture in named)
         predictions = []
-        for group in _alike(decoded, batch_size):
+        for group in alike(decoded, batch_size):
             batch = torch.stack([pixels for _, pixels in group])
-            maps, scores = self.measure(batch, anchor.expand(len(batch), -1, -1))
+            anchors = anchor.expand(len(batch), -1, -1)
+            maps, scores = self.measure(batch, anchors, self.references.get(class_name))
             maps, scores = calibrated(maps, scores, constants)
+            refuse_endless(maps, scores, [path for path, _ in group])
             rows = zip(group, maps.cpu().numpy(), scores.tolist(), strict=True)
             for (path, _), anomaly_map, score in rows:
-                verdict = None if constants is None else score > threshold
-                predictions.append(Prediction(anomaly_map, score, threshold, verdict, path))
-        return predictions if _several(images) else predictions[0]
+                verdict = None if threshold is None else score > threshold
+                row = Prediction(anomaly_map, score, threshold, verdict, path, why)
+                predictions.append(row)
+        return predictions if is_several(images) else predictions[0]
 
     def anomaly_maps(
         self, images: Float[Tensor, "B 3 H W"], class_names: Sequence[str]
     ) -> tuple[Float[Tensor, "B H W"], Float[Tensor, " B"]]:
         """Maps and scores of pictures of several classes, calibrated where that was done."""
-        maps, scores = self.measure(images, self._anchors_of(class_names))
-        each = [
-            calibrated(maps[i : i + 1], scores[i : i + 1], self.calibration_of(name))
-            for i, name in enumerate(class_names)
-        ]
-        return torch.cat([one for one, _ in each]), torch.cat([score for _, score in each])
+        maps: list[Tensor] = [images[0]] * len(images)
+        scores: list[Tensor] = [images[0]] * len(images)
+        for name in dict.fromkeys(class_names):
+            rows = [i for i, each in enumerate(class_names) if each == name]
+            anchors = self.anchor(name).expand(len(rows), -1, -1)
+            found = self.measure(images[rows], anchors, self.references.get(name))
+            found = calibrated(*found, self.calibration_of(name))
+            for row, one, score in zip(rows, *found, strict=True):
+                maps[row] = one
+                scores[row] = score
+        return torch.stack(maps), torch.stack(scores)
 
+    # ---- what is normal --------------------------------------------------------------------------
+
+    @door(class_name=str, false_alarms=(float, int))
+    def remember(
+        self,
+        pictures: Picture | Sequence[Picture],
+        class_name: str = "object",
+        false_alarms: float = decision.RATE,
+    ) -> "AnomalyDetector":
+        """Keep what a few sound parts of a product look like; from five on they also give it a
+        line, each part judged against the others. Replaces what was remembered of the product.
+        """
+        _refuse_rate(false_alarms)
+        images = [to_tensor(picture) for picture in list_pictures(pictures)]
+        with torch.no_grad():
+            bank, entry = normal.of_references(self, images, class_name, false_alarms)
+        self.references[class_name] = bank
+        self.calibration = {**self.calibration, class_name: entry}
+        return self
+
+    @door(class_name=str, false_alarms=(float, int))
     def calibrate(
         self,
         normal_images: Picture | Sequence[Picture] | AnomalyDataset,
         class_name: str = "object",
-        false_alarms: float = 0.05,
+        false_alarms: float = decision.RATE,
     ) -> "AnomalyDetector":
-        """Learn from normal pictures of one product what normal is; a rate of 0.05 needs at least
-        19 of them.
+        """Learn from normal pictures of one product what normal is: five give a line that other
+        products help to draw; a rate of 0.05 is promised from 19 on. They must not be the
+        references.
 
-        Of a data set the normal pictures of all its classes are taken: the calibration of any
-        product without its own.
+        Of a data set the normal pictures of all its classes are taken. That gives the scale of
+        products without their own, and how far sound parts of a product scatter.
         """
-        whole_set = isinstance(normal_images, AnomalyDataset)
-        scores = []
-        pixels = np.zeros(3)  # number, sum and sum of squares of the maps' values
-        for group in _alike(_normal(normal_images, class_name), 16):
-            batch = torch.stack([picture for _, picture in group])
-            maps, raw = self.measure(batch, self._anchors_of([name for name, _ in group]))
-            pixels += maps.numel(), float(maps.double().sum()), float(maps.double().square().sum())
-            scores.append(raw)
-        if not scores:
-            raise ValueError(
-                f"calibrate needs normal pictures, and there are none in {normal_images!r}"
-            )
-        raw = torch.cat(scores)
-        mean, square = (pixels[1:] / pixels[0]).tolist()
-        constants = scoring.fit_constants(raw)
-        entry = {
-            "map": (mean, max(square - mean**2, 0.0) ** 0.5),
-            "score": constants,
-            "threshold": scoring.threshold_at(scoring.z_scores(raw, constants), false_alarms),
-            "false_alarms": false_alarms,
-            "pictures": len(raw),
-        }
-        self.calibration = {**self.calibration, ANY if whole_set else class_name: entry}
+        _refuse_rate(false_alarms)
+        if isinstance(normal_images, AnomalyDataset):
+            entry = late("calibrate")(self, normal_images, false_alarms)
+            class_name = ANY
+        else:
+            labelled = ((class_name, to_tensor(p)) for p in list_pictures(normal_images))
+            groups = alike(labelled, 16)
+            batches = (torch.stack([picture for _, picture in group]) for group in groups)
+            entry = normal.of_parts(self, batches, class_name, false_alarms)
+        self.calibration = {**self.calibration, class_name: entry}
         return self
 
-    def calibration_of(self, name: str) -> dict | None:
-        return self.calibration.get(name, self.calibration.get(ANY))
+    def line(self, class_name: str = "object") -> str:
+        """One sentence: where the product's line comes from, and how sure it is."""
+        kind = "references" if class_name in self.references else "words"
+        return decision.explain(class_name, self.calibration.get(class_name), self.few(kind))
+
+    def with_references(self, data: AnomalyDataset) -> "AnomalyDetector":
+        """The same detector with the pictures of this data set, all sound, remembered class by
+        class.
+        """
+        other = copy.copy(self)
+        other.references = {}
+        for name in data.classes:
+            part = data.filter(name)
+            other.remember([part[i].image for i in range(len(part))], name)
+        return other
+
+    def few(self, kind: str) -> dict:
+        """What calibrating on several products told about lines from few parts."""
+        return self.calibration.get(ANY, {}).get("few", {}).get(kind, {})
+
+    def calibration_of(self, name: str, any_product: bool = False) -> dict | None:
+        """Constants of map and score, and a threshold: None where the product has no line of its
+        own, unless any_product takes that of the validation products.
+        """
+        if name in self.calibration or ANY not in self.calibration:
+            return self.calibration.get(name)
+        entry = self.calibration[ANY]
+        return entry if any_product else {**entry, "threshold": None}
 
     def anchor(self, name: str, words: str | None = None) -> Float[Tensor, "d 2"]:
         key = (name, words or self.words.get(name))
@@ -179,23 +244,42 @@ class AnomalyDetector:
                 self._known[key] = self.model.text_anchors(names)[name]
         return self._known[key]
 
-    def _anchors_of(self, names: Sequence[str]) -> Float[Tensor, "B d 2"]:
-        return stack_anchors({name: self.anchor(name) for name in set(names)}, names)
+    def features(self, images: Float[Tensor, "B 3 H W"]) -> Features:
+        return self.model(self.model.preprocess(images.to(self.model.clip.text_projection.device)))
 
     @torch.no_grad()
     def measure(
-        self, images: Float[Tensor, "B 3 H W"], anchors: Float[Tensor, "B d 2"]
+        self,
+        images: Float[Tensor, "B 3 H W"],
+        anchors: Float[Tensor, "B d 2"],
+        bank: Float[Tensor, "M D"] | None = None,
     ) -> tuple[Float[Tensor, "B H W"], Float[Tensor, " B"]]:
-        """Maps and scores as the model gives them, not calibrated."""
-        x = self.model.preprocess(images.to(anchors.device))
-        return self.compare(x, anchors, images.shape[-2:])
+        """Maps and scores, not calibrated. bank: patches of the product's references."""
+        return self.compare(self.features(images), anchors, images.shape[-2:], bank)
 
     def compare(
-        self, x: Float[Tensor, "B 3 S S"], anchors: Float[Tensor, "B d 2"], size: Sequence[int]
+        self,
+        features: Features,
+        anchors: Float[Tensor, "B d 2"],
+        size: Sequence[int],
+        bank: Float[Tensor, "M D"] | None = None,
     ) -> tuple[Float[Tensor, "B H W"], Float[Tensor, " B"]]:
+        grid = None if bank is None else references.distances(features.levels, bank)
+        return self.judge(features, anchors, size, grid)
+
+    def judge(
+        self,
+        features: Features,
+        anchors: Float[Tensor, "B d 2"],
+        size: Sequence[int],
+        grid: Float[Tensor, "B 1 h w"] | None = None,
+    ) -> tuple[Float[Tensor, "B H W"], Float[Tensor, " B"]]:
+        """grid: distances from the nearest reference patch; they are added to the words' map."""
         recipe = self.model.recipe
-        features = self.model(x)
         maps = scoring.anomaly_map(features.levels, anchors, size, self.domain, **recipe.finish)
+        if grid is not None:
+            grid = references.map_units(grid, len(features.levels))
+            maps = maps + scoring.finish(grid, size, self.domain, **recipe.finish)
         scores = scoring.picture_scores(
             features, anchors, maps, recipe.image_score, self.domain, recipe.blur
         )
@@ -204,6 +288,7 @@ class AnomalyDetector:
     # ---- files -----------------------------------------------------------------------------------
 
     @classmethod
+    @door(name=(str, Path), clip=(FrozenCLIP, None), device=str)
     def load(
         cls, name: str | Path = "course", clip: FrozenCLIP | None = None, device: str = "cpu"
     ) -> "AnomalyDetector":
@@ -212,7 +297,7 @@ class AnomalyDetector:
 
         clip: the backbone, where the folder does not say which (it does after save()).
         """
-        folder = _find(name)
+        folder = notes.find(name)
         stored = settings(folder)
         files = {stage: folder / f"{stage}.safetensors" for stage in STAGES}
         if not files["image"].is_file():
@@ -221,6 +306,7 @@ class AnomalyDetector:
                 f"{folder} holds {trained}: a detector needs image.safetensors, from train_image"
             )
         metadata = {stage: read_metadata(path) for stage, path in files.items() if path.is_file()}
+        _refuse_half(folder, metadata)
         if clip is None:
             embedded = {
                 "source": "lite",
@@ -235,6 +321,7 @@ class AnomalyDetector:
             raise MismatchError(
                 f"{error}. Give the backbone that belongs to it: clip=load_clip(...)"
             ) from None
+        _refuse_strangers(folder, model, metadata)
         detector = cls(
             model.to(device),
             stored.get("calibration"),
@@ -242,29 +329,39 @@ class AnomalyDetector:
             stored.get("domain", "industrial"),
             stored.get("backbone"),
         )
-        known = ("stage", "recipe", "backbone")
+        known = ("stage", "recipe", "backbone", "checksum", "text_adapters")
         detector.training = {
             stage: {key: value for key, value in header.items() if key not in known}
             for stage, header in metadata.items()
         }
+        if (folder / REFERENCES).is_file():
+            banks = read_safetensors(folder / REFERENCES)
+            detector.references = {name: bank.float().to(device) for name, bank in banks.items()}
         return detector
 
+    @door(folder=(str, Path))
     def save(self, folder: str | Path) -> Path:
-        """Adapters, calibration, words, and which backbone to load; the backbone itself is not
-        copied.
+        """Adapters, references, calibration, words, and which backbone to load; the backbone itself
+        is not copied.
         """
         folder = Path(folder)
         for stage in STAGES:
             path = folder / f"{stage}.safetensors"
             save_adapter(path, self.model, stage, self.training.get(stage))
         names = ("backbone", "domain", "words", "calibration")
-        write_json(folder / SETTINGS, {name: getattr(self, name) for name in names})
+        if self.references:
+            banks = {name: bank.half().contiguous() for name, bank in self.references.items()}
+            atomic(folder / REFERENCES, lambda path: save_file(banks, path))
+        else:
+            (folder / REFERENCES).unlink(missing_ok=True)
+        notes.write(folder, {name: getattr(self, name) for name in names})
         return folder
 
     def push_to_hub(self, repo_id: str, private: bool = False, token: str | None = None) -> str:
         """Save to a repository of the Hugging Face hub, from which load(repo_id) fetches it."""
         return late("hub")(self, repo_id, private, token)
 
+    @door(path=(str, Path), class_name=str)
     def to_onnx(self, path: str | Path, class_name: str = "object") -> Path:
         """For one product and one picture at a time: (1, 3, S, S), float in [0, 1], already resized
         -> its map (1, S, S) and score (1,). Class name, threshold and S stand in the file's
@@ -282,113 +379,38 @@ def calibrated(
     return scoring.z_scores(maps, constants["map"]), scoring.z_scores(scores, constants["score"])
 
 
-def _normal(
-    images: Picture | Sequence[Picture] | AnomalyDataset, class_name: str
-) -> Iterable[tuple[str, Tensor]]:
-    """(class, picture) of all that calibrate() is to take as normal."""
-    if not isinstance(images, AnomalyDataset):
-        return ((class_name, to_tensor(picture)) for picture in list_pictures(images))
-    rows = [i for i, record in enumerate(images.records) if record.label == 0]
-    return ((images[i].class_name, to_tensor(images[i].image)) for i in rows)
+def _refuse_rate(false_alarms: float) -> None:
+    if not 0 < false_alarms < 1:  # also true for NaN
+        raise ValueError(f"false_alarms = {false_alarms}: give a share above 0 and below 1")
+
+
+def _refuse_half(folder: Path, metadata: dict[str, dict]) -> None:
+    """Both stages' files, each in its place, as the recipe asks for them."""
+    for stage, header in metadata.items():
+        if header["stage"] not in (stage, "joint"):
+            raise MismatchError(
+                f"{folder / stage}.safetensors is of stage {header['stage']!r}, not {stage!r}; put "
+                "the right file there"
+            )
+    if "text" not in metadata and metadata["image"]["recipe"].trains_text:
+        raise FileNotFoundError(
+            f"{folder} holds image.safetensors only: its recipe trains text adapters too, so a "
+            "detector needs the text.safetensors of the same training"
+        )
+
+
+def _refuse_strangers(folder: Path, model: AdaptedCLIP, metadata: dict[str, dict]) -> None:
+    """Image adapters belong to the text adapters that they were trained against."""
+    trained_with = metadata["image"].get("text_adapters")
+    if trained_with not in (None, text_checksum(model)):  # older files do not say
+        raise MismatchError(
+            f"{folder / 'image.safetensors'} was trained with other text adapters than "
+            "text.safetensors beside it; put the two of one training together, or train again"
+        )
 
 
 def settings(folder: Path) -> dict:
     """What save() noted about a detector: backbone, domain, words, calibration; empty for a run
     that was not saved.
     """
-    return json.loads((folder / SETTINGS).read_text()) if (folder / SETTINGS).is_file() else {}
-
-
-def list_pictures(images: Picture | Sequence[Picture]) -> list[Picture]:
-    """One picture, several, or a folder (all pictures below it, in the order of their names) -> a
-    list.
-    """
-    if isinstance(images, str | Path) and Path(images).is_dir():
-        found = sorted(p for p in Path(images).rglob("*") if p.suffix.lower() in layouts.PICTURES)
-        if not found:
-            raise FileNotFoundError(
-                f"no pictures below {images}: files must end in {', '.join(layouts.PICTURES)}"
-            )
-        return found
-    several = list(images) if _several(images) else [images]
-    for path in (
-        each for each in several if isinstance(each, str | Path) and not Path(each).is_file()
-    ):
-        raise FileNotFoundError(
-            f"{path}: no such picture; check the path, as seen from {Path.cwd()}"
-        )
-    if not several:
-        raise PictureError("no pictures were given: the list is empty")
-    return several
-
-
-def to_tensor(picture: Picture) -> Tensor:
-    """A picture in any accepted form -> (3, H, W), float in [0, 1]."""
-    if isinstance(picture, str | Path):
-        try:
-            # as in training, 16 bits included
-            picture, _ = datasets.read_picture(Path(picture), None, as_mask=False)
-        except UNREADABLE as error:
-            raise PictureError(
-                f"{picture} is no readable picture ({error}): save it again as PNG or JPEG"
-            ) from error
-    if isinstance(picture, Image.Image):
-        picture = np.array(picture.convert("RGB"))
-    if isinstance(picture, np.ndarray):
-        picture = picture[..., None] if picture.ndim == 2 else picture
-        picture = torch.from_numpy(np.ascontiguousarray(picture)).movedim(-1, 0)
-    if not isinstance(picture, Tensor):
-        raise PictureError(
-            f"a {type(picture).__name__} is no picture: give a path, PIL picture, array or tensor"
-        )
-    # grey
-    picture = picture.expand(3, -1, -1) if picture.ndim == 3 and len(picture) == 1 else picture
-    if picture.ndim != 3 or len(picture) != 3 or not picture.numel():
-        shape = f"{tuple(picture.shape)}, colour first,"
-        raise PictureError(
-            f"{shape} is no picture: give an array (H, W, 3) or (H, W), or a tensor (3, H, W)"
-        )
-    if picture.dtype != torch.uint8 and not picture.is_floating_point():
-        raise PictureError(
-            f"a picture has {picture.dtype} values: expected uint8, or float in [0, 1]"
-        )
-    picture = picture.float() / 255 if picture.dtype == torch.uint8 else picture.float()
-    if not (picture.amin() >= 0 and picture.amax() <= 1):  # also false for NaN
-        raise PictureError(
-            f"float pictures must lie in [0, 1]; this one: {picture.amin():.3g} to "
-            f"{picture.amax():.3g}"
-        )
-    return picture
-
-
-def _several(images: Picture | Sequence[Picture]) -> bool:
-    if isinstance(images, str | Path):
-        return Path(images).is_dir()
-    return isinstance(images, list | tuple) or getattr(images, "ndim", 0) == 4
-
-
-def _alike(
-    pictures: Iterator[tuple[str, Tensor]], batch_size: int
-) -> Iterator[list[tuple[str, Tensor]]]:
-    """Neighbours of one size, in groups of at most `batch_size`."""
-    for _, run in groupby(pictures, key=lambda pair: pair[1].shape):
-        while group := list(islice(run, batch_size)):
-            yield group
-
-
-def _find(name: str | Path) -> Path:
-    if Path(name).is_dir():
-        return Path(name)
-    if str(name) == "course":
-        return data_path("checkpoints") / "course"
-    wanted = [SETTINGS, *(f"{stage}.safetensors" for stage in STAGES)]
-    try:
-        return Path(huggingface_hub.snapshot_download(str(name), allow_patterns=wanted))
-    except (
-        Exception
-    ) as error:  # not a valid name, no such repository, no network: each has its own kind
-        raise FileNotFoundError(
-            f"{name} is no folder here, and no repository that the hub gives "
-            f"({type(error).__name__}). Use 'course' "
-            "for the shipped detector, or the folder that training wrote"
-        ) from error
+    return notes.read(folder)

@@ -22,6 +22,8 @@ from tqdm.auto import tqdm
 from . import scoring
 from .clip import FrozenCLIP
 from .datasets import AnomalyDataset
+from .files.door import expect
+from .files.forms import refuse_endless
 from .files.late import late
 from .files.report import NAMES, Report, assemble
 from .files.tally import Tally
@@ -41,6 +43,7 @@ class Options:
 
     rounds: int = 100  # of the bootstrap behind the intervals
     groups: Mapping[str, str] | None = None  # {class: its group}; None: as the data set has them
+    references: int = 0  # sound parts a product, from the set's split "train"; needs a detector
     batch_size: int = 32
     seed: int = 0  # of the bootstrap
     progress: bool = True
@@ -62,6 +65,7 @@ def evaluate(
     frozen dense patches) or "frozen" (CLIP's own words on them). baselines: also judge frozen CLIP,
     trivial rules and, given `train`, a linear probe. options: see Options.
     """
+    _refuse_unfit(model, data, stage, train, domain)
     how = Options(**options)
     if not len(data) or how.rounds < 1:
         raise ValueError(
@@ -73,6 +77,12 @@ def evaluate(
         stage = "frozen"
     inner = getattr(model, "model", model)  # a detector holds its model
     detects = inner is not model
+    if how.references:
+        if not detects:
+            raise ValueError(
+                f"references = {how.references}: only an AnomalyDetector remembers them"
+            )
+        model = model.with_references(data.references(how.references))
     sources = [maps_of(model, stage, domain)]
     if baselines:
         sources += late("baselines")(inner, domain, train)
@@ -88,6 +98,7 @@ def evaluate(
         "stage": stage,
         "image_score": inner.recipe.image_score,
         "domain": model.domain if detects else domain,
+        "references": how.references,
         "rounds": how.rounds,
     }
     if whole:
@@ -131,6 +142,7 @@ class _Ruler(NamedTuple):
                     if label not in tallies:
                         rounds = 0 if label else self.options.rounds
                         tallies[label] = Tally(rounds, name, self.options.seed)
+                    refuse_endless(maps, scores, [part.records[i].image for i in batch["index"]])
                     tallies[label].update(maps, scores, batch, defects)
             bar.update(len(defects))
         return {
@@ -161,6 +173,18 @@ class Words:
         return stack_anchors(self.known, names)
 
 
+def _refuse_unfit(model: object, data: object, stage: str, train: object, domain: str) -> None:
+    if not isinstance(model, AdaptedCLIP | FrozenCLIP) and not hasattr(model, "anomaly_maps"):
+        expect("evaluate: model", model, (AdaptedCLIP, FrozenCLIP))
+    expect("evaluate: data", data, AnomalyDataset)
+    expect("evaluate: train", train, (AnomalyDataset, None))
+    if stage not in JUDGED or domain not in scoring.BLUR:
+        raise ValueError(
+            f"evaluate: stage = {stage!r}, domain = {domain!r}: choose a stage of "
+            f"{', '.join(JUDGED)} and a domain of {', '.join(scoring.BLUR)}"
+        )
+
+
 def maps_of(model, stage: str = "image", domain: str = "industrial") -> Judged:
     """What evaluate judges, under the name "": a detector's maps; an adapted model's; its stage
     1's, whose detection feature is the class token; or those of CLIP's own words on dense patches.
@@ -187,6 +211,8 @@ def maps_of(model, stage: str = "image", domain: str = "industrial") -> Judged:
         maps = scoring.anomaly_map(features.levels, anchors, size, domain, **recipe.finish)
         # the published score is put together later, from all maps of a class
         kind = "detection" if recipe.image_score == "released" else recipe.image_score
+        if stage != "image" and kind == "map_detection":
+            kind = "map_top"  # the class token is no trained detection feature
         scores = scoring.picture_scores(features, anchors, maps, kind, domain, recipe.blur)
         return {"": (maps, scores)}
 

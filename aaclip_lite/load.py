@@ -9,7 +9,6 @@ weights=PATH)`.
 """
 
 import copy
-import json
 import socket
 import warnings
 from collections.abc import Callable
@@ -24,8 +23,13 @@ import torch
 from torch import Tensor, nn
 
 from .clip import ACTIVATIONS, FrozenCLIP
+from .files.bounds import refuse_endless, refuse_unbounded
+from .files.checked import read_json
+from .files.door import door
 from .files.environment import data_path
 from .files.weights import WeightsError, read_state
+
+LARGEST_SIDE = 4096
 
 
 class Found(NamedTuple):
@@ -35,6 +39,7 @@ class Found(NamedTuple):
     label: str  # for messages
 
 
+@door(source=(str, dict, Path), weights=(str, Path, None), image_size=(int, None))
 def load_clip(
     source: str | dict | Path = "lite",
     weights: str | Path | None = "own",
@@ -55,6 +60,8 @@ def load_clip(
             f"activation = {activation!r} is not known; use {', '.join(map(repr, ACTIVATIONS))} or "
             "None"
         )
+    if image_size is not None and not 0 < image_size <= LARGEST_SIDE:
+        raise ValueError(f"image_size = {image_size}: give a side from 1 to {LARGEST_SIDE} pixels")
     found = _find(source, weights)
     if image_size is not None:
         found.config["vision_cfg"]["image_size"] = image_size
@@ -71,7 +78,7 @@ def load_clip(
                 "Image features change by "
                 f"{image_change:.1%}, text features by {text_change:.1%} (relative length, one "
                 "fixed input each)",
-                stacklevel=2,
+                stacklevel=3,
             )
     return clip
 
@@ -93,21 +100,25 @@ def _find(source: str | dict | Path, weights: str | Path | None) -> Found:
                 "model.safetensors; "
                 "a weights file goes into weights=..."
             )
-        config = json.loads(file.read_text())
+        config = read_json(file, remedy="give the config that belongs to the weights")
         label = str(file)
         weights = place / "model.safetensors" if weights == "own" and place.is_dir() else weights
     config = config.get("model_cfg", config)
+    refuse_unbounded(config, label)
     if not isinstance(config, dict) or not {"embed_dim", "vision_cfg", "text_cfg"} <= config.keys():
-        raise WeightsError(f"{label}: a CLIP config has embed_dim, vision_cfg and text_cfg")
+        raise WeightsError(
+            f"{label}: not the config of a CLIP, which needs embed_dim, vision_cfg and text_cfg"
+        )
     if weights == "own":
         warnings.warn(
             "a config without weights gives a random CLIP; weights=None says that this is meant",
-            stacklevel=3,
+            stacklevel=4,
         )
     quick = bool(config.get("quick_gelu"))
     if weights in ("own", None):
         return Found(config, None, _activation(quick), f"{label} with random weights")
     state, by_openai = read_state(weights)
+    refuse_endless(state, weights)
     return Found(config, state, _activation(quick or by_openai), str(weights))
 
 
@@ -129,6 +140,7 @@ def _find_named(name: str, weights: str | Path | None) -> Found:
             f"weights = {str(weights)!r}: no such file, and no such tag; tags: {', '.join(tags)}"
         )
     state, by_openai = read_state(_download(name, str(weights), tag) if tag else weights)
+    refuse_endless(state, label)
     return Found(
         config, state, _activation(quick or by_openai or bool(tag.get("quick_gelu"))), label
     )
@@ -188,7 +200,8 @@ def _build(config: dict, label: str, device: str) -> nn.Module:
         patch = vision.get("patch_size", 16)
         if not isinstance(size, int) or not isinstance(patch, int) or size < patch or size % patch:
             raise WeightsError(
-                f"{label}: image_size = {size!r} is not a multiple of the patch size {patch!r}"
+                f"{label}: image_size = {size!r} is not a multiple of the patch size {patch!r}; "
+                "give one"
             )
         options = {
             key: value for key, value in config.items() if key not in ("quick_gelu", "custom_text")

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from . import losses
 from .adapters import image_adapters, mix, text_adapters
 from .clip import FrozenCLIP
+from .files.door import expect
 from .prompts import sentences
 from .recipe import Recipe
 
@@ -34,6 +35,8 @@ class Features(NamedTuple):
 class AdaptedCLIP(nn.Module):
     def __init__(self, clip: FrozenCLIP, recipe: Recipe | None = None) -> None:
         super().__init__()
+        expect("AdaptedCLIP: clip", clip, FrozenCLIP)
+        expect("AdaptedCLIP: recipe", recipe, (Recipe, None))
         recipe = recipe or Recipe.course()
         depths = recipe.resolve(clip.vision_blocks, clip.text_blocks_count)
         self.recipe = recipe
@@ -192,7 +195,7 @@ class AdaptedCLIP(nn.Module):
                 f"{theirs.get(name, 'missing')} in the file and {mine.get(name, 'missing')} in the "
                 f"model ({len(wrong)} such weights). What decides: the backbone's widths and the "
                 "recipe's adapter, adapter_bias, proj_relu, text_head, levels, image_blocks and "
-                "text_blocks."
+                "text_blocks. Give the file that was trained with this recipe."
             )
         getattr(self, part).load_state_dict(state)
 

@@ -13,7 +13,7 @@ from .files.fields import check, meanings
 
 Blocks = int | tuple[int, ...] | Literal["quarter", "half", "all"] | None
 Words = Literal["course", "documented", "released"]
-Score = Literal["released", "map_late", "map_max", "map_top", "detection"]
+Score = Literal["released", "map_detection", "map_late", "map_max", "map_top", "detection"]
 
 
 class Depths(NamedTuple):
@@ -63,7 +63,7 @@ class Recipe:
     # maps and scores
     align_corners: bool = False  # how maps are enlarged; True puts edges up to half a patch out
     blur: float | None = 0.7  # sigma in patches; None: the domain's, 1 industrial and 1.5 medical
-    image_score: Score = "map_late"  # a picture's score: peak of the later levels' map, or another
+    image_score: Score = "map_detection"  # a picture's score: hottest pixels and detection, or else
 
     # training
     augmentation: Words | Literal["none"] = "course"  # how training pictures are varied

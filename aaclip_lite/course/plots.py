@@ -11,7 +11,6 @@ a cell.
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,8 +25,15 @@ from torch import Tensor
 
 from ..datasets import AnomalyDataset
 from ..evaluation import NAMES, Report, maps_of
+from ..files.keep import atomic
 
-HEAT, STYLE = "viridis", {"font.size": 9, "figure.facecolor": "white", "axes.facecolor": "white"}
+HEAT = "viridis"
+STYLE = {
+    "font.size": 9,
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "text.parse_math": False,  # a file or class may have a $ in its name
+}
 LINES = (
     ("#0072b2", "-", "o"),
     ("#d55e00", "--", "^"),
@@ -55,12 +61,12 @@ WORDS = dict(
 
 def save(figure: Figure, path: str | Path, dpi: int = 110) -> Path:
     """A PNG, complete or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    figure.savefig(temporary, dpi=dpi, format="png", facecolor="white", metadata={"Software": None})
-    os.replace(temporary, path)
-    return path
+
+    def write(temporary: str) -> None:
+        plain = {"Software": None}  # no version, so that the same figure gives the same bytes
+        figure.savefig(temporary, dpi=dpi, format="png", facecolor="white", metadata=plain)
+
+    return atomic(path, write)
 
 
 def sheet(
@@ -125,13 +131,14 @@ def sheet(
             ax.set_axis_off()
             if masks is not None and masks[i] is not None:
                 outline(ax, _array(masks[i]))
-        cells[0].set_title("" if titles is None else titles[i], fontsize=8, loc="left", pad=3)
+        name = "" if titles is None else titles[i]
+        cells[0].set_title(name, fontsize=8, loc="left", pad=3, parse_math=False)
     if bar:
         where = axes(
             size[0] - bar + 0.05, head + line, 0.12, min(2.4, size[1] - head - line - 0.08)
         )
         figure.colorbar(shown, where, extend="both").set_label(unit, fontsize=8)
-    figure.suptitle(title, fontsize=10, y=1 - 0.06 / size[1])
+    figure.suptitle(title, fontsize=10, y=1 - 0.06 / size[1], parse_math=False)
     return figure
 
 
@@ -274,6 +281,8 @@ def class_bars(
     if figure_name in ("pixel_auroc", "inside_auroc", "image_auroc"):
         ax.axvline(0.5, color="black", linestyle=":", linewidth=1, label="guessing")
     ax.set_yticks(place, [name.replace("_", " ") for name in classes])
+    for label in ax.get_yticklabels():
+        label.set_parse_math(False)
     ax.set(xlim=(0, 1), xlabel=WORDS[figure_name])
     ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     ax.set_title(f"{WORDS[figure_name]} by class (line: 95 % interval)", fontsize=10)

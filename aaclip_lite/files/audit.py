@@ -5,34 +5,19 @@ Use: `list(quick_problems(root, records, image_level=False))`, `copies(paths)`
 
 import hashlib
 import os
-import struct
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
-
+from . import pictures
 from .layouts import Record
 
-# what PIL raises
-UNREADABLE = (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
-
-
-def header(path: Path) -> tuple[int, int]:
-    """(width, height); raises if the file is no picture or breaks off. Intact PNG and JPEG files
-    are not decoded.
-    """
-    with Image.open(path) as picture, open(path, "rb") as stream:
-        stream.seek(-min(1024, path.stat().st_size), os.SEEK_END)
-        ending = {"PNG": b"IEND", "JPEG": b"\xff\xd9"}.get(picture.format)
-        if ending is None or ending not in stream.read():
-            picture.load()
-        return picture.size
+UNREADABLE = (OSError, ValueError)  # what the decoder raises
 
 
 def reason(error: Exception) -> str:
-    known = {FileNotFoundError: "missing", UnidentifiedImageError: "not a readable picture"}
-    return known.get(type(error), f"broken ({error})")
+    return "missing" if isinstance(error, FileNotFoundError) else str(error)
 
 
 def quick_problems(root: Path, records: Iterable[Record], image_level: bool) -> Iterator[str]:
@@ -46,17 +31,30 @@ def quick_problems(root: Path, records: Iterable[Record], image_level: bool) -> 
         for role in ("image", "inside") if image_level else ("image", "mask", "inside"):
             name = getattr(record, role)
             if name is not None and (
-                os.path.isabs(name) or Path(os.path.normpath(name)).parts[0] == ".."
+                os.path.isabs(name) or os.path.normpath(name).split(os.sep)[0] == ".."
             ):
                 yield f"path: {name}: lies outside {root}"
             elif name is not None:
                 try:
-                    sizes[role] = header(root / name)
+                    sizes[role] = pictures.header(root / name)
                 except UNREADABLE as error:
                     yield f"{role}: {name}: {reason(error)}"
         for role, size in sizes.items():
             if size != sizes.get("image", size):
                 yield f"size: {getattr(record, role)}: {size}, but its picture is {sizes['image']} (width, height)"
+
+
+def tell_odd_masks(root: Path, records: Iterable[Record]) -> None:
+    """Warn of masks that can be used, but hardly mean what they say."""
+    odd = []
+    for record in records:
+        if record.label == 1 and record.mask is not None:
+            try:
+                odd += pictures.odd_mask(root / record.mask, record.mask)
+            except UNREADABLE:
+                continue  # told as a problem
+    if odd:
+        warnings.warn(f"{len(odd)} masks are odd, the first: {odd[0]}", stacklevel=3)
 
 
 def copies(paths: Iterable[Path]) -> list[list[Path]]:

@@ -8,6 +8,7 @@ Use: `write_json("runs/a/report.json", value)`, `atomic(path, lambda temporary: 
 
 import contextlib
 import errno
+import glob
 import json
 import os
 import tempfile
@@ -38,6 +39,13 @@ def atomic(path: str | Path, write: Callable[[str], object]) -> Path:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
     return path
+
+
+def sweep(paths: Iterable[Path]) -> None:
+    """Remove what killed writes of these files left; nobody else may be writing them."""
+    for path in paths:
+        for left in path.parent.glob(f".{glob.escape(path.name[:40])}.????????"):
+            left.unlink(missing_ok=True)
 
 
 def _told(error: OSError, path: Path) -> OSError:

@@ -9,6 +9,7 @@ from importlib import import_module
 
 HOMES = {
     "baselines": "aaclip_lite.service.baselines:baselines",
+    "calibrate": "aaclip_lite.service.calibration:calibrate",
     "factory": "aaclip_lite.world.factory:open_set",
     "onnx": "aaclip_lite.service.export:to_onnx",
     "hub": "aaclip_lite.service.export:push_to_hub",

@@ -6,16 +6,18 @@ Use: `read(Path("path/to/mvtec"), None, None, "object").records`
 """
 
 import csv
-import json
 import os
 import re
+import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+from .folders import ENDINGS, FOREIGN, REMEDY, walk
+from .manifest import TOLERABLE, DataError, Record, read_manifest
+
+__all__ = ["LAYOUTS", "TOLERABLE", "DataError", "Record", "read", "read_manifest"]
+PICTURES = ENDINGS
 NORMAL = ("good", "ok", "normal")
 MASKS = ("masks", "mask", "ground_truth", "gt")
 # layouts' words for train, val, test
@@ -43,15 +45,6 @@ VISA = {
     "pipe_fryum",
 }
 MPDD = {"bracket_black", "bracket_brown", "bracket_white", "connector", "metal_plate", "tubes"}
-# problems that leave every picture and mask usable
-TOLERABLE = (
-    "class",
-    "content",
-    "duplicate",
-    "path",
-    "size",
-)
-
 # A layout: what gives it away, the pictures that belong to it, where their masks may lie (less the
 # ending and _mask).
 _NAME, _KIND = (rf"(?P<{part}>(?!({'|'.join(MASKS)})/)[^/]+)" for part in ("name", "kind"))
@@ -81,38 +74,6 @@ FOLDERS = {
 }
 FOLDERS |= {"mpdd": FOLDERS["mvtec"], "visa": FOLDERS["mvtec"]}
 LAYOUTS = (*FOLDERS, "visa_raw", "manifest", "factory")
-
-
-class DataError(ValueError):
-    """All that is wrong with a data set: `.problems` is the full list, each "kind: file: what"."""
-
-    def __init__(self, problems: Iterable[str], where: object = ""):
-        self.problems = list(problems)
-        super().__init__(self.problems, where)
-
-    def __str__(self):
-        more = ["..., all of them in .problems"] if len(self.problems) > 100 else []
-        lines = [f"{self.args[1]}: {len(self.problems)} problem(s)", *self.problems[:100], *more]
-        return (
-            "\n  ".join(lines)
-            + f"\nMend them. These can be tolerated: open_dataset(..., allow={TOLERABLE})"
-        )
-
-
-@dataclass(frozen=True)
-class Record:
-    """One line of a data set: file names relative to its root, label 0 normal, 1 abnormal, None
-    unknown.
-    """
-
-    image: str
-    label: int | None
-    class_name: str
-    mask: str | None = None
-    defect: str = ""  # the kind of defect, "" for a normal picture
-    split: str = ""
-    inside: str | None = None  # a mask of the object, for figures inside the object
-    extra: Mapping = field(default_factory=dict, compare=False)  # whatever else the manifest says
 
 
 class Files(NamedTuple):
@@ -159,11 +120,15 @@ def read(path: Path, layout: str | None, root: str | Path | None, class_name: st
 
 def pictures_below(root: Path) -> list[str]:
     """All pictures below the root, hidden ones apart, as paths relative to it, in a fixed order."""
-    below = []
-    for place, _, names in os.walk(root, followlinks=True):
-        below += [Path(place, name).relative_to(root).as_posix() for name in names]
-    shown = [file for file in below if not re.search(r"(^|/)[.]", file)]
-    return sorted(file for file in shown if file.lower().endswith(PICTURES))
+    below = [path.relative_to(root).as_posix() for path in walk(root)]
+    foreign = [file for file in below if file.lower().endswith(FOREIGN)]
+    if foreign:
+        warnings.warn(
+            f"{root}: {len(foreign)} files are of a kind that is not read, the first: "
+            f"{foreign[0]}; {REMEDY}",
+            stacklevel=4,
+        )
+    return sorted(file for file in below if file.lower().endswith(PICTURES))
 
 
 def detect(root: Path, files: list[str]) -> str:
@@ -263,45 +228,3 @@ def read_visa_raw(root: Path) -> tuple[list[Record], list[str]]:
                 defect = "Anomaly" if label else ""
                 records.append(Record(row["image"], label, name, mask, defect, row["split"]))
     return records, sorted(problems)
-
-
-def read_manifest(file: Path) -> tuple[list[Record], list[str]]:
-    """AA-CLIP's form: one JSON object a line, image_path, label, class_name, mask_path; further
-    keys are kept.
-    """
-    records = []
-    problems = []
-    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            record = _record(json.loads(line))
-        except (json.JSONDecodeError, TypeError):
-            problems.append(
-                f"manifest: {file.name}: line {number} is no JSON object with image_path and "
-                "class_name"
-            )
-        else:
-            records.append(record)
-    return records, problems
-
-
-def _record(entry: dict) -> Record:
-    """One manifest line; TypeError where it is none."""
-    if not isinstance(entry, dict):
-        raise TypeError
-    keys = ("image_path", "class_name", "mask_path", "inside_path")
-    texts = [entry.pop(key, None) or "" for key in keys]
-    if not all(isinstance(text, str) for text in texts):
-        raise TypeError
-    image, class_name, mask, inside = texts
-    if not image or not class_name:
-        raise TypeError
-    label = entry.pop("label", None)
-    label = int(label) if label in (0, 1) else None
-    folders = [part for part in Path(image).parts[-2::-1] if part not in ("img", "images")]
-    defect = entry.pop("defect", None) or (*folders, "defect")[0]
-    split = entry.pop("split", "")
-    defect = defect if label else ""
-    return Record(image, label, class_name, mask or None, defect, split, inside or None, entry)

@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import Float
 
 from .curves import jsonable
+from .escape import markdown as markdown_of
+from .escape import terminal
 from .figures import IMAGE_NAMES, PIXEL_NAMES
 from .keep import table, write_json, write_text
 
@@ -47,7 +49,8 @@ class Report:
         rows |= {f"baseline: {name}": row for name, row in self.baselines.items()}
         cells = [["", *HEADS]]
         for name, row in rows.items():
-            cells.append([name, *("-" if np.isnan(row[n]) else f"{row[n]:.3f}" for n in NAMES)])
+            shown = markdown_of(name) if markdown else terminal(name)
+            cells.append([shown, *("-" if np.isnan(row[n]) else f"{row[n]:.3f}" for n in NAMES)])
         return table(cells, markdown)
 
     __repr__ = table
@@ -62,7 +65,9 @@ class Report:
             return write_json(path, self.to_dict())
         if path.suffix != ".md":
             raise ValueError(f"{path}: a report is saved as .json or .md")
-        about = [f"- {key.replace('_', ' ')}: {value}" for key, value in self.about.items()]
+        about = [
+            f"- {key.replace('_', ' ')}: {markdown_of(value)}" for key, value in self.about.items()
+        ]
         return write_text(path, "\n".join([*about, "", self.table(True), ""]))
 
     def extremes(self, count: int = 8) -> dict[str, list[dict]]:

@@ -10,6 +10,7 @@ import math
 import pickle
 import re
 import zipfile
+import zlib
 from pathlib import Path
 
 import torch
@@ -18,17 +19,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-
-class WeightsError(ValueError):
-    """A weights file that is damaged, of another kind, unsafe, or that does not fit the model."""
+from .torchscript import WeightsError, is_torchscript, read_torchscript, refuse_bomb
 
 
 def read_state(path: str | Path) -> tuple[dict[str, Tensor], bool]:
     """(tensors under open_clip's names, whether they are OpenAI's own weights)."""
     path = existing(path)
-    archive = zipfile.is_zipfile(path) and _is_torchscript(path)
+    archive = zipfile.is_zipfile(path) and is_torchscript(path)
     values = (
-        _read_torchscript(path)
+        read_torchscript(path)
         if archive
         else read_safetensors(path)
         if _is_safetensors(path)
@@ -59,7 +58,7 @@ def read_state(path: str | Path) -> tuple[dict[str, Tensor], bool]:
 
 def existing(path: str | Path) -> Path:
     if not Path(path).is_file():
-        raise FileNotFoundError(f"{path} is not a file")
+        raise FileNotFoundError(f"{path} is not a file; check the path")
     return Path(path)
 
 
@@ -77,6 +76,12 @@ def read_pickle(path: Path):
     run.
     """
     try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                refuse_bomb(path, archive)
+                damaged = archive.testzip()  # torch.load does not compare checksums
+                if damaged:
+                    raise ValueError(f"the checksum of {damaged} is wrong")
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
@@ -94,6 +99,13 @@ def read_pickle(path: Path):
         KeyError,
         AttributeError,
         OSError,
+        IndexError,
+        OverflowError,
+        RecursionError,
+        NotImplementedError,
+        zipfile.BadZipFile,
+        zlib.error,
+        MemoryError,
     ) as error:
         reason = str(error).partition("\n")[0][:160] or type(error).__name__
         raise WeightsError(
@@ -134,94 +146,6 @@ def _is_safetensors(path: Path) -> bool:
     """
     with path.open("rb") as file:
         return path.suffix == ".safetensors" or file.read(9)[8:] == b"{"
-
-
-def _is_torchscript(path: Path) -> bool:
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
-
-
-class _Node:
-    """Stands for any module class of an archive; unpickling fills its __dict__."""
-
-
-class _ArchiveUnpickler(pickle.Unpickler):
-    """Knows tensors, dictionaries and modules-as-data; every other name in the file is refused."""
-
-    def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
-        super().__init__(archive.open(f"{root}data.pkl"))
-        self.archive = archive
-        self.root = root
-        self.storages = {}
-
-    def find_class(self, module: str, name: str):
-        if module.startswith("__torch__"):
-            return _Node
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return lambda storage, offset, size, stride, *_: torch.as_strided(
-                storage, size, stride, offset
-            )
-        if (module, name) == ("collections", "OrderedDict"):
-            return dict
-        if module == "torch.jit._pickle":
-            return lambda value, *_: value
-        if module == "torch" and name in _STORAGES:
-            return _STORAGES[name]
-        raise pickle.UnpicklingError(f"{module}.{name}")
-
-    def persistent_load(self, key: tuple) -> Tensor:
-        _, dtype, name, *_ = key
-        if name not in self.storages:
-            data = self.archive.read(f"{self.root}data/{name}")
-            self.storages[name] = (
-                torch.frombuffer(bytearray(data), dtype=dtype)
-                if data
-                else torch.empty(0, dtype=dtype)
-            )
-        return self.storages[name]
-
-
-_STORAGES = {
-    "FloatStorage": torch.float32,
-    "HalfStorage": torch.float16,
-    "BFloat16Storage": torch.bfloat16,
-    "DoubleStorage": torch.float64,
-    "LongStorage": torch.int64,
-    "IntStorage": torch.int32,
-    "BoolStorage": torch.bool,
-    "ByteStorage": torch.uint8,
-}
-
-
-def _read_torchscript(path: Path) -> dict[str, Tensor]:
-    def collect(node: _Node, prefix: str = "") -> dict[str, Tensor]:
-        found = {}
-        for name, value in vars(node).items():
-            if isinstance(value, _Node):
-                found |= collect(value, f"{prefix}{name}.")
-            elif isinstance(value, Tensor):
-                found[f"{prefix}{name}"] = value
-        return found
-
-    try:
-        with zipfile.ZipFile(path) as archive:
-            root = next(
-                name for name in archive.namelist() if name.endswith("/constants.pkl")
-            ).removesuffix("constants.pkl")
-            return collect(_ArchiveUnpickler(archive, root).load())
-    except (
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-        KeyError,
-        RuntimeError,
-        ValueError,
-        TypeError,
-        EOFError,
-        IndexError,
-    ) as error:
-        raise WeightsError(
-            f"{path} is not a readable TorchScript archive ({error}); nothing in it was run"
-        ) from error
 
 
 # keys of files that are no weights of ours

@@ -52,8 +52,8 @@ def to_onnx(detector: AnomalyDetector, path: Path, class_name: str) -> Path:
 
 
 class OneClass(nn.Module):
-    """What is exported: normalisation, model, one class's anchors and calibration, without checks
-    on values.
+    """What is exported: normalisation, model, one class's anchors, references and calibration,
+    without checks on values.
     """
 
     def __init__(self, detector: AnomalyDetector, class_name: str) -> None:
@@ -62,6 +62,7 @@ class OneClass(nn.Module):
         self.detector = detector
         self.constants = detector.calibration_of(class_name)
         self.register_buffer("anchors", detector.anchor(class_name)[None])
+        self.register_buffer("bank", detector.references.get(class_name))
         mean, std = MEAN_STD[detector.model.recipe.normalisation]
         self.register_buffer("mean", self.anchors.new_tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", self.anchors.new_tensor(std).view(1, 3, 1, 1))
@@ -70,7 +71,8 @@ class OneClass(nn.Module):
         self, image: Float[Tensor, "1 3 S S"]
     ) -> tuple[Float[Tensor, "1 S S"], Float[Tensor, " 1"]]:
         x = (image - self.mean) / self.std
-        maps, scores = self.detector.compare(x, self.anchors, image.shape[-2:])
+        size = image.shape[-2:]
+        maps, scores = self.detector.compare(self.model(x), self.anchors, size, self.bank)
         return calibrated(maps, scores, self.constants)
 
 

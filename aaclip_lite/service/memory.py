@@ -19,7 +19,7 @@ keep anything for the backward pass), A adapters, L levels, m bytes a number (4,
 
 Maps are gone before the first block's turn, so a step takes training + kept + the larger of maps
 and at work.
-Use: `stage2(model, pictures=2, half=True).total`, or `python -m aaclip_lite bench --what memory`,
+Use: `stage2(model, pictures=2, half=True).total`, or `python -m aaclip_lite lab bench --what memory`,
 which measures too.
 """
 

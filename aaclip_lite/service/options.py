@@ -3,7 +3,19 @@
 from dataclasses import dataclass
 
 from ..datasets import AnomalyDataset
+from ..files.door import expect
 from ..recipe import Recipe
+
+# the smallest that a number may be
+LEAST = {
+    "epochs": 1,
+    "steps": 1,
+    "batch": 1,
+    "accumulate": 1,
+    "seed": 0,
+    "save_steps": 1,
+    "views": 1,
+}
 
 
 @dataclass(frozen=True)
@@ -23,6 +35,12 @@ class Options:
     progress: bool = True  # show a progress bar
 
     def applied_to(self, recipe: Recipe, stage: str) -> Recipe:
+        for name, least in LEAST.items():
+            value = getattr(self, name)
+            if value is not None:
+                expect(f"training: {name}", value, int)
+                if value < least:
+                    raise ValueError(f"training: {name} = {value}: give at least {least}")
         lengths = {"epochs": self.epochs, "steps": self.steps, "batch": self.batch}
         given = {name: value for name, value in lengths.items() if value is not None}
         if {"epochs", "steps"} <= given.keys() or 0 in given.values() or self.accumulate < 1:

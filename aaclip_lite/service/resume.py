@@ -16,6 +16,8 @@ from ..files.weights import WeightsError, existing, read_pickle
 from ..model import AdaptedCLIP
 from ..recipe import Recipe
 
+_NEEDED = ("stage", "recipe", "backbone", "adapters", "optimizer", "random", "progress")
+
 
 def save_resume(
     path,
@@ -51,6 +53,9 @@ def load_resume(
     contents = read_pickle(existing(path))
     if not isinstance(contents, dict) or contents.get("format") != f"{FORMAT} resume":
         raise WeightsError(f"{path} is not a resume file of aaclip_lite")
+    lacking = [name for name in _NEEDED if name not in contents]
+    if lacking:
+        raise WeightsError(f"{path} lacks {', '.join(lacking)}; start over with resume=False")
     if contents["stage"] != stage:
         raise MismatchError(
             f"{path} belongs to stage {contents['stage']!r}, this run is stage {stage!r}"

@@ -69,6 +69,11 @@ class RunFiles:
             ) from None
         self.accelerator.wait_for_everyone()  # all have read before the first save
         step = stored.get("step", 0)
+        if not 0 <= step <= stored.get("steps", step):
+            raise MismatchError(
+                f"{self.resume}: step {step} of {stored['steps']} cannot be. Choose another out "
+                "folder, or start over with resume=False"
+            )
         rows = History.load(self.log).rows if self.log.exists() else []
         known = [row for row in rows if row["step"] <= step]
         return History(self.stage, known, stored.get("finished", False)), step
@@ -77,6 +82,8 @@ class RunFiles:
         stored = read_metadata(self.adapters) if self.adapters.exists() else {}
         if stored.get("finished", False):
             load_adapter(self.adapters, model, run, training=True)
+            if self.accelerator.is_main_process:  # a kill may have left it
+                self.resume.unlink(missing_ok=True)
             return stored
         if self.resume.exists():
             progress = load_resume(self.resume, model, self.stage, optimizer, data=run)

@@ -20,11 +20,13 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ..datasets import AnomalyDataset
+from ..files.door import door
+from ..files.locks import only_one
 from ..model import AdaptedCLIP
 from ..train import History, free, learning_rate
 from .guards import StepJudge, TrainingError, checksums, spoiled
 from .options import Options, refuse_unfit
-from .processes import choose_accelerator, held_interrupts
+from .processes import choose_accelerator, held_interrupts, processes
 from .runfiles import RunFiles, identity
 from .share import BatchShare
 from .views import KeptViews
@@ -32,6 +34,7 @@ from .views import KeptViews
 __all__ = ["Options", "TrainingError", "train_image", "train_text"]
 
 
+@door(model=AdaptedCLIP, data=AnomalyDataset, out=(str, Path))
 def train_text(
     model: AdaptedCLIP, data: AnomalyDataset, out: str | Path, on_progress=None, **options
 ) -> History:
@@ -44,6 +47,7 @@ def train_text(
     return _train("text", model, data, Path(out), on_progress, Options(**options))
 
 
+@door(model=AdaptedCLIP, data=AnomalyDataset, out=(str, Path))
 def train_image(
     model: AdaptedCLIP, data: AnomalyDataset, out: str | Path, on_progress=None, **options
 ) -> History:
@@ -74,11 +78,12 @@ def _train(
     try:
         model.recipe = options.applied_to(recipe, stage)
         model.clip.checkpointing = checkpointing or options.checkpointing
-        run = _Run(stage, model, data, out, options)
-        if not run.history.finished:
-            run.loop(on_progress)
-        run.accelerator.wait_for_everyone()  # one process writes what all read next
-        return run.history
+        with only_one(out, ours=processes().is_main_process):
+            run = _Run(stage, model, data, out, options)
+            if not run.history.finished:
+                run.loop(on_progress)
+            run.accelerator.wait_for_everyone()  # one process writes what all read next
+            return run.history
     finally:
         model.recipe = recipe
         model.clip.checkpointing = checkpointing

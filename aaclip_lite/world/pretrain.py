@@ -6,8 +6,8 @@ the five losses. No picture ever shows damage to a test or validation product, a
 appear in a share of `damage_share` of the captions of training products. Runs are resumable and
 log JSON lines. This file gathers the public names of `clip/`.
 
-    python -m aaclip_lite pretrain --minutes 60 --out runs/pretrain
-    python -m aaclip_lite pretrain --warm-start data/lite_clip --minutes 300   # goes on from its
+    python -m aaclip_lite lab pretrain --minutes 60 --out runs/pretrain
+    python -m aaclip_lite lab pretrain --warm-start data/lite_clip --minutes 300   # goes on from its
     249 minutes
 """
 

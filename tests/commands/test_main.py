@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from aaclip_lite.__main__ import COMMANDS, main
+from aaclip_lite import commands
+from aaclip_lite.__main__ import main
 from aaclip_lite.checkpoint import read_metadata
 from aaclip_lite.evaluation import NAMES
 from aaclip_lite.load import load_clip
@@ -76,18 +77,20 @@ def run(capsys, *words):
 def test_without_a_command_all_are_listed(capsys):
     listed = run(capsys)
     assert listed == run(capsys, "--help") and listed[0] == 0
-    for name in (*COMMANDS, "pretrain"):
+    for name in commands.names():
         assert f"\n  {name} " in listed[1]
+    assert "\n  bench " in run(capsys, "lab")[1]
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, "pretrain"])
+@pytest.mark.parametrize("name", [*commands.names()[:-1], "lab pretrain"])
 def test_every_command_explains_itself(capsys, name):
     with pytest.raises(SystemExit) as end:
-        main([name, "--help"])
+        main([*name.split(), "--help"])
     text = capsys.readouterr().out
     assert end.value.code == 0 and f"usage: python -m aaclip_lite {name}" in text
-    if name in COMMANDS:
-        assert COMMANDS[name].__doc__.split("\n")[0].split(",")[0] in " ".join(text.split())
+    if " " not in name:
+        about = commands.find(name).__doc__
+        assert about.split("\n")[0].split(",")[0] in " ".join(text.split())
     assert "MISSING" not in text
 
 
@@ -187,13 +190,15 @@ def test_predict_gives_verdicts(capsys, place):
         place / "test" / "bottle1.png",
         ["--detector", place / "run", "--product", "bottle"],
     )
-    code, text, _ = run(capsys, "predict", part, place / "test", *words)
+    code, text, _ = run(capsys, "predict", part, *words)
+    assert code == 0 and text.startswith("no verdict") and "give 5 sound parts" in text
+    code, text, _ = run(capsys, "predict", part, place / "test", *words, "--any-product")
     lines = [line for line in text.splitlines() if "threshold" in line]
-    # masks included: a folder is taken as it is
+    # masks included: a folder is taken as it is; the part, named twice, is judged once
     pictures = len(list((place / "test").glob("*.png")))
-    assert code == 0 and len(lines) == 1 + pictures and str(part) in lines[0]
-    rows = json.loads(run(capsys, "predict", part, *words, "--json")[1])
-    assert set(rows[0]) == {"score", "threshold", "is_anomalous", "path"}
+    assert code == 0 and len(lines) == pictures and str(part) in lines[0]
+    rows = json.loads(run(capsys, "predict", part, *words, "--json", "--any-product")[1])
+    assert set(rows[0]) == {"score", "threshold", "is_anomalous", "path", "why"}
     verdict = "ANOMALOUS" if rows[0]["is_anomalous"] else "normal"
     assert lines[0].startswith(verdict) and f"{rows[0]['score']:.2f}" in lines[0]
     for threshold, expected in ((-99.0, 1), (99.0, 0)):
@@ -201,15 +206,19 @@ def test_predict_gives_verdicts(capsys, place):
         noted = json.loads((copy / "detector.json").read_text())
         noted["calibration"]["*"]["threshold"] = threshold
         (copy / "detector.json").write_text(json.dumps(noted))
-        assert run(capsys, "predict", part, "--detector", copy, "--fail-on-anomaly")[0] == expected
+        asked = ["predict", part, "--detector", copy, "--any-product"]
+        assert run(capsys, *asked, "--fail-on-anomaly")[0] == expected
         assert run(capsys, "predict", part, "--detector", copy)[0] == 0
     assert run(capsys, "predict", part, *words, "--out", place / "heat")[0] == 0
-    with Image.open(place / "heat" / "_".join([*part.parts[-3:-1], "bottle1.png"])) as heat:
+    name = "_".join([*part.parts[-3:-1], "bottle1.png.heat.png"])
+    with Image.open(place / "heat" / name) as heat:
         assert heat.width > heat.height
     own = json.loads(
         run(capsys, "predict", part, *words, "--json", "--calibrate", place / "test")[1]
     )
     assert own[0]["threshold"] != rows[0]["threshold"]
+    taught = run(capsys, "predict", part, *words, "--references", place / "test")[1]
+    assert taught.startswith(("ANOMALOUS", "normal")) and "line for bottle from" in taught
     other = json.loads(run(capsys, "predict", part, *words, "--json", "--words", "green bottle")[1])
     assert other[0]["score"] != rows[0]["score"]
 
@@ -231,14 +240,14 @@ def test_doctor_exits_1_where_something_is_wrong(capsys, place, tmp_path):
 
 
 def test_demo_without_a_trained_detector_says_so(capsys, place, tmp_path, monkeypatch):
-    monkeypatch.setattr("aaclip_lite.__main__._shipped", lambda name: False)
+    monkeypatch.setattr("aaclip_lite.commands.demo._shipped", lambda name: False)
     code, text, _ = run(
         capsys, "demo", "--out", tmp_path / "demo.png", "--good-parts", 0, *clip_of(place)
     )
     assert code == 0 and text.startswith(
         "Maps of the frozen CLIP (no trained detector is shipped yet);"
     )
-    rows = [line for line in text.splitlines() if "not calibrated" in line]
+    rows = [line for line in text.splitlines() if "no verdict" in line]
     assert len(rows) == 20 and {row.split()[0] for row in rows} >= {"bottle", "zipper", "metal_nut"}
     assert sum(row.split()[1] == "none" for row in rows) == 5
     with Image.open(tmp_path / "demo.png") as sheet:
@@ -249,11 +258,8 @@ def test_demo_with_a_detector(capsys, place, tmp_path):
     code, text, _ = run(
         capsys, "demo", "--out", tmp_path / "demo.png", "--detector", place / "run", "--seed", 2
     )
-    assert (
-        code == 0
-        and f"Maps of detector {place / 'run'}; what is normal, from 19 good parts" in text
-    )
-    assert "not calibrated" not in text and "peak on the defect in" in text.splitlines()[-1]
+    assert code == 0 and f"Maps of detector {place / 'run'}; it remembers 16 sound parts" in text
+    assert "no verdict" not in text and "peak on the defect in" in text.splitlines()[-1]
 
 
 def test_factory_and_pretrain_pass_their_options(capsys, monkeypatch, tmp_path):
@@ -264,7 +270,7 @@ def test_factory_and_pretrain_pass_their_options(capsys, monkeypatch, tmp_path):
     )
     assert calls == [("val", str(tmp_path), 64), ("test", str(tmp_path), 64)]
     monkeypatch.setattr(pretrain, "run", calls.append)
-    assert run(capsys, "pretrain", "--minutes", 3, "--out", "x")[0] == 0
+    assert run(capsys, "lab", "pretrain", "--minutes", 3, "--out", "x")[0] == 0
     assert (calls[-1].minutes, calls[-1].out) == (3, "x")
 
 
@@ -281,7 +287,7 @@ def test_factory_and_pretrain_pass_their_options(capsys, monkeypatch, tmp_path):
         (["doctor"], "name at least one file or folder"),
         (["doctor", "gone"], "gone: no such folder"),
         (["train", "--data", "gone"], "gone: no such folder"),
-        (["train", "--shots", "3"], "even k"),
+        (["train", "--shots", "3"], "even number"),
         (["demo", "--clip", "no-such-clip"], "'no-such-clip' is not a source"),
         (["sing"], "no command 'sing'"),
     ],
@@ -306,10 +312,13 @@ def test_errors_of_the_user_are_one_message_and_exit_2(
     "words", [["eval", "--nonsense", "1"], ["train", "--recipe.text-mix", "2"]]
 )
 def test_options_that_cannot_be_exit_2(capsys, words):
-    with pytest.raises(SystemExit) as end:
-        main(words)
-    errors = " ".join(capsys.readouterr().err.split())
-    assert end.value.code == 2 and ("nonsense" in errors or "Recipe.text_mix = 2.0" in errors)
+    code, _, errors = run(capsys, *words)
+    assert (
+        code == 2
+        and len(errors.splitlines()) == 1
+        and "--help" in errors
+        and ("nonsense" in errors or "Recipe.text_mix = 2.0" in errors)
+    )
 
 
 def test_debugging_shows_where_an_error_arose(monkeypatch):

@@ -6,12 +6,12 @@ import json
 import warnings
 from pathlib import Path
 
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from aaclip_lite import detector as module
 from aaclip_lite import scoring
 from aaclip_lite.checkpoint import MismatchError, read_metadata, save_adapter
 from aaclip_lite.datasets import open_dataset
@@ -154,9 +154,9 @@ def test_what_is_no_picture_is_named(calibrated, tmp_path, monkeypatch, form, er
 
 def test_scores_and_maps_are_deviations_above_normal(clip, pictures):
     raw = build(clip)
-    with pytest.warns(UserWarning, match="not calibrated"):
-        before = raw.predict(pictures[:30], "bolt")
+    before = raw.predict(pictures[:30], "bolt")
     assert all(each.threshold is None and each.is_anomalous is None for each in before)
+    assert before[0].why == "no line for bolt yet: give 5 sound parts (remember or calibrate)"
     after = raw.calibrate(pictures[:30], "bolt", false_alarms=0.1).predict(pictures[:30], "bolt")
     scores, plain = (np.array([each.score for each in found]) for found in (after, before))
     np.testing.assert_allclose(scores, (plain - plain.mean()) / plain.std(ddof=1), atol=1e-4)
@@ -179,7 +179,10 @@ def test_false_alarms_of_new_normal_pictures_stay_near_the_target(clip):
     assert 0.12 < share < 0.28
 
 
-@pytest.mark.parametrize("kind", ["map_late", "map_max", "map_top", "detection", "released"])
+KINDS = ["map_detection", "map_late", "map_max", "map_top", "detection", "released"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_kinds_of_score(clip, pictures, kind):
     judge = build(clip, image_score=kind)
     recipe = judge.model.recipe
@@ -205,13 +208,13 @@ def test_a_product_uses_its_own_calibration_others_the_one_for_all(clip, picture
     data = open_dataset(tmp_path, image_level=True)
     judge = build(clip).calibrate(data)
     assert judge.calibration["*"]["pictures"] == 24 and "any product" in repr(judge)
-    everyone = judge.predict(pictures[0], "spoon").threshold
+    everyone = judge.predict(pictures[0], "spoon", any_product=True).threshold
     judge.calibrate(pictures[:20], "bolt", false_alarms=0.3)
-    assert (
-        judge.predict(pictures[0], "spoon").threshold
-        == everyone
-        == judge.calibration["*"]["threshold"]
-    )
+    asked = judge.predict(pictures[0], "spoon", any_product=True)
+    assert asked.threshold == everyone == judge.calibration["*"]["threshold"]
+    withheld = judge.predict(pictures[0], "spoon")
+    assert withheld.threshold is None and withheld.is_anomalous is None
+    assert withheld.score == asked.score and "no line for spoon yet" in withheld.why
     assert (
         judge.predict(pictures[0], "bolt").threshold
         == judge.calibration["bolt"]["threshold"]
@@ -227,13 +230,14 @@ def test_a_product_uses_its_own_calibration_others_the_one_for_all(clip, picture
         judge.calibrate(data.filter(labels=1))
 
 
-def test_too_few_normal_pictures_for_the_rate(clip, pictures):
+def test_the_number_of_normal_pictures_decides_what_is_promised(clip, pictures):
     with pytest.raises(
-        ValueError,
-        match=r"18 normal pictures allow a false-alarm rate of 0\.0526 or more, not 0\.05",
+        ValueError, match=r"4 sound parts are too few .* 5, or 19 for a false-alarm"
     ):
-        build(clip).calibrate(pictures[:18], "bolt")
-    assert build(clip).calibrate(pictures[:19], "bolt").calibration["bolt"]["pictures"] == 19
+        build(clip).calibrate(pictures[:4], "bolt")
+    for count, rule in ((5, "few"), (18, "few"), (19, "rank")):
+        entry = build(clip).calibrate(pictures[:count], "bolt").calibration["bolt"]
+        assert (entry["pictures"], entry["rule"]) == (count, rule)
 
 
 def test_evaluate_judges_what_predict_gives(clip, calibrated, pictures, tmp_path):
@@ -247,7 +251,7 @@ def test_evaluate_judges_what_predict_gives(clip, calibrated, pictures, tmp_path
     )
     scores = [each.score for each in calibrated.predict(pictures[:8], "bolt")]
     assert [row["score"] for row in report.pictures] == pytest.approx(scores, abs=1e-4)
-    assert report.about["judged"] == "detector" and report.about["image_score"] == "map_late"
+    assert report.about["judged"] == "detector" and report.about["image_score"] == "map_detection"
 
 
 # ---- words ---------------------------------------------------------------------------------------
@@ -331,7 +335,7 @@ def test_a_name_that_leads_nowhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("runs/none", "no such/place/at all"):
         with pytest.raises(
-            FileNotFoundError, match=f"{name} is no folder here, and no repository .*'course'"
+            FileNotFoundError, match=f"{name} is no folder here. Use 'course' .*hf:OWNER/NAME"
         ):
             AnomalyDetector.load(name)
     with pytest.raises(ValueError, match="domain = 'space' is not one of industrial, medical"):
@@ -357,8 +361,8 @@ def test_to_the_hub_and_back(clip, pictures, source, tmp_path, monkeypatch):
         calls.append(("download", repo_id, sorted(allow_patterns)))
         return str(shared)
 
-    monkeypatch.setattr(module.huggingface_hub, "HfApi", RecordingApi)
-    monkeypatch.setattr(module.huggingface_hub, "snapshot_download", snapshot_download)
+    monkeypatch.setattr(huggingface_hub, "HfApi", RecordingApi)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
     torch.manual_seed(0)
     judge = AnomalyDetector(AdaptedCLIP(clip, COURSE), backbone=source).calibrate(
         pictures[:30], "bolt"
@@ -373,11 +377,12 @@ def test_to_the_hub_and_back(clip, pictures, source, tmp_path, monkeypatch):
     card = (shared / "README.md").read_text()
     assert (
         card.startswith("---\n")
-        and 'load("someone/bolts")' in card
+        and 'load("hf:someone/bolts")' in card
         and "calibrated for bolt" in card
     )
-    again = AnomalyDetector.load("someone/bolts")
-    assert calls[-1] == ("download", "someone/bolts", FILES)
+    again = AnomalyDetector.load("hf:someone/bolts")
+    wanted = sorted([*FILES, "references.safetensors"])
+    assert calls[-1] == ("download", "someone/bolts", wanted)
     assert again.predict(pictures[0], "bolt")[1:] == judge.predict(pictures[0], "bolt")[1:]
 
 

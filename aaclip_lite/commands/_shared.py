@@ -1,0 +1,162 @@
+"""What several commands need: the backbone's options, a data set by name, checks of options.
+
+Special: checks come before any work, and each names the option, the value and the remedy.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+Detector = Annotated[str, tyro.conf.Positional]
+Several = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PATH [PATH ...]")]
+DEVICES = ("auto", "cpu", "cuda", "mps")
+VERDICTS = {True: "ANOMALOUS", False: "normal", None: "no verdict"}
+# problems of a data set that can be lived with
+Allow = tuple[Literal["class", "content", "duplicate", "path", "size"], ...]
+LARGEST_SEED = 2**32 - 1  # numpy takes no larger one
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """Which CLIP carries the adapters."""
+
+    # lite (embedded), an open_clip name such as ViT-L-14-336, a config.json, or a folder with one
+    clip: str = "lite"
+    # a tag such as openai, or a file; "random" for none; default: those beside the config
+    weights: str | None = None
+    # side of the square input, e.g. 518 for ViT-L-14-336; default: the config's
+    image_size: int | None = None
+    device: str = "auto"  # auto, cpu, cuda, mps
+
+    def __post_init__(self) -> None:
+        kind, _, number = self.device.partition(":")
+        if kind not in DEVICES or (number and not number.isdigit()):
+            raise ValueError(f"--device {self.device!r}: choose one of {', '.join(DEVICES)}")
+        if self.image_size is not None:
+            in_range("--image-size", self.image_size, 1, 4096)
+
+    @property
+    def said(self) -> dict | None:
+        """load_clip's arguments, if any was given."""
+        if (self.clip, self.weights, self.image_size) == ("lite", None, None):
+            return None
+        weights = {"random": None, None: "own"}.get(self.weights, self.weights)
+        return {"source": self.clip, "weights": weights, "image_size": self.image_size}
+
+    @property
+    def place(self) -> str:
+        from ..service.processes import processes
+
+        if self.device == "auto":
+            return str(processes().device)
+        import torch
+
+        kind, _, number = self.device.partition(":")
+        there = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+        if kind in there and int(number or 0) >= there[kind]:
+            raise ValueError(f"--device {self.device}: not on this machine; use auto or cpu")
+        return self.device
+
+    def load(self, noted: dict | None = None):
+        """The CLIP that was asked for, else the one that a detector's folder notes, else the
+        embedded one.
+        """
+        from ..load import load_clip
+
+        return load_clip(**(self.said or noted or {})).to(self.place)
+
+    def detector(self, name: str):
+        from ..detector import AnomalyDetector
+
+        return AnomalyDetector.load(name, self.load() if self.said else None, self.place)
+
+
+Carrier = Annotated[Backbone, tyro.conf.OmitArgPrefixes]
+
+
+def open_data(name: str, size: int | None, shots: int | None = None, allow: tuple[str, ...] = ()):
+    """A data set by name, folder or manifest; of it only so many pictures of each class."""
+    from ..datasets import open_dataset
+
+    data = open_dataset(name, size=size, allow=allow)
+    return data if shots is None else data.few_shot(shots)
+
+
+def is_factory(name: str) -> bool:
+    return name.startswith("factory/")
+
+
+# ---- checks of options ---------------------------------------------------------------------------
+
+
+def some(given: tuple[str, ...]) -> tuple[str, ...]:
+    if not given:
+        raise ValueError("name at least one file or folder; --help explains the command")
+    return given
+
+
+def in_range(option: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:  # also true for NaN
+        raise ValueError(f"{option} {value:g}: give a number from {low:g} to {high:g}")
+
+
+def a_rate(option: str, value: float) -> None:
+    """A share of good parts that may be called anomalous."""
+    if not 0 < value < 1:
+        raise ValueError(f"{option} {value:g}: give a share above 0 and below 1, such as 0.05")
+
+
+def even_shots(value: int | None) -> None:
+    if value is not None and (value < 2 or value % 2):
+        raise ValueError(
+            f"--shots {value}: give an even number of at least 2, half of them defective"
+        )
+
+
+def only_with(given: set[str], option: str, holds: bool, where: str) -> None:
+    """An option that was given, though it means nothing beside the others."""
+    if option in given and not holds:
+        raise ValueError(f"{option} has a meaning {where} only; leave it out")
+
+
+def a_data_set(option: str, name: str) -> None:
+    """A set of the factory, a folder or a manifest; its contents are looked at later."""
+    if is_factory(name):
+        choices = [f"factory/{each}" for each in ("train", "val", "test", "test_hard")]
+        if name not in choices:
+            raise ValueError(f"{option} {name}: choose one of {', '.join(choices)}, or a folder")
+    elif not Path(name).exists():
+        raise FileNotFoundError(
+            f"{option} {name}: no such folder or manifest; factory/train needs no download"
+        )
+    elif Path(name).is_file() and Path(name).suffix.lower() not in (".jsonl", ".json"):
+        raise ValueError(
+            f"{option} {name}: one file of this kind is no data set; name the folder around it, or "
+            "a .jsonl manifest"
+        )
+
+
+def a_folder_to_write(option: str, name: str) -> Path:
+    """Made if it is not there; refused, before any work, where nothing can be written."""
+    folder = Path(name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError("not writable")
+    except OSError as error:
+        raise type(error)(
+            f"{option} {name}: no folder can be written there ({error.strerror or error}); choose "
+            "another"
+        ) from error
+    return folder
+
+
+def a_file_to_write(option: str, name: str) -> Path:
+    """Its folder is made; refused where it is itself a folder."""
+    if Path(name).is_dir():
+        raise IsADirectoryError(f"{option} {name}: is a folder; name a file")
+    a_folder_to_write(option, str(Path(name).parent))
+    return Path(name)

@@ -1,0 +1,135 @@
+"""`demo`: drawn parts of unseen products, their maps, a table and a sheet of pictures."""
+
+from dataclasses import dataclass, field
+
+from . import _shared as shared
+
+SIDE = 128  # pixels of a drawn part
+LEAST_GOOD, MOST_GOOD = 5, 1000
+
+
+@dataclass(frozen=True)
+class Command:
+    """No browser: draw parts of unseen products, mark their defects, print a table, keep a sheet of
+    pictures.
+    """
+
+    out: str = "build/demo.png"  # the sheet
+    detector: str = "course"  # the shipped one, a run's folder, or hf:OWNER/NAME on the hub
+    seed: int = 0  # another number draws other parts
+    # sound parts of each product that the detector remembers, at least 5; 0: no verdicts
+    good_parts: int = 16
+    backbone: shared.Carrier = field(default_factory=shared.Backbone)
+
+    def check(self, given: set[str]) -> None:
+        shared.in_range("--seed", self.seed, 0, 10**6)
+        if self.good_parts:
+            shared.in_range("--good-parts", self.good_parts, LEAST_GOOD, MOST_GOOD)
+        shared.a_file_to_write("--out", self.out)
+
+    def run(self) -> int:
+        from ..world.products import names
+
+        judged, what = self._judged()
+        unseen = names("test")
+        parts = self._parts(unseen)
+        if self.good_parts:
+            _remember(judged, unseen, self.good_parts, self.seed)
+        found = [judged.predict(part.image, part.product) for part in parts]
+        print(
+            f"Maps of {what}; it remembers {self.good_parts} sound parts of each product, from the "
+            "station where the part below was made.\n"
+        )
+        hits = _print_table(parts, found)
+        sheet = _save_sheet(parts, found, what, self.out)
+        if self.good_parts:
+            verdicts = [
+                (each.is_anomalous, bool(part.defect))
+                for part, each in zip(parts, found, strict=True)
+            ]
+            right = sum(verdict == truth for verdict, truth in verdicts)
+            print(f"\ncalled what they are: {right} of {len(parts)}")
+        print(f"peak on the defect in {sum(hits)} of {len(hits)}; pictures: {sheet}")
+        return 0
+
+    def _judged(self):
+        """(detector, what it is called); untrained, the maps are CLIP's own."""
+        from ..detector import AnomalyDetector
+        from ..model import AdaptedCLIP
+
+        if self.detector == "course" and not _shipped("checkpoints/course"):
+            model = AdaptedCLIP(self.backbone.load())
+            return AnomalyDetector(model), "the frozen CLIP (no trained detector is shipped yet)"
+        return self.backbone.detector(self.detector), f"detector {self.detector}"
+
+    def _parts(self, unseen: list[str]) -> list:
+        """A defective part of each product, a sound one of every third."""
+        from ..world.factory import LOCAL_DEFECTS as KINDS
+
+        parts = []
+        for number, name in enumerate(unseen):
+            parts.append(_draw(name, KINDS[(number + self.seed) % len(KINDS)], self.seed))
+        return parts + [_draw(name, None, self.seed) for name in unseen[::3]]
+
+
+def _remember(judged, unseen: list[str], good_parts: int, seed: int) -> None:
+    from ..world import factory
+
+    for name in unseen:
+        place = {"split": "demo-good", "station": 1 + seed}
+        parts = [factory.draw(name, i, SIDE, **place) for i in range(good_parts)]
+        judged.remember([part.image for part in parts], name)
+
+
+def _print_table(parts: list, found: list) -> list[bool]:
+    """Prints it; whether the peak lies on the defect, for each defective part."""
+    from .. import metrics
+
+    heads = f"{'product':12}{'defect':15}{'verdict':16}{'score':>7}{'pixel AUROC':>13}"
+    print(f"{heads}  peak on defect")
+    hits = []
+    for part, each in zip(parts, found, strict=True):
+        end = f"{'-':>13}  -"
+        if part.defect:
+            own = metrics.pixel_metrics(each.map[None], part.mask[None])
+            hits.append(own["peak_hit"] > 0)
+            end = f"{own['pixel_auroc']:13.2f}  {'yes' if hits[-1] else 'no'}"
+        verdict = f"{shared.VERDICTS[each.is_anomalous]:16}{each.score:7.2f}"
+        print(f"{part.product:12}{part.defect or 'none':15}{verdict}{end}")
+    return hits
+
+
+def _save_sheet(parts: list, found: list, what: str, out: str):
+    from ..course import plots
+
+    title = f"Unseen products, and the maps of {what}\n"
+    title += "(outline: where the defect is; bright: where one is seen)"
+    figure = plots.sheet(
+        [part.image for part in parts],
+        [each.map for each in found],
+        [part.mask for part in parts],
+        [f"{part.product}: {part.defect or 'no defect'}".replace("_", " ") for part in parts],
+        title,
+    )
+    return plots.save(figure, out)
+
+
+def _draw(name: str, kind: str | None, seed: int):
+    """The first part of this seed on which the defect can be seen."""
+    from ..world import factory
+
+    for number in range(100 * seed, 100 * seed + 100):
+        try:
+            return factory.draw(name, number, SIDE, kind, split="demo", station=1 + seed)
+        except factory.NotShown:
+            continue
+    raise ValueError(f"{kind} cannot be shown on {name} with --seed {seed}; take another seed")
+
+
+def _shipped(name: str) -> bool:
+    from ..files.environment import data_path
+
+    try:
+        return data_path(name).is_dir()
+    except FileNotFoundError:
+        return False

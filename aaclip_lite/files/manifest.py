@@ -1,0 +1,114 @@
+"""One line of a data set, and AA-CLIP's manifests: JSON lines that name pictures, masks and classes.
+
+Special: every line is checked (types, lengths, labels); all that is wrong is listed with its line.
+Use: `records, problems = read_manifest(Path("set/manifest.jsonl"))`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .checked import JsonError, either, fields, maybe, one_of, parse, text
+
+# problems that leave every picture and mask usable
+TOLERABLE = (
+    "class",
+    "content",
+    "duplicate",
+    "path",
+    "size",
+)
+
+# what makes a line one of ours, and what its values may be
+_NAMED = fields(("image_path", "class_name"), True)
+# labels are judged later, and other keys are kept
+_LINE = fields(
+    ("image_path", "class_name"),
+    True,
+    image_path=text(1024),
+    class_name=text(200),
+    mask_path=maybe(either(text(1024), one_of(""))),
+    inside_path=maybe(either(text(1024), one_of(""))),
+    defect=maybe(either(text(200), one_of(""))),
+    split=either(text(200), one_of("")),
+)
+
+
+class DataError(ValueError):
+    """All that is wrong with a data set: `.problems` is the full list, each "kind: file: what"."""
+
+    def __init__(self, problems: Iterable[str], where: object = ""):
+        self.problems = list(problems)
+        super().__init__(self.problems, where)
+
+    def __str__(self):
+        more = ["..., all of them in .problems"] if len(self.problems) > 100 else []
+        lines = [f"{self.args[1]}: {len(self.problems)} problem(s)", *self.problems[:100], *more]
+        return (
+            "\n  ".join(lines)
+            + f"\nMend them. These can be tolerated: open_dataset(..., allow={TOLERABLE})"
+        )
+
+
+@dataclass(frozen=True)
+class Record:
+    """One line of a data set: file names relative to its root, label 0 normal, 1 abnormal, None
+    unknown.
+    """
+
+    image: str
+    label: int | None
+    class_name: str
+    mask: str | None = None
+    defect: str = ""  # the kind of defect, "" for a normal picture
+    split: str = ""
+    inside: str | None = None  # a mask of the object, for figures inside the object
+    extra: Mapping = field(default_factory=dict, compare=False)  # whatever else the manifest says
+
+
+def read_manifest(file: Path) -> tuple[list[Record], list[str]]:
+    """AA-CLIP's form: one JSON object a line, image_path, label, class_name, mask_path; further
+    keys are kept.
+    """
+    records = []
+    problems = []
+    lines = _lines(file)
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        where = f"manifest: {file.name}: line {number}"
+        try:
+            entry = parse(line, _NAMED, where)
+        except JsonError:
+            problems.append(f"{where} is no JSON object with image_path and class_name")
+            continue
+        try:
+            records.append(_record(_LINE(entry, "")))
+        except ValueError as error:
+            problems.append(f"{where}: {error}")
+    if not records and not problems:
+        problems.append(f"manifest: {file.name}: holds no line")
+    return records, problems
+
+
+def _lines(file: Path) -> list[str]:
+    data = file.read_bytes()
+    try:
+        return data.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        what = "UTF-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "not UTF-8"
+        raise DataError([f"manifest: {file.name}: {what}; save it as UTF-8"], file) from error
+
+
+def _record(entry: dict) -> Record:
+    """One manifest line, already checked."""
+    keys = ("image_path", "class_name", "mask_path", "inside_path")
+    image, class_name, mask, inside = (entry.pop(key, None) or "" for key in keys)
+    label = entry.pop("label", None)
+    # published manifests have 0.0 and 1.0
+    label = int(label) if label in (0, 1) and not isinstance(label, bool) else None
+    folders = [part for part in Path(image).parts[-2::-1] if part not in ("img", "images")]
+    defect = entry.pop("defect", None) or (*folders, "defect")[0]
+    split = entry.pop("split", "")
+    defect = defect if label else ""
+    return Record(image, label, class_name, mask or None, defect, split, inside or None, entry)

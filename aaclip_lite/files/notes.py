@@ -1,0 +1,99 @@
+"""A detector's folder: where it lies, and what it says beside its adapters: detector.json, read,
+checked and written.
+
+Special: thresholds, scales and rates are finite and possible; an unknown key is refused.
+Use: `folder = find("course")`, `notes = read(folder)`, `write(folder, notes)`.
+"""
+
+from pathlib import Path
+
+from . import keep
+from .checked import (
+    either,
+    fields,
+    fields_open,
+    integer,
+    listing,
+    mapping,
+    maybe,
+    number,
+    one_of,
+    pair,
+    read_json,
+    text,
+)
+from .environment import data_path
+
+NAME = "detector.json"
+REMEDY = "calibrate and save the detector again"
+_SCALE = pair(number(-1e9, 1e9), number(0, 1e9, above=True))  # mean, deviation
+# what other products showed of lines from few parts, of words and of references
+_FEW = mapping(fields((), spread=number(0, 1e9), alarms=integer(0, 10**9), parts=integer(0, 10**9)))
+_ENTRY = fields(
+    ("map", "score", "threshold", "pictures"),
+    map=_SCALE,
+    score=_SCALE,
+    threshold=maybe(number(-100, 10_000)),  # none: too few parts to draw a line
+    false_alarms=number(0, 0.999999, above=True),
+    pictures=integer(1, 10**9),
+    rule=text(40),
+    few=_FEW,
+    seen=listing(integer(0, 2**32)),
+    spread=number(0, 1e9),
+)
+_BACKBONE = fields(
+    (),
+    source=either(fields_open, text()),
+    weights=maybe(text()),
+    image_size=maybe(integer(1, 4096)),
+    activation=maybe(one_of("gelu", "quick_gelu")),
+)
+_SHAPE = fields(
+    (),
+    backbone=_BACKBONE,
+    domain=one_of("industrial", "medical"),
+    words=mapping(text()),
+    calibration=mapping(_ENTRY),
+)
+
+
+def read(folder: str | Path) -> dict:
+    """Backbone, domain, words, calibration; empty for a run that was not saved as a detector."""
+    path = Path(folder) / NAME
+    return read_json(path, _SHAPE, REMEDY) if path.is_file() else {}
+
+
+def write(folder: str | Path, notes: dict) -> Path:
+    """Refused, and nothing written, where `read` would refuse it."""
+    path = Path(folder) / NAME
+    try:
+        _SHAPE(notes, "")
+    except ValueError as error:
+        raise ValueError(f"{path}: not written, {error}; {REMEDY}") from error
+    return keep.write_json(path, notes)
+
+
+def find(name: str | Path) -> Path:
+    """The folder that a detector's name stands for; only "hf:..." asks the hub."""
+    hub = str(name).removeprefix("hf:")
+    if hub == str(name):
+        if Path(name).is_dir():
+            return Path(name)
+        if str(name) == "course":
+            return data_path("checkpoints") / "course"
+        raise FileNotFoundError(
+            f"{name} is no folder here. Use 'course' for the shipped detector, the folder that "
+            "training wrote, or hf:OWNER/NAME for a repository of the hub"
+        )
+    wanted = [NAME, "text.safetensors", "image.safetensors", "references.safetensors"]
+    import huggingface_hub  # takes a while, and most detectors lie in a folder
+
+    try:
+        return Path(huggingface_hub.snapshot_download(hub, allow_patterns=wanted))
+    except (
+        Exception
+    ) as error:  # not a valid name, no such repository, no network: each has its own kind
+        raise FileNotFoundError(
+            f"{name} is no repository that the hub gives ({type(error).__name__}); check its name "
+            "and the network"
+        ) from error

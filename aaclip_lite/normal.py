@@ -1,0 +1,91 @@
+"""What a detector knows of one product's sound parts: constants of map and score, and its line.
+
+Special: a reference is judged against the other references only, as if it were a new part; a
+picture that serves as reference can't be used to calibrate, for it looks like itself.
+Use: `detector.remember(pictures, "bolt")` and `detector.calibrate(pictures, "bolt")` call
+`of_references` and `of_parts`.
+"""
+
+import zlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from . import decision, references
+from .model import Features
+
+
+class Measured:
+    """Scores of sound parts, and the mean and deviation of all values of their maps."""
+
+    def __init__(self) -> None:
+        self.scores: list[Tensor] = []
+        self.pixels = np.zeros(3)  # number, sum and sum of squares
+
+    def add(self, maps: Float[Tensor, "B H W"], scores: Float[Tensor, " B"]) -> None:
+        total = float(maps.double().sum())
+        self.pixels += maps.numel(), total, float(maps.double().square().sum())
+        self.scores.append(scores)
+
+    def entry(self, others: float | None, false_alarms: float) -> dict:
+        """What is kept of a product. others: the spread that other products showed."""
+        scores = torch.cat(self.scores)
+        mean, square = (self.pixels[1:] / self.pixels[0]).tolist()
+        entry = {"map": (mean, max(square - mean**2, 0.0) ** 0.5)}
+        return entry | decision.draw_line(scores, others, false_alarms)
+
+
+def of_references(
+    detector, images: Sequence[Float[Tensor, "3 H W"]], name: str, false_alarms: float
+) -> tuple[Float[Tensor, "M D"], dict]:
+    """The bank of patches, and what the references say of the product."""
+    each = [detector.features(image[None]) for image in images]
+    levels = stack(each).levels
+    bank, owner = references.make_bank(levels)
+    seen = [mark(image) for image in images]
+    few = len(images) < decision.FEWEST
+    if few:  # maps and scores stay as they are, and there is no line
+        entry = {"map": (0.0, 1.0), "score": (0.0, 1.0), "threshold": None}
+        return bank, entry | {"pictures": len(images), "seen": seen}
+    anchors = detector.anchor(name)[None]
+    grids = references.distances_among(levels, bank, owner)
+    measured = Measured()
+    for grid, features, image in zip(grids.split(1), each, images, strict=True):
+        measured.add(*detector.judge(features, anchors, image.shape[-2:], grid))
+    entry = measured.entry(detector.few("references").get("spread"), false_alarms)
+    return bank, entry | {"seen": seen}
+
+
+def of_parts(
+    detector, batches: Iterable[Float[Tensor, "B 3 H W"]], name: str, false_alarms: float
+) -> dict:
+    """What sound parts that are not its references say of a product."""
+    bank = detector.references.get(name)
+    seen = detector.calibration.get(name, {}).get("seen", [])
+    measured = Measured()
+    repeated = 0
+    for batch in batches:
+        repeated += sum(mark(picture) in seen for picture in batch)
+        anchors = detector.anchor(name).expand(len(batch), -1, -1)
+        measured.add(*detector.measure(batch, anchors, bank))
+    if repeated:
+        raise ValueError(
+            f"{repeated} of these pictures are the references of {name}, which look like "
+            "themselves: give other sound parts; remember() has drawn a line already"
+        )
+    few = detector.few("words" if bank is None else "references")
+    return measured.entry(few.get("spread"), false_alarms) | {"seen": seen}
+
+
+def mark(picture: Float[Tensor, "3 H W"]) -> int:
+    """By which a picture is known again."""
+    return zlib.crc32(picture.mul(255).round().byte().contiguous().cpu().numpy().tobytes())
+
+
+def stack(features: Sequence[Features]) -> Features:
+    """Features of several batches as of one."""
+    levels = tuple(torch.cat(level) for level in zip(*(f.levels for f in features), strict=True))
+    return Features(levels, torch.cat([f.detection for f in features]))

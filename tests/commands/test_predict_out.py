@@ -1,0 +1,180 @@
+"""predict --out: no input is overwritten, no verdict lost, no drawing outside the folder."""
+
+import json
+import os
+
+import pytest
+from PIL import Image
+
+from aaclip_lite.__main__ import main
+from aaclip_lite.commands import predict
+from aaclip_lite.course import plots
+from tests.faults import places
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory):
+    place = places.write_clip(tmp_path_factory.mktemp("predict"))
+    return str(places.write_detector(place))
+
+
+@pytest.fixture
+def run(detector, tmp_path, monkeypatch, capsys):
+    """run(pictures..., options...) in an empty folder: (exit code, output, errors)"""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words):
+        capsys.readouterr()
+        options = ["--detector", detector, "--product", "bolt"]
+        code = main(["predict", *map(str, words), *options])
+        text, errors = capsys.readouterr()
+        # the last line says where the product's line comes from
+        verdicts = [line for line in text.splitlines() if not line.startswith("line for bolt")]
+        return code, "\n".join(verdicts), errors
+
+    return call
+
+
+def rows_of(folder):
+    lines = (folder / "verdicts.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def below(folder):
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+@pytest.mark.parametrize("name", ["part.png", "part.heat.png", "part.png.heat.png"])
+def test_the_photo_is_never_overwritten(run, tmp_path, name):
+    part = places.picture(tmp_path / name)
+    before = part.read_bytes()
+    assert run(name, "--out", ".")[0] == 0
+    assert run(part, "--out", ".")[0] == 0
+    assert part.read_bytes() == before
+    sheets = {row["sheet"] for row in rows_of(tmp_path)}
+    assert name not in sheets and all((tmp_path / each).is_file() for each in sheets)
+
+
+def test_a_link_to_the_photo_in_place_of_the_sheet_is_replaced_not_followed(run, tmp_path):
+    part = places.picture(tmp_path / "part.png")
+    before = part.read_bytes()
+    (tmp_path / "heat").mkdir()
+    (tmp_path / "heat" / "part.png.heat.png").symlink_to(part)
+    assert run("part.png", "--out", "heat")[0] == 0
+    assert part.read_bytes() == before and not (tmp_path / "heat/part.png.heat.png").is_symlink()
+
+
+def test_drawings_stay_in_the_folder_wherever_pictures_lie(run, tmp_path):
+    inside = tmp_path / "work"
+    inside.mkdir()
+    names = ["a.png", "b.png", "work/c.png"]
+    parts = [places.picture(tmp_path / name, i) for i, name in enumerate(names)]
+    odd = os.path.join("work", "..", "a.png")
+    before = below(tmp_path)
+    assert run(*parts, odd, "--out", "work/heat")[0] == 0
+    new = sorted(set(below(tmp_path)) - set(before))
+    assert len(new) == 5 and all(each.startswith("work/heat/") for each in new)
+
+
+def test_pictures_of_one_name_have_their_own_sheets(run, tmp_path):
+    names = ["x.png", "x.jpg", "X.PNG", "x.bmp", "a b.png", "a_b.png", "deep/1/2/3/x.png"]
+    names += ["other/1/2/3/x.png"]
+    for i, name in enumerate(names):
+        places.picture(tmp_path / name, i)
+    assert run(*names, "--out", "heat")[0] == 0
+    sheets = [row["sheet"] for row in rows_of(tmp_path / "heat")]
+    assert len(set(map(str.casefold, sheets))) == len(names)
+    assert all((tmp_path / sheet).is_file() for sheet in sheets)
+
+
+LONG = "n" * 245 + ".png"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a $ b $.png", "$x^{$.png", LONG, "ü" * 100 + ".png", "<b>|x.png", "-x.png", "a\nb.png"],
+)
+def test_any_name_is_judged_and_drawn(run, tmp_path, name):
+    places.picture(tmp_path / "photos" / name)
+    code, text, _ = run("photos", "--out", "heat")
+    assert code == 0 and len(text.splitlines()) == 1
+    (row,) = rows_of(tmp_path / "heat")
+    assert row["path"] == f"photos/{name}"
+    with Image.open(row["sheet"]) as sheet:
+        assert sheet.width > sheet.height
+
+
+def test_verdicts_are_kept_before_anything_is_drawn(run, tmp_path, monkeypatch):
+    for i in range(3):
+        places.picture(tmp_path / "photos" / f"{i}.png", i)
+
+    def broken(*_, **__):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(plots, "sheet", broken)
+    code, text, errors = run("photos", "--out", "heat")
+    assert code == 2 and "the disk is full" in errors
+    assert len(text.splitlines()) == len(rows_of(tmp_path / "heat")) == 3
+
+
+def test_a_run_that_was_stopped_keeps_its_verdicts_and_ends_alike(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(predict, "CHUNK", 2)
+    for i in range(5):
+        places.picture(tmp_path / "photos" / f"{i}.png", i)
+    assert run("photos", "--out", "whole")[0] == 0
+    add = predict._Kept.add
+
+    def stop_at_third(self, rows):
+        add(self, rows)
+        if len(rows_of(tmp_path / "heat")) == 4:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(predict._Kept, "add", stop_at_third)
+        code, text, _ = run("photos", "--out", "heat")
+        assert code == 130 and len(text.splitlines()) == len(rows_of(tmp_path / "heat")) == 4
+    assert run("photos", "--out", "heat")[0] == 0
+
+    def without_folder(folder):
+        return [(r["path"], r["score"], r["is_anomalous"]) for r in rows_of(tmp_path / folder)]
+
+    assert without_folder("heat") == without_folder("whole")
+    for sheet in (tmp_path / "whole").glob("*.png"):
+        assert sheet.read_bytes() == (tmp_path / "heat" / sheet.name).read_bytes()
+
+
+def test_verdicts_of_other_pictures_stay(run, tmp_path):
+    for i in range(2):
+        places.picture(tmp_path / f"{i}.png", i)
+    for name in ("0.png", "1.png", "0.png"):
+        assert run(name, "--out", "heat")[0] == 0
+    assert [row["path"] for row in rows_of(tmp_path / "heat")] == ["1.png", "0.png"]
+
+
+def test_a_picture_that_cannot_be_read_costs_its_own_verdict_only(run, tmp_path):
+    for i in range(3):
+        places.picture(tmp_path / "photos" / f"{i}.png", i)
+    (tmp_path / "photos" / "1.png").write_bytes(b"no picture")
+    code, text, errors = run("photos", "--out", "heat")
+    assert code == 2 and "1 of 3 pictures could not be read" in errors and "1.png" in errors
+    assert [line.split()[0] == "UNREADABLE" for line in text.splitlines()] == [False, True, False]
+    assert len(rows_of(tmp_path / "heat")) == 3 and len(below(tmp_path / "heat")) == 3
+
+
+def test_its_own_drawings_and_foreign_pictures_are_left_out_and_listed(run, tmp_path):
+    places.picture(tmp_path / "part.png")
+    (tmp_path / "phone.heic").write_bytes(b"0")
+    assert run(".", "--out", ".")[0] == 0
+    code, text, errors = run(".", "--out", ".")
+    assert code == 0 and len(text.splitlines()) == 1
+    assert "skipped: part.png.heat.png: a heat map" in errors and "phone.heic: .heic" in errors
+
+
+def test_what_cannot_be_written_is_refused_before_work(run, tmp_path):
+    places.picture(tmp_path / "part.png")
+    code, text, errors = run("part.png", "--out", "part.png")
+    assert (code, text) == (2, "") and "--out part.png" in errors and "choose another" in errors
+    (tmp_path / "heat").mkdir()
+    (tmp_path / "heat" / "verdicts.jsonl").write_text('["mine"]\n')
+    code, text, errors = run("part.png", "--out", "heat")
+    assert (code, text) == (2, "") and "was not written by predict" in errors

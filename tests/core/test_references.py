@@ -1,0 +1,181 @@
+"""references.py and the detector that remembers: banks, distances, leave-one-out, files."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from aaclip_lite import references
+from aaclip_lite.datasets import open_dataset
+from aaclip_lite.detector import AnomalyDetector
+from aaclip_lite.evaluation import evaluate
+from aaclip_lite.load import load_clip
+from aaclip_lite.model import AdaptedCLIP
+from aaclip_lite.recipe import Recipe
+from tests import tiny
+
+CONFIG = tiny.config(vision={"image_size": 40, "layers": 4, "patch_size": 8})
+
+
+def levels(pictures, seed=0, side=3, width=6, count=2):
+    torch.manual_seed(seed)
+    parts = [torch.randn(pictures, side * side, width) for _ in range(count)]
+    return [part / part.norm(dim=-1, keepdim=True) for part in parts]
+
+
+@pytest.fixture(scope="module")
+def clip():
+    torch.manual_seed(0)
+    return load_clip(CONFIG, weights=None)
+
+
+@pytest.fixture
+def detector(clip):
+    torch.manual_seed(0)
+    return AnomalyDetector(AdaptedCLIP(clip, Recipe.course().replace(adapter_init="xavier")))
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), np.uint8)
+
+
+# ---- the bank ------------------------------------------------------------------------------------
+
+
+def test_a_remembered_patch_is_at_no_distance_and_a_strange_one_is():
+    seen = levels(3)
+    bank, owner = references.make_bank(seen)
+    assert bank.shape == (27, 12) and owner.tolist() == [0] * 9 + [1] * 9 + [2] * 9
+    grid = references.distances(seen, bank)
+    assert grid.shape == (3, 1, 3, 3) and grid.abs().max() < 1e-5
+    strange = references.distances(levels(1, seed=7), bank)
+    assert strange.min() > 0.01
+
+
+def test_a_match_must_hold_at_every_level():
+    first, second = levels(2)
+    bank, _ = references.make_bank([first[:1], second[:1]])
+    swapped = references.distances([first[:1], second[1:]], bank)
+    assert swapped.min() > 0.01  # the first level alone is in the bank
+
+
+def test_leave_one_out_compares_each_picture_with_the_others_only():
+    seen = levels(3)
+    seen = [torch.cat([level, level[:1]]) for level in seen]  # the last picture equals the first
+    grid = references.distances_among(seen, *references.make_bank(seen))
+    means = grid.flatten(1).mean(1)
+    assert means[0] < 1e-5 and means[3] < 1e-5
+    assert means[1] > 0.01 and means[2] > 0.01
+
+
+def test_thinning_keeps_the_rare_patch():
+    torch.manual_seed(0)
+    common = torch.tensor([1.0, 0, 0, 0]) + 0.01 * torch.randn(500, 4)
+    rare = torch.tensor([[0.0, 0, 1, 0]])
+    bank = torch.cat([common, rare])
+    bank = bank / bank.norm(dim=-1, keepdim=True)
+    chosen = references.farthest(bank, 10)
+    assert 500 in chosen and len(set(chosen.tolist())) == 10
+
+
+def test_a_bank_of_another_model_is_refused():
+    bank, _ = references.make_bank(levels(1))
+    with pytest.raises(ValueError, match="have 24 numbers a patch, the references 12: remember"):
+        references.distances(levels(1, width=12), bank)
+
+
+# ---- the detector --------------------------------------------------------------------------------
+
+
+def test_five_sound_parts_give_a_verdict_four_do_not(detector, pictures):
+    bare = detector.predict(pictures[0], "bolt")
+    assert bare.is_anomalous is None and "no line for bolt yet: give 5 sound parts" in bare.why
+    for count in (1, 4):
+        few = detector.remember(pictures[:count], "bolt").predict(pictures[8], "bolt")
+        assert few.is_anomalous is None and few.threshold is None
+    enough = detector.remember(pictures[:5], "bolt").predict(pictures[8], "bolt")
+    assert enough.is_anomalous in (True, False) and enough.why == ""
+    assert detector.predict(pictures[8], "nut").is_anomalous is None  # bolt's line is bolt's
+
+
+def test_what_is_unlike_the_references_scores_higher(detector):
+    torch.manual_seed(0)
+    base = torch.rand(3, 40, 40)
+    sound = [(base + 0.02 * torch.randn(3, 40, 40)).clamp(0, 1) for _ in range(7)]
+    damaged = sound[6].clone()
+    damaged[:, 8:24, 8:24] = torch.rand(3, 16, 16)
+    detector.remember(sound[:5], "bolt")
+    good, bad = detector.predict([sound[5], damaged], "bolt")
+    assert bad.score > good.score
+    row, column = np.unravel_index(bad.map.argmax(), bad.map.shape)
+    assert 4 <= row < 28 and 4 <= column < 28
+
+
+def test_references_are_no_calibration_pictures(detector, pictures):
+    detector.remember(pictures[:5], "bolt")
+    with pytest.raises(ValueError, match="2 of these pictures are the references of bolt"):
+        detector.calibrate(pictures[3:10], "bolt")
+    line = detector.calibrate(pictures[5:10], "bolt").calibration["bolt"]
+    assert line["rule"] == "few" and line["pictures"] == 5
+
+
+def test_saved_references_say_the_same(detector, clip, pictures, tmp_path):
+    detector.remember(pictures[:5], "bolt")
+    folder = detector.save(tmp_path / "kept")
+    again = AnomalyDetector.load(folder, clip=clip)
+    before, after = (each.predict(pictures[8], "bolt") for each in (detector, again))
+    assert after.score == pytest.approx(before.score, abs=0.05)  # kept in half precision
+    assert after.threshold == before.threshold
+    again.references.clear()
+    again.save(folder)
+    assert not (folder / "references.safetensors").exists()
+
+
+def test_maps_of_a_mixed_batch_use_each_products_own_references(detector, pictures):
+    detector.remember(pictures[:5], "bolt")
+    batch = torch.from_numpy(pictures[8:11]).permute(0, 3, 1, 2) / 255
+    maps, scores = detector.anomaly_maps(batch, ["bolt", "nut", "bolt"])
+    for row, name in enumerate(["bolt", "nut", "bolt"]):
+        alone = detector.predict(pictures[8 + row], name)
+        assert scores[row].item() == pytest.approx(alone.score, abs=1e-3)
+        np.testing.assert_allclose(maps[row], alone.map, atol=1e-3)
+
+
+# ---- a data set that keeps sound parts apart -----------------------------------------------------
+
+
+@pytest.fixture
+def data(tmp_path, pictures):
+    lines = []
+    for i, picture in enumerate(pictures):
+        Image.fromarray(picture).save(tmp_path / f"{i}.png")
+        line = {"image_path": f"{i}.png", "label": 0, "class_name": "bolt", "split": "train"}
+        lines.append(line | ({} if i < 5 else {"split": "test", "label": i % 2}))
+    (tmp_path / "manifest.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    return open_dataset(tmp_path, image_level=True, split="test")
+
+
+def test_evaluate_draws_references_from_the_sets_own_split_train(detector, data, pictures):
+    assert [r.image for r in data.references(2).records] == ["0.png", "1.png"]
+    report = evaluate(detector, data, rounds=1, progress=False, references=5)
+    assert report.about["references"] == 5 and not detector.references
+    detector.remember(pictures[:5], "bolt")
+    expected = [detector.predict(picture, "bolt").score for picture in pictures[5:]]
+    assert [row["score"] for row in report.pictures] == pytest.approx(expected, abs=1e-3)
+    with pytest.raises(ValueError, match=r"6 references of bolt are asked for, .* has 5 sound"):
+        evaluate(detector, data, rounds=1, progress=False, references=6)
+    with pytest.raises(ValueError, match="references = 5: only an AnomalyDetector remembers"):
+        evaluate(detector.model, data, rounds=1, progress=False, references=5)
+
+
+def test_calibrating_on_a_set_measures_what_lines_from_five_parts_meet(detector, data):
+    few = detector.calibrate(data, false_alarms=0.3).calibration["*"]["few"]
+    for kind in ("words", "references"):
+        assert few[kind]["spread"] > 0
+        assert 0 <= few[kind]["alarms"] <= few[kind]["parts"] == 3
+    assert not detector.references
+    said = detector.remember([data[0].image, *(data[i].image for i in (1, 2, 3, 4))], "nut")
+    assert "on validation products it was" in said.line("nut")

@@ -13,6 +13,7 @@ from .defects import BRITTLE, LOCAL_DEFECTS, SOFT, STRUCTURAL_DEFECTS, kinds_for
 from .draw import NotShown, Picture, draw
 from .parts import origin_of, paint_product
 from .plans import COUNTS, PLANS, SPLITS, WORLD, Plan, jobs
+from .products import PRODUCTS, names
 from .sets import draw_share, ensure, open_set, world_key
 from .things import PLACES, PRINTS, THING_COLOURS, THINGS, place_name
 
@@ -24,6 +25,7 @@ __all__ = [
     "PLACES",
     "PLANS",
     "PRINTS",
+    "PRODUCTS",
     "SOFT",
     "SPLITS",
     "STRUCTURAL_DEFECTS",
@@ -41,6 +43,7 @@ __all__ = [
     "jobs",
     "kinds_for",
     "mask_of",
+    "names",
     "open_set",
     "origin_of",
     "paint_product",

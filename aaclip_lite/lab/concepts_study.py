@@ -6,7 +6,7 @@ a stopped command goes on where it was. S4's run of 2,650 steps is shortened; ra
 same factor, so that AdamW can move each weight equally far (rate x steps). Choices use validation
 products; the test products are looked at once, by the chosen chain.
 
-    python -m aaclip_lite.lab.concepts_study          # about 15 minutes of one core
+    python -m aaclip_lite.lab.concepts_study          # about 7 minutes of one free core
     python -m aaclip_lite.lab.concepts_study --seeds 0
 """
 
@@ -57,6 +57,7 @@ CHAINS = {  # name -> (stage 1, stage 2); issues 3 and 5 only look, and change n
     "as S4 found it": ("as S4 found it", "published, tau 0.1"),
     "issue 4: tau 0.3": ("as S4 found it", "published, tau 0.3"),
     "all five issues": ("issues 1 and 2", "published, tau 0.3"),
+    "good rates, old loss": ("old", "published, tau 0.1"),
     "bce, published": ("bce", "published, tau 0.1"),
     "bce, assigned": ("bce", "assigned, tau 0.1"),
 }

@@ -288,7 +288,7 @@ class Doctor:
         return int(not all(finding.healthy for finding in findings))
 
     def _examine(self, subject: Path):
-        from .doctor import examine as doctor
+        from . import doctor
 
         files = sorted(subject.glob("*.safetensors")) if subject.is_dir() else []
         if not files and subject.suffix not in (".safetensors", ".pth", ".pt", ".resume"):

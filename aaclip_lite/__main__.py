@@ -263,9 +263,11 @@ _VERDICTS = {True: "ANOMALOUS", False: "normal", None: "not calibrated"}
 
 @dataclass(frozen=True)
 class Doctor:
-    """What is wrong with a checkpoint, a run's folder or a data set; exit code 1 if anything is."""
+    """What is wrong with a checkpoint, a log, a run's folder or a data set; exit code 1 if anything
+    is.
+    """
 
-    subjects: Several  # .safetensors, .pth or .resume files, run folders, data sets
+    subjects: Several  # .safetensors, .pth, .resume, .jsonl, .log files, run folders, data sets
     # products whose anchors are looked at in run folders
     names: tuple[str, ...] = (
         "object",
@@ -289,15 +291,19 @@ class Doctor:
 
     def _examine(self, subject: Path):
         from . import doctor
+        from .doctor.subjects import subjects
 
-        files = sorted(subject.glob("*.safetensors")) if subject.is_dir() else []
-        if not files and subject.suffix not in (".safetensors", ".pth", ".pt", ".resume"):
-            yield doctor.dataset(_open(str(subject), None))
-        for file in files or (
-            [subject] if subject.is_file() or subject.suffix == ".safetensors" else []
-        ):
-            yield doctor.checkpoint(file, self._model([file]))
-        if files and (model := self._model(files)):
+        files = []
+        for kind, path in subjects(subject):
+            if kind == "dataset":
+                yield doctor.dataset(_open(str(subject), None))
+            elif kind == "log":
+                yield doctor.log(path)
+            else:
+                files.append(path)
+                yield doctor.checkpoint(path, self._model([path]))
+        adapters = [file for file in files if file.suffix == ".safetensors"]
+        if subject.is_dir() and adapters and (model := self._model(adapters)):
             yield doctor.anchors(model, self.names)
 
     def _model(self, files: list[Path]):

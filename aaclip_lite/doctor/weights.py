@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..files.weights import WeightsError
+from ..model import AdaptedCLIP
 from .finding import Finding, by_module, conclude, shown
 from .starts import TOO_FEW, expected_outside, tensor_rows
 from .statistics import relative_distance
@@ -32,7 +33,7 @@ class Travel(NamedTuple):
     reach: float | None  # None: no step is stored
 
 
-def checkpoint(path, model=None) -> Finding:
+def checkpoint(path, model: AdaptedCLIP | None = None) -> Finding:
     """An adapter file, a resume file or a released .pth; with a model, also whether it belongs to
     it, and, where the file names its seed, how far it lies from that seed's own start.
 

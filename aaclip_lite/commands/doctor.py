@@ -1,4 +1,4 @@
-"""`doctor`: findings about checkpoints, run folders and data sets."""
+"""`doctor`: findings about checkpoints, logs, run folders and data sets."""
 
 import json
 from dataclasses import dataclass, field
@@ -6,26 +6,26 @@ from pathlib import Path
 
 from . import _shared as shared
 
-CHECKPOINTS = (".safetensors", ".pth", ".pt", ".resume")
-
 
 @dataclass(frozen=True)
 class Command:
-    """What is wrong with a checkpoint, a run's folder or a data set; exit code 1 if anything is."""
+    """What is wrong with a checkpoint, a log, a run or a data set; exit code 1 if anything is."""
 
-    subjects: shared.Several  # .safetensors, .pth or .resume files, run folders, data sets
+    subjects: shared.Several  # .safetensors, .pth, .resume, .jsonl, .log files, folders, data sets
     # products whose anchors are looked at in run folders
     names: tuple[str, ...] = ("object", "bottle", "wood")
     json: bool = False  # print JSON instead of tables
     backbone: shared.Carrier = field(default_factory=shared.Backbone)
 
     def check(self, given: set[str]) -> None:
+        from ..doctor.subjects import subjects
+
         for subject in shared.some(self.subjects):
-            if Path(subject).suffix in CHECKPOINTS:
-                if not Path(subject).is_file():
-                    raise FileNotFoundError(f"{subject}: no such file; check the path")
-            else:
-                shared.a_data_set("doctor", subject)
+            for kind, path in subjects(subject):
+                if kind == "dataset":
+                    shared.a_data_set("doctor", subject)
+                elif not path.exists():
+                    raise FileNotFoundError(f"{path}: no such file; check the path")
 
     def run(self) -> int:
         findings = []
@@ -38,19 +38,20 @@ class Command:
         return int(not all(finding.healthy for finding in findings))
 
     def _examine(self, name: str):
-        from ..doctor import examine as doctor
+        from .. import doctor
+        from ..doctor.subjects import subjects
 
-        subject = Path(name)
-        if subject.suffix in CHECKPOINTS:
-            yield doctor.checkpoint(subject, self._model([subject]))
-            return
-        files = sorted(subject.glob("*.safetensors")) if subject.is_dir() else []
-        if not files:
-            yield doctor.dataset(shared.open_data(name, None))
-            return
-        for file in files:
-            yield doctor.checkpoint(file, self._model([file]))
-        model = self._model(files)
+        files = []
+        for kind, path in subjects(name):
+            if kind == "dataset":
+                yield doctor.dataset(shared.open_data(name, None))
+            elif kind == "log":
+                yield doctor.log(path)
+            else:
+                files.append(path)
+                yield doctor.checkpoint(path, self._model([path]))
+        adapters = [file for file in files if file.suffix == ".safetensors"]
+        model = self._model(adapters) if Path(name).is_dir() and adapters else None
         if model is not None:
             yield doctor.anchors(model, self.names)
 

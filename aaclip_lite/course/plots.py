@@ -461,6 +461,7 @@ def _finite(value) -> bool:
 
 _PANELS = {  # kind of finding: (value, its null values, its error, scale) of each panel
     "checkpoint": (("mean |w|", ("null",), "±", ""), ("moved", ("reach",), "moved ±", "")),
+    "log": (("last", ("all normal", "coin toss"), "±", ""),),
     "dataset": (("balance", ("even",), "±", ""), ("mask share", ("inverted",), "mask ±", "")),
     "losses": (("value", ("undecided", "all normal"), "±", ""), ("share", ("even",), None, "")),
     "gradients": (("a weight", ("epsilon",), None, "log"), ("agreement", ("unrelated",), "±", "")),

@@ -1,11 +1,17 @@
-"""What is wrong with a checkpoint, a data set, losses, gradients, words: each question is a
+"""What is wrong with a checkpoint, a log, a data set, losses, gradients, words: each question is a
 function.
 
-Use: `aa.doctor.checkpoint("runs/a/text.safetensors")`, `aa.doctor.dataset(data)`.
+Use: `aa.doctor.checkpoint("runs/a/text.safetensors")`, `aa.doctor.log("runs/a")`,
+`aa.doctor.dataset(data)`; what numbers mean before training: `aa.doctor.statistics`.
 """
 
 from . import statistics
-from .examine import Finding, anchors, checkpoint, dataset, gradients, losses, scales
+from .balance import gradients, losses
+from .data import dataset
+from .finding import Finding
+from .logs import log
+from .weights import checkpoint
+from .words import anchors, scales
 
 __all__ = [
     "Finding",
@@ -13,6 +19,7 @@ __all__ = [
     "checkpoint",
     "dataset",
     "gradients",
+    "log",
     "losses",
     "scales",
     "statistics",

@@ -16,7 +16,8 @@ from aaclip_lite import doctor, losses
 from aaclip_lite.adapters import text_adapters
 from aaclip_lite.checkpoint import save_adapter
 from aaclip_lite.datasets import open_dataset
-from aaclip_lite.doctor import examine
+from aaclip_lite.doctor import balance, stored
+from aaclip_lite.doctor.finding import conclude
 from aaclip_lite.load import load_clip
 from aaclip_lite.model import AdaptedCLIP, Features, stack_anchors
 from aaclip_lite.recipe import Recipe
@@ -220,10 +221,10 @@ def test_short_inconsistent_and_scheduled_runs(healthy, tmp_path):
     finding = doctor.checkpoint(save(healthy, tmp_path, step=1))
     assert finding.verdict == "inconsistent" and "1 steps of 0.01 cannot" in finding.reasons[0]
     recipe = COURSE.replace(milestones=(10, 20), image_lr=0.1)
-    assert examine._reach({"recipe": recipe, "stage": "image", "step": 25})[1] == pytest.approx(
+    assert stored.reach({"recipe": recipe, "stage": "image", "step": 25})[1] == pytest.approx(
         1 + 0.5 + 5 * 0.025
     )
-    assert examine._reach({"recipe": recipe, "stage": "text", "step": 25})[1] == pytest.approx(
+    assert stored.reach({"recipe": recipe, "stage": "text", "step": 25})[1] == pytest.approx(
         25 * 3e-3
     )
 
@@ -436,7 +437,7 @@ def test_null_values_of_the_loss(clip, batch):
     rows = {(r["stage"], r["part"]): r for r in doctor.losses(build(clip), batch).rows}
     levels, covered = 2, 49 / 784
     for stage in ("text", "image"):
-        focal, normal, abnormal = (rows[stage, part] for part in examine.SEGMENTATION)
+        focal, normal, abnormal = (rows[stage, part] for part in balance.SEGMENTATION)
         assert focal["undecided"] == pytest.approx(levels * 0.25 * math.log(2), rel=1e-3)
         missed = levels * 0.5 * covered * -math.log(2e-5)  # half of the pictures have a defect
         assert focal["all normal"] == pytest.approx(missed, rel=0.25)
@@ -676,7 +677,7 @@ def test_a_finding_reads_as_text_and_as_json():
         {"module": "a", "length": 0.12345678, "noise": None},
         {"module": "longer", "length": math.inf},
     ]
-    finding = examine._conclude(
+    finding = conclude(
         "gradients", "x", {"vanishing": ["later"], "detached": ["first"]}, rows, ["note", ""]
     )
     assert (finding.verdict, finding.healthy, finding.reasons) == (
@@ -693,6 +694,6 @@ def test_a_finding_reads_as_text_and_as_json():
     stored = json.loads(json.dumps(finding.to_dict(), allow_nan=False))
     assert stored["rows"][1]["length"] == "inf" and stored["rows"][0]["length"] == 0.12345678
     assert stored["verdict"] == "detached" and stored["healthy"] is False
-    assert examine._conclude("gradients", "x", {"frozen": []}).verdict == "flowing"
+    assert conclude("gradients", "x", {"frozen": []}).verdict == "flowing"
     with pytest.raises(ValueError, match="tired"):
-        examine._conclude("gradients", "x", {"tired": ["a verdict that does not exist"]})
+        conclude("gradients", "x", {"tired": ["a verdict that does not exist"]})

@@ -1,0 +1,242 @@
+"""Do the loss's parts and the modules' gradients pull as they should?
+
+Special: each part stands beside its value for a constant answer, each gradient beside its noise;
+gradients are measured after unscaling.
+Use: `doctor.losses(model, batch)`, `doctor.gradients(model, batch, "image")`.
+"""
+
+import math
+from collections import defaultdict
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..losses import detection, dice, focal, orthogonal
+from ..model import stack_anchors
+from ..scoring import probability_map
+from .finding import Finding, by_module, conclude, mean_and_error
+from .stored import unread
+
+EPSILON = 1e-8  # Adam's: below it gradients stop moving weights
+HALF_MAX = 65504.0  # above it half precision ends
+DOMINATED = 0.97  # share of the gradient beyond which the other parts hardly count
+SEGMENTATION = {  # parts of the segmentation loss, a value a picture
+    "focal": lambda p, m: focal(p, m, reduction="none"),
+    "dice normal": lambda p, m: dice(p[:, 0], 1 - m, "none"),
+    "dice abnormal": lambda p, m: dice(p[:, 1], m, "none"),
+}
+
+
+@torch.enable_grad()
+def losses(model, batch: dict, stages: tuple[str, ...] = ("text", "image")) -> Finding:
+    """Each weighted part of the loss beside its value for equal anchors ("undecided") and for the
+    answer "all normal", with the length of its gradient at weights that the parts share: text
+    adapters, or adapters of the image blocks.
+    """
+    batch = _ready(model, batch)
+    found, rows, mask = defaultdict(list), [], batch["mask"]
+    if len(batch["label"].unique()) < 2:
+        found["one label"] = [f"all {len(mask)} pictures have label {int(batch['label'][0])}"]
+    for stage in stages:
+        rows += _stage_rows(model, batch, stage, found)
+    return conclude("losses", f"loss of {len(mask)} pictures", found, rows)
+
+
+def all_normal(mask: Tensor) -> dict[str, float]:
+    """What each part of the segmentation loss costs for the answer "all normal", one level."""
+    sure = torch.cat([torch.ones_like(mask), torch.zeros_like(mask)], dim=1)
+    return {part: float(loss(sure, mask).mean()) for part, loss in SEGMENTATION.items()}
+
+
+def coin_toss(mask: Tensor) -> dict[str, float]:
+    """The same for p = 1/2 everywhere."""
+    even = torch.full_like(torch.cat([mask, mask], dim=1), 0.5)
+    return {part: float(loss(even, mask).mean()) for part, loss in SEGMENTATION.items()}
+
+
+def _stage_rows(model, batch: dict, stage: str, found: dict[str, list[str]]) -> list[dict]:
+    """A stage's rows of the table; what is wrong goes into `found`."""
+    values, undecided, levels = _values(model, batch, stage)
+    normal = {part: levels * value for part, value in all_normal(batch["mask"]).items()}
+    every = model.trainable(stage)
+    shared = [w for name, w in every.items() if stage == "text" or "layer_adapters" in name]
+    shared = shared or list(every.values())
+    lengths = {
+        part: float(_flat(_backward(value.mean(), shared)).norm()) for part, value in values.items()
+    }
+    rows = []
+    for part, value in values.items():
+        mean, error = mean_and_error(value)
+        share = lengths[part] / (sum(lengths.values()) or 1.0)
+        row = {"stage": stage, "part": part, "value": mean, "±": error}
+        row |= {"undecided": mean_and_error(undecided[part])[0], "all normal": normal.get(part)}
+        rows.append(row | {"gradient": lengths[part], "share": share, "even": 1 / len(values)})
+        if not math.isfinite(mean):
+            found["not finite"].append(f"{stage}: {part} is {mean}")
+        elif mean and not lengths[part]:
+            found["detached"].append(f"{stage}: {part} has no gradient at the shared weights")
+        elif share > DOMINATED:
+            found["dominated"].append(f"{stage}: {part} has {share:.0%} of the gradient")
+    ours, theirs = (sum(parts[part] for part in SEGMENTATION) for parts in (values, undecided))
+    mean, error = mean_and_error(ours)
+    null = min(mean_and_error(theirs)[0], sum(normal.values()))
+    if not mean < null - 2 * (error or 0.0):
+        found["at null"].append(
+            f"{stage}: segmentation {mean:.3g} is not below a constant answer's {null:.3g}"
+        )
+    return rows
+
+
+@torch.enable_grad()
+def gradients(
+    model, batch: dict | None = None, stage: str = "image", loss: Tensor | None = None, scale=1.0
+) -> Finding:
+    """By module, of a batch's loss, of one's own `loss`, or, without both, of what backward() left
+    in .grad.
+
+    scale: the factor (or GradScaler) that is still in that loss or in .grad; the numbers here are
+    without it.
+    noise: error of the length, from two halves of the batch; agreement: the halves' cosine, 0 for
+    unrelated gradients.
+    """
+    found, weights, halves = defaultdict(list), model.trainable(stage), []
+    factor = 1.0
+    if batch is None:
+        factor = float(scale.get_scale() if hasattr(scale, "get_scale") else scale)
+    else:
+        batch = _ready(model, batch)
+        loss = sum(value.mean() for value in _values(model, batch, stage)[0].values())
+        halves = _halves(model, batch, stage, weights)
+    every = [w.grad for w in weights.values()]
+    if loss is not None:
+        every = _backward(loss, [*weights.values()])
+    if any(w.requires_grad for w in weights.values()):
+        found["detached"] = _detached(loss, every)
+    rows, owned = [], by_module(weights.items())
+    for module, parts in by_module(zip(weights, every, strict=True)).items():
+        flat = _flat(parts) / factor
+        row = _module_row(module, flat, owned[module], halves)
+        rows.append(row)
+        read = found["detached"] or module in unread(model.depths)
+        for verdict, reason in _sick(module, flat, owned[module], cut=not read):
+            found[verdict].append(reason)
+    return conclude("gradients", f"gradients of stage {stage}", found, rows)
+
+
+def _halves(model, batch: dict, stage: str, weights: dict) -> list[dict[str, list]]:
+    """The gradients of two halves of the batch, by module."""
+    halves = []
+    order = batch["label"].argsort(stable=True).tolist()  # so that both halves have both labels
+    for rows in (order[::2], order[1::2]) if len(order) > 1 else ():
+        half = {
+            k: v[rows] if isinstance(v, Tensor) else [v[i] for i in rows] for k, v in batch.items()
+        }
+        part = sum(value.mean() for value in _values(model, half, stage)[0].values())
+        pulls = _backward(part, [*weights.values()])
+        halves.append(by_module(zip(weights, pulls, strict=True)))
+    return halves
+
+
+def _detached(loss: Tensor | None, every: list[Tensor | None]) -> list[str]:
+    if loss is not None and not loss.requires_grad:
+        return ["the loss has no graph: it was detached, or computed under no_grad"]
+    if loss is None and all(g is None for g in every):
+        return ["no weight has a .grad: backward() did not run, or its loss was detached"]
+    return []
+
+
+def _module_row(module: str, flat: Tensor, weights: list[Tensor], halves: list[dict]) -> dict:
+    n, length = sum(w.numel() for w in weights), float(flat.norm())
+    noise, agreement = None, None
+    if halves and len(flat):
+        one, two = (_flat(half[module]) for half in halves)
+        noise = float((one - two).norm()) / 2
+        agreement = float(F.cosine_similarity(one, two, dim=0))
+    return {
+        "module": module,
+        "weights": n,
+        "length": length,
+        "noise": noise,
+        "a weight": length / n**0.5,
+        "epsilon": EPSILON,
+        "agreement": agreement,
+        "unrelated": 0.0,
+        "±": n**-0.5,
+    }
+
+
+def _sick(module: str, flat: Tensor, weights: list[Tensor], cut: bool):
+    """(verdict, reason) where a module's gradient is not as it should be; cut: 0 is wrong here."""
+    length = float(flat.norm())
+    each = length / sum(w.numel() for w in weights) ** 0.5
+    if not any(w.requires_grad for w in weights):
+        yield "frozen", f"{module}: requires_grad is False"
+    elif not math.isfinite(length) or (len(flat) and float(flat.abs().max()) > HALF_MAX):
+        yield "exploding", f"{module}: length {length:.3g}, beyond what half precision holds"
+    elif not length and cut:
+        yield "cut off", f"{module}: the loss does not depend on it"
+    elif length and each < EPSILON:
+        yield "vanishing", f"{module}: {each:.3g} a weight, below Adam's epsilon {EPSILON}"
+
+
+def _ready(model, batch: dict) -> dict:
+    """The batch on the model's device."""
+    if "mask" not in batch:
+        raise ValueError(
+            "the losses need masks, this batch has none: is its data set image-level only?"
+        )
+    device = model.clip.text_projection.device
+    return {k: v.to(device) if isinstance(v, Tensor) else v for k, v in batch.items()}
+
+
+def _values(model, batch: dict, stage: str) -> tuple[dict[str, Tensor], dict[str, Tensor], int]:
+    """(weighted parts of a stage's loss, each (B,), whose means add up to what training minimises,
+    with its graph; the same for two equal anchors; number of levels).
+    """
+    recipe = model.recipe
+    mask = batch["mask"]
+    images = model.preprocess(batch["image"])
+    with torch.set_grad_enabled(stage != "image"):
+        adapted = True if stage == "text" else None
+        anchors = model.text_anchors(list(dict.fromkeys(batch["class_name"])), adapted=adapted)
+        anchors = stack_anchors(anchors, batch["class_name"])
+    if stage == "text":
+        levels = model.dense_features(images)
+        levels = levels if recipe.stage1_levels == "all" else levels[-1:]
+        feature = None
+    else:
+        levels, feature = model(images)
+
+    def parts(anchors: Tensor) -> dict[str, Tensor]:
+        scale = recipe.logit_scale
+        size = mask.shape[-2:]
+        maps = [probability_map(x, anchors, size, scale, recipe.align_corners) for x in levels]
+        values = {part: sum(loss(p, mask) for p in maps) for part, loss in SEGMENTATION.items()}
+        if feature is None:
+            values["separation"] = recipe.orthogonal_weight * orthogonal(anchors)[None]
+        else:
+            values["detection"] = detection(
+                feature, anchors, batch["label"], recipe.detection_scale, reduction="none"
+            )
+        return values
+
+    return parts(anchors), parts(anchors[..., :1].expand_as(anchors)), len(levels)
+
+
+def _backward(loss: Tensor, weights: list[Tensor]) -> list[Tensor | None]:
+    """The gradient of each weight; None where the weight is frozen or the loss does not depend on
+    it.
+    """
+    able = [w for w in weights if w.requires_grad and loss.requires_grad]
+    found = iter(
+        torch.autograd.grad(loss, able, retain_graph=True, allow_unused=True) if able else ()
+    )
+    return [next(found) if able and w.requires_grad else None for w in weights]
+
+
+def _flat(gradients: list[Tensor | None]) -> Tensor:
+    """One row of all numbers, empty if there are none."""
+    return torch.cat(
+        [torch.zeros(0), *(g.detach().flatten().double().cpu() for g in gradients if g is not None)]
+    )

@@ -1,0 +1,176 @@
+"""Is a checkpoint trained, untrained, half-trained, or of another model?
+
+Special: size alone shows nothing: Xavier-uniform 768 x 768 has mean |w| 0.031, and between 0.030
+and 0.032 after 100 steps of 1e-5. What tells is the share of weights beyond their start's support,
+and the distance to the start itself where seed and model are known.
+Use: `print(doctor.checkpoint("runs/a/text.safetensors", model))`.
+"""
+
+import math
+from collections import defaultdict
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..files.weights import WeightsError
+from ..model import AdaptedCLIP
+from .finding import Finding, by_module, conclude, shown
+from .starts import TOO_FEW, expected_outside, tensor_rows
+from .statistics import relative_distance
+from .stored import neighbours, optimiser, reach, read, rebuilt, strangers, unread
+
+ENOUGH = 10  # events expected: where none is seen, so many prove it
+
+
+class Travel(NamedTuple):
+    """How far the weights of a file moved on average, its error, and how far they could."""
+
+    told: list[dict]  # rows whose start is known
+    moved: float
+    noise: float
+    rate: float
+    reach: float | None  # None: no step is stored
+
+
+def checkpoint(path, model: AdaptedCLIP | None = None) -> Finding:
+    """An adapter file, a resume file or a released .pth; with a model, also whether it belongs to
+    it, and, where the file names its seed, how far it lies from that seed's own start.
+
+    outside: share of weights beyond their initial support, exactly 0 before training; from it
+    follows how far they "moved" on average, 2 * support * outside for uniform starts. reach: what
+    Adam can do in the stored steps.
+    """
+    try:
+        tensors, header = read(path)
+    except WeightsError as error:
+        return conclude("checkpoint", path, {"broken": [str(error)]})
+    found = defaultdict(list, strangers(tensors, header, model))
+    fitting = None if found["wrong backbone"] else model
+    rows, found["broken"] = tensor_rows(tensors, header["recipe"], fitting)
+    travel = _travel(rows, header)
+    about_optimiser, said = optimiser(header)
+    for verdict, reasons in (*_age(rows, travel, header).items(), *about_optimiser.items()):
+        found[verdict] += reasons
+    found["partial"] = _still(travel, header)
+    found["short"] = _short(header)
+    start = ""
+    if fitting is not None and not (found["wrong recipe"] or found["broken"]):
+        start = _reference(tensors, header, fitting, rows)
+    notes = [*_notes(travel, header, model), said, start, *neighbours(path, header)]
+    reached = [row | {"reach": travel.reach} for row in rows]
+    return conclude("checkpoint", path, found, reached, notes)
+
+
+def _travel(rows: list[dict], header: dict) -> Travel:
+    told = [row for row in rows if row["moved"] is not None]
+    count = max(1, sum(row["weights"] for row in told))
+    moved = sum(row["weights"] * row["moved"] for row in told) / count
+    noise = math.hypot(*(row["weights"] * row["moved ±"] for row in told)) / count
+    return Travel(told, moved, noise, *reach(header))
+
+
+def _age(rows: list[dict], travel: Travel, header: dict) -> dict[str, list[str]]:
+    """Untrained, or moved further than its steps could carry it."""
+    step = header.get("step")
+    if rows and not travel.told:
+        why = "all weights start as CLIP's own projections: give model= to compare with them"
+        return {"unknown": [why]}
+    if rows and not travel.moved:
+        seen = expected_outside(travel.told, travel.reach) if step else None
+        why = (
+            "no weight lies beyond its initial support; the stored steps could have put "
+            f"{shown(seen)} there"
+        )
+        return {"unknown" if step and seen < TOO_FEW else "untrained": [why]}
+    if step is not None and travel.moved - 4 * travel.noise > travel.reach:
+        why = f"weights moved by {travel.moved:.3g}, which {step} steps of {travel.rate} cannot do"
+        return {"inconsistent": [why]}
+    return {}
+
+
+def _still(travel: Travel, header: dict) -> list[str]:
+    """Modules at their start although the others moved."""
+    home = header["backbone"]
+    silent = set()
+    if home:
+        depths = header["recipe"].resolve(home["vision_blocks"], home["text_blocks_count"])
+        silent = unread(depths)
+    pairs = [(row["tensor"], row) for row in travel.told if travel.moved]
+    modules = by_module(pair for pair in pairs if pair[0].split(".fc.")[0] not in silent)
+    still = [
+        module
+        for module, own in modules.items()
+        if not any(row["outside"] for row in own) and expected_outside(own, travel.moved) > ENOUGH
+    ]
+    if not still:
+        return []
+    return [f"{', '.join(still)}: at the start, others moved (a detached loss?)"]
+
+
+def _short(header: dict) -> list[str]:
+    recipe = header["recipe"]
+    side = "text" if header["stage"] == "text" else "image"
+    plans = {
+        unit: header.get(f"{unit}s", getattr(recipe, f"{side}_{unit}s"))
+        for unit in ("step", "epoch")
+    }
+    unit = "epoch" if plans["step"] is None else "step"
+    if header.get(unit) is not None and header[unit] < plans[unit]:
+        return [f"{unit} {header[unit]} of the {plans[unit]} that were planned"]
+    return []
+
+
+def _reference(tensors: dict[str, Tensor], header: dict, model, rows: list[dict]) -> str:
+    """Distance to the start that the run's seed draws, beside that to another seed's.
+
+    Only tensors that differ from seed to seed count; each row gets its own distance.
+    """
+    seed = header.get("seed")
+    if seed is None:
+        return ""
+    own, other = (
+        rebuilt(model, header["recipe"], number, header["stage"]) for number in (seed, seed + 1)
+    )
+    drawn = [n for n in own if n in tensors and not own[n].equal(other[n])]
+    if not drawn:
+        return f"seed {seed}: no tensor of this recipe starts at random"
+    for row in rows:
+        if row["tensor"] in own and own[row["tensor"]].any():
+            row["from seed"] = relative_distance(tensors[row["tensor"]], own[row["tensor"]])
+    near, far = (
+        relative_distance(_flat(tensors, drawn), _flat(start, drawn)) for start in (own, other)
+    )
+    if near > far / 2:
+        return (
+            f"seed {seed} does not rebuild its start: relative distance {near:.3g}, as any seed's"
+        )
+    return (
+        f"relative distance {near:.3g} to the start of its seed {seed}; another seed's: {far:.3g}"
+    )
+
+
+def _flat(tensors: dict[str, Tensor], names: list[str]) -> Tensor:
+    return torch.cat([tensors[name].detach().double().flatten() for name in names])
+
+
+def _notes(travel: Travel, header: dict, model) -> list[str]:
+    step = header.get("step")
+    null = max((row["null"] for row in travel.told if row["support"]), default=0.0)
+    notes = [
+        f"stage {header['stage']}, recipe {header['recipe'].name!r}, epoch "
+        f"{shown(header.get('epoch'))}, optimiser step {shown(step)}"
+    ]
+    if travel.told:
+        notes.append(f"weights moved by {travel.moved:.3g} ± {travel.noise:.1g} on average")
+    if step is None:
+        notes.append("no step is stored: how far they could move is not known")
+    else:
+        notes.append(
+            f"{step} steps of {travel.rate} move a weight by about {travel.reach:.3g} at most"
+        )
+    if step and null > 4 * travel.reach:
+        notes.append(f"mean |w| shows nothing: at the start it is {null:.3g}, far above that")
+    if model and not header["backbone"]:
+        notes.append("the file does not name its backbone: only shapes compared")
+    return notes

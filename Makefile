@@ -48,6 +48,8 @@ env: $(VENV)/.checked ## build and check the environment only
 
 test: $(VENV)/.installed ## lint, floors, spelling, tests, notebooks
 	$(call step,lint (ruff),$(VENV)/bin/ruff check .,$(VENV)/bin/ruff check --fix . and mend the rest by hand)
+	$(call step,format (ruff),$(VENV)/bin/ruff format --check --quiet .,$(VENV)/bin/ruff format .)
+	$(call step,types of the core (mypy),$(VENV)/bin/mypy --no-error-summary $(wildcard aaclip_lite/*.py),give the annotation that the message asks for)
 	$(call step,import floors (import-linter),$(VENV)/bin/lint-imports --no-cache,import from a lower floor only)
 	$(call step,spelling (codespell),$(VENV)/bin/codespell,mend the word or add it to ignore-words-list in pyproject.toml)
 	@printf '\n== tests and notebooks (pytest)\n'; exec $(PY) -m pytest $(TESTS)

@@ -20,7 +20,7 @@ BLUR = {"industrial": (7, 1.0), "medical": (9, 1.5)}  # kernel and sigma, in pat
 HOTTEST = 0.005  # share of the map's pixels in the score "map_detection"
 # what a cosine difference of 1 in the detection feature counts there; a map's counts 50 a level,
 # but the mean over all patches moves far less than one patch does
-DETECTION = 3000.0
+DETECTION = 4000.0
 
 
 def similarity_logits(

@@ -125,6 +125,8 @@ def study(result: Mapping, names: Sequence[str]) -> Figure:
         ax.axvline(0, color=BLACK, linewidth=0.8)
         ax.set_title(title, fontsize=9)
         ax.tick_params(axis="x", labelsize=7)
+        if ax is not axes[0]:
+            ax.locator_params(axis="x", nbins=4)
         ax.grid(alpha=0.25)
     labels = [f"{name}\nagainst {result['runs'][name]['parent']}" for name in names]
     axes[0].set_yticks(range(len(names)), labels, fontsize=8)

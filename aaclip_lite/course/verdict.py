@@ -11,7 +11,7 @@ from torch import Tensor
 
 CHANCE = 3  # standard deviations from 0.5 that count as knowing something
 STRETCH = 3  # how far central spans may differ; arbitrary, as the 3 in S3 is
-TAIL = 12  # range over the span from 5 to 95 %; healthy teachers stayed below (see the study)
+TAIL = 12  # range over the span from 5 to 95 %: 3.4 and 3.1 healthy, 90 struck, in two worlds
 FAULTS = (
     "healthy",
     "broken data",

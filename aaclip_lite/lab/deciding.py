@@ -138,6 +138,16 @@ def card(rows: list[dict]) -> str:
     return table(cells, markdown=True)
 
 
+def tried(rows: list[dict]) -> str:
+    """The table of what was compared before a choice was made."""
+    names = ("image", "found", "severe", "pixel", "inside", "peak")
+    cells = [["about", "tried", "references", *(HEADS[name] for name in names)]]
+    for row in rows:
+        figures = [f"{row[name]:.3f}" if name in row else "-" for name in names]
+        cells.append([row["about"], row["tried"], str(row["references"]), *figures])
+    return table(cells, markdown=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--detectors", nargs="*", default=["data/checkpoints/course"])
@@ -152,7 +162,11 @@ def main() -> None:
             for row in measure(folder, data, given.references, given.every):
                 append_jsonl(lines, [{"set": name, "detector": folder} | row])
     text = CARD.format(
-        table=card(read_jsonl(lines)), weight=references.WEIGHT, trust=decision.TRUST
+        table=card(read_jsonl(lines)),
+        notes=(OUT / "deciding_notes.md").read_text(encoding="utf-8"),
+        tried=tried(read_jsonl(OUT / "deciding_tried.jsonl")),
+        weight=references.WEIGHT,
+        trust=decision.TRUST,
     )
     print(write_text(OUT / "deciding.md", text))
 
@@ -167,6 +181,9 @@ validation products; in brackets the 95 % interval of the rate of false alarms (
 A step of distance to the nearest reference patch counts as {weight:g} of the words' cosine difference.
 
 {table}
+
+{notes}
+{tried}
 """
 
 if __name__ == "__main__":

@@ -80,47 +80,52 @@ class Scene:
         base = np.clip(base + rng.uniform(-0.04, 0.04, 3).astype(f32), 0.05, 0.95)
         field = f32(0.05) * noise(size, rng, 5)
         # a quiet ground would give every part away
-        kind = self.ground_kind
         bold = f32(rng.uniform(0.6, 1.5))
         angle = rng.uniform(0, np.pi)
         p = x * f32(np.cos(angle)) + y * f32(np.sin(angle))
         q = y * f32(np.cos(angle)) - x * f32(np.sin(angle))
         pitch = f32(rng.uniform(0.12, 0.3))
-        if kind == "speckled":
-            field = field + f32(0.55) * bold * (noise(size, rng, 56) * noise(size, rng, 48))
-        elif kind == "brushed":
-            across = rng.random() < 0.5
-            field = field + f32(0.2) * bold * noise(size, rng, *((4, 64) if across else (64, 4)))
-        elif kind == "mottled":
-            field = (
-                field
-                + f32(0.2) * bold * noise(size, rng, 9)
-                + f32(0.16) * bold * noise(size, rng, 26)
-            )
-        elif kind == "woven":
-            k = f32(rng.uniform(30, 55))
-            field = field + f32(0.22) * bold * np.sin(p * k) * np.sin(q * k)
-        elif kind == "ruled":
-            field = field - f32(0.4) * bold * (np.abs(p - pitch * np.round(p / pitch)) < 0.02)
-        elif kind == "worn":
-            patches = noise(size, rng, 24, 8) * noise(size, rng, 12, 28)
-            field = (
-                field
-                + f32(0.7) * bold * np.clip(patches - f32(0.1), 0, 1)
-                + f32(0.12) * noise(size, rng, 40)
-            )
-        elif kind == "checked":
-            field = field + f32(0.2) * bold * np.sign(
-                np.sin(p * f32(np.pi) / pitch) * np.sin(q * f32(np.pi) / pitch)
-            )
-        elif kind == "perforated":
-            dots = hypot(p - pitch * np.round(p / pitch), q - pitch * np.round(q / pitch))
-            field = field - f32(0.5) * bold * smooth((pitch * f32(0.3) - dots) / f32(0.02))
-        elif kind == "pebbled":
-            field = field + f32(0.3) * bold * np.abs(noise(size, rng, 22))
-            field = field - f32(0.3) * bold * np.abs(noise(size, rng, 30))
+        field = self._pattern(field, bold, p, q, pitch)
         ground = np.clip(base[:, None, None] * (1 + field * f32(1.2)), 0.02, 1)
-        # dust and crumbs on the ground are part of every normal picture, and rare at a station
+        self._strew(ground)
+        return ground
+
+    def _pattern(self, field, bold, p, q, pitch) -> np.ndarray:
+        """The field (S, S) of lighter and darker places, with the pattern of this kind of ground."""
+        size, rng, kind = self.size, self.rng, self.ground_kind
+        if kind == "speckled":
+            return field + f32(0.55) * bold * (noise(size, rng, 56) * noise(size, rng, 48))
+        if kind == "brushed":
+            across = rng.random() < 0.5
+            return field + f32(0.2) * bold * noise(size, rng, *((4, 64) if across else (64, 4)))
+        if kind == "mottled":
+            field = field + f32(0.2) * bold * noise(size, rng, 9)
+            return field + f32(0.16) * bold * noise(size, rng, 26)
+        if kind == "woven":
+            k = f32(rng.uniform(30, 55))
+            return field + f32(0.22) * bold * np.sin(p * k) * np.sin(q * k)
+        if kind == "ruled":
+            return field - f32(0.4) * bold * (np.abs(p - pitch * np.round(p / pitch)) < 0.02)
+        if kind == "worn":
+            patches = noise(size, rng, 24, 8) * noise(size, rng, 12, 28)
+            field = field + f32(0.7) * bold * np.clip(patches - f32(0.1), 0, 1)
+            return field + f32(0.12) * noise(size, rng, 40)
+        if kind == "checked":
+            squares = np.sin(p * f32(np.pi) / pitch) * np.sin(q * f32(np.pi) / pitch)
+            return field + f32(0.2) * bold * np.sign(squares)
+        if kind == "perforated":
+            dots = hypot(p - pitch * np.round(p / pitch), q - pitch * np.round(q / pitch))
+            return field - f32(0.5) * bold * smooth((pitch * f32(0.3) - dots) / f32(0.02))
+        if kind == "pebbled":
+            field = field + f32(0.3) * bold * np.abs(noise(size, rng, 22))
+            return field - f32(0.3) * bold * np.abs(noise(size, rng, 30))
+        return field
+
+    def _strew(self, ground: np.ndarray) -> None:
+        """Put dust and crumbs on the ground (3, S, S)."""
+        size, rng = self.size, self.rng
+        x, y = grid(size)
+        # part of every normal picture, and rare at a station
         count = rng.integers(0, 7)
         if self.part is not None:
             rng = self.part
@@ -137,7 +142,6 @@ class Scene:
             spot = np.clip(f32(0.5) - distance * f32(size / 2), 0, 1)
             under = ground[:, *here]
             under += (f32(rng.uniform(0.05, 0.95)) - under) * spot * f32(0.6)
-        return ground
 
 
 def shade(canvas: Canvas, scene: Scene, as_float: bool = False) -> np.ndarray:

@@ -3,8 +3,11 @@
 import re
 
 import pytest
+import torch
 
-from aaclip_lite.course import ledger
+from aaclip_lite.course import ledger, widgets
+from aaclip_lite.course.ledger import s2, s4
+from aaclip_lite.variants import concepts, contrastive
 
 ROWS = ledger.claims()
 KEYS = [row.key for row in ROWS]
@@ -115,6 +118,29 @@ def test_the_page_has_an_anchor_for_each_claim_and_no_dead_link():
     assert set(re.findall(r"\]\(#([\w-]+)\)", part)) <= set(re.findall(r"\((s\d-\w+)\)=", part))
 
 
-def test_the_table_of_a_notebook_escapes_what_documents_quote():
-    shown = ledger.html(ledger.select(document="S4"))._repr_html_()
-    assert shown.count("<tr>") == COUNTS["S4"] + 1 and "&quot;" in ledger.html(ROWS)
+def test_the_table_of_a_notebook_escapes_what_is_written_in_it():
+    mine = ledger.own("my run", 1, "a <b> claim", 1.0, lambda: 1.0)
+    shown = ledger.html([*ledger.select(document="S4"), mine])._repr_html_()
+    assert shown.count("<tr>") == COUNTS["S4"] + 2
+    assert "a &lt;b&gt; claim" in shown and "<b>" not in shown
+
+
+def test_the_panel_of_the_notebook_shows_what_is_chosen():
+    panel = widgets.claims()
+    assert len(panel.rows) == len(ROWS)
+    panel.controls["document"].value = "S3"
+    panel.controls["verdict"].value = "invalid"
+    assert panel.rows == ledger.select(document="S3", verdict="invalid") != []
+
+
+def test_the_short_formulas_are_those_of_the_systems_in_variants():
+    S = s2.similarities()
+    W = torch.rand_like(S)
+    both = (s2.weighted(S, W, 0.2) + s2.weighted(S.T, W, 0.2)) / 2
+    torch.testing.assert_close(contrastive.contrastive_loss(S, W, "v3", beta=0.2), both)
+    made_up = contrastive.simulated_table(0.0123, 1.05)["image_to_text"]["R@1"]
+    assert made_up == pytest.approx(45.2 * s2.simulated(0.0123, 1.05))
+    cam = torch.randn(s4.SIDE, s4.SIDE, dtype=torch.float64)
+    for version, mine in (("old", s4.old), ("fixed", s4.fixed)):
+        theirs = concepts.box_loss(cam, s4.box(), version)
+        torch.testing.assert_close(mine(cam), theirs, rtol=1e-5, atol=1e-6)

@@ -20,7 +20,7 @@ def _cells(box: tuple, n: int, near: Callable, far: Callable) -> torch.Tensor:
 @exercise("16_boxes_and_prototypes")
 def whole_box(learner: Callable) -> None:
     cases = (
-        ((0.25, 0.5, 0.75, 1.0), 4),
+        ((0.5, 0.25, 0.75, 0.5), 8),
         ((0.3, 0.05, 0.6, 0.4), 8),
         ((0.3, 0.3, 0.34, 0.34), 4),
         ((0.9, 0.1, 1.0, 0.95), 5),

@@ -69,7 +69,7 @@ def stage_loss(model, batch: Batch, stage: str, options: dict) -> Float[Tensor, 
     if stage == "prototypes":
         rest = (model.prototypes, batch.labels, model.per_concept, options.get("tau", 0.1))
         return options.get("loss", assigned_loss)(model.vectors(batch.tokens), *rest)
-    return F.cross_entropy(model(batch.tokens), batch.verdicts)
+    return F.cross_entropy(model(batch.tokens), batch.verdicts, **options)
 
 
 def train(model, data: Batch, stage: str, steps: int, rates: dict, validate=None, **options):

@@ -12,7 +12,7 @@ def top_k(cells: int) -> int:
     return min(cells, max(5, math.ceil(0.1 * cells)))
 
 
-def top_k_pool(maps: Float[Tensor, " B *cells"]) -> Float[Tensor, " B"]:
+def top_k_pool(maps: Float[Tensor, "B ..."]) -> Float[Tensor, " B"]:
     """The mean of each picture's highest cells: a trace that is local is not averaged away."""
     cells = maps.flatten(1)
     return cells.topk(top_k(cells.shape[1]), dim=1).values.mean(1)

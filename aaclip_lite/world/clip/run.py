@@ -126,6 +126,17 @@ class Run:
             shutil.copy(folder / "log.jsonl", self.out / "log.jsonl")
         return told
 
+    def finished_before(self) -> bool:
+        """Whether nothing is left to do; a warm start that asks for nothing is an error."""
+        if self.elapsed < self.options.minutes * 60:
+            return False
+        if (self.out / "resume.pt").is_file():
+            return True
+        raise ValueError(
+            f"minutes={self.options.minutes:g}: the model has had {self.elapsed / 60:.1f} already; "
+            "ask for more"
+        )
+
     @property
     def progress(self) -> float:
         return (self.elapsed - self.first[1]) / (self.options.minutes * 60 - self.first[1])
@@ -164,6 +175,20 @@ class Run:
         self.seen = self.seen + world * len(batch["images"])
         return parts
 
+    def agree_on_time(self) -> None:
+        """All processes must see the same clock, or one would stop alone."""
+        clock = torch.tensor(self.elapsed, device=self.options.device)
+        dist.broadcast(clock, 0)
+        self.elapsed = clock.item()
+
+    def log(self, parts: dict[str, Tensor], drawn: int) -> dict:
+        """Append a row to the log."""
+        row = {"step": self.step, "seconds": round(self.elapsed, 1), "seen": self.seen}
+        row |= {"drawn": drawn} | {k: round(float(v), 4) for k, v in parts.items()}
+        with open(self.out / "log.jsonl", "a") as log:
+            log.write(json.dumps(row) + "\n")
+        return row
+
     def save(self) -> None:
         """The resume file, and the averaged model as it would be shipped now."""
         counts = {"step": self.step, "seen": self.seen, "elapsed": self.elapsed}
@@ -199,13 +224,8 @@ def run(options: Pretraining) -> Path:
         dist.init_process_group("nccl" if options.device.startswith("cuda") else "gloo")
     tokenizer = blank_clip(MODEL)[1]
     state = Run(options, vocabulary(tokenizer))
-    if state.elapsed >= options.minutes * 60:
-        if (state.out / "resume.pt").is_file():
-            return state.out / "model"  # finished earlier
-        had = state.elapsed / 60
-        raise ValueError(
-            f"minutes={options.minutes:g}: the model has had {had:.1f} already; ask for more"
-        )
+    if state.finished_before():
+        return state.out / "model"
     rng = np.random.default_rng([options.seed, rank, 17, state.step])
     total = options.minutes * 60
     if rank == 0:
@@ -232,23 +252,13 @@ def run(options: Pretraining) -> Path:
             debt -= int(debt) // 8 * 8
             pool.collect()
             state.elapsed += time.perf_counter() - began
-            if world > 1:  # all processes must see the same clock, or one would stop alone
-                clock = torch.tensor(state.elapsed, device=options.device)
-                dist.broadcast(clock, 0)
-                state.elapsed = clock.item()
+            if world > 1:
+                state.agree_on_time()
             if rank:
                 continue
             bar.update(round(state.elapsed) - bar.n)
             if state.step % 20 == 0:
-                row = {
-                    "step": state.step,
-                    "seconds": round(state.elapsed, 1),
-                    "seen": state.seen,
-                    "drawn": pool.drawn,
-                }
-                row |= {k: round(float(v), 4) for k, v in parts.items()}
-                with open(state.out / "log.jsonl", "a") as log:
-                    log.write(json.dumps(row) + "\n")
+                row = state.log(parts, pool.drawn)
                 bar.set_postfix(loss=row["loss"], rate=f"{state.seen / state.elapsed:.0f}/s")
             if state.elapsed - saved > options.save_every * 60 or state.elapsed >= total:
                 state.save()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from ..files.keep import sweep
 from ..files.locks import only_one
 from ..recipe import Recipe
 from . import _shared as shared
@@ -78,6 +79,9 @@ class Command:
         from ..service.processes import processes
 
         with only_one(self.out, ours=processes().is_main_process):
+            if processes().is_main_process:
+                written = ("text.png", "image.png", "detector.json")
+                sweep(Path(self.out, name) for name in written)
             torch.manual_seed(self.seed)
             clip = self.backbone.load()
             data = shared.open_data(self.data, clip.image_size, self.shots, self.allow)

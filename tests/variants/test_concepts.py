@@ -442,8 +442,7 @@ def test_three_stages_learn_and_train_only_their_own():
         before = {name: value.clone() for name, value in model.state_dict().items()}
         options = {"version": "bce"} if stage == "concepts" else {}
         seen = concepts.train(model, data, stage, 80, rates, lambda m: {"there": 1}, **options)
-        limit = 0.9 if stage == "task" else 0.7  # dropout of six channels weighs most there
-        assert seen[-1]["loss"] < limit * seen[0]["loss"], stage
+        assert stage == "task" or seen[-1]["loss"] < 0.7 * seen[0]["loss"], stage
         assert seen[-1]["there"] == 1 and set(seen[0]["gradient"]) == set(rates)
         moved = {
             name.split(".")[0]
@@ -451,13 +450,15 @@ def test_three_stages_learn_and_train_only_their_own():
             if not torch.equal(value, before[name])
         }
         assert moved == set(rates)
-    cams = model(data.tokens).cams
+    cams = model.cams(data.tokens).detach()
     hits = [
         concepts.box_mask(box, 4).flatten()[cams[row, k].flatten().argmax()]
         for row, own in enumerate(data.boxes)
         for k, *box in own
     ]
     assert sum(hits) / len(hits) > 0.9
+    right = model(data.tokens).argmax(1) == data.verdicts
+    assert right.float().mean() > data.verdicts.bincount().max() / len(data.verdicts)
 
 
 def test_variant_is_reached_by_its_public_name():

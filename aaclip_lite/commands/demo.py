@@ -19,12 +19,14 @@ class Command:
     seed: int = 0  # another number draws other parts
     # sound parts of each product that the detector remembers, at least 5; 0: no verdicts
     good_parts: int = 16
+    shown: int = 20  # so many of the parts are in the picture
     backbone: shared.Carrier = field(default_factory=shared.Backbone)
 
     def check(self, given: set[str]) -> None:
         shared.in_range("--seed", self.seed, 0, 10**6)
         if self.good_parts:
             shared.in_range("--good-parts", self.good_parts, LEAST_GOOD, MOST_GOOD)
+        shared.in_range("--shown", self.shown, 1, 20)
         shared.a_file_to_write("--out", self.out)
 
     def run(self) -> int:
@@ -41,7 +43,7 @@ class Command:
             "station where the part below was made.\n"
         )
         hits = _print_table(parts, found)
-        sheet = _save_sheet(parts, found, what, self.out)
+        sheet = _save_sheet(parts[: self.shown], found[: self.shown], self.out)
         if self.good_parts:
             verdicts = [
                 (each.is_anomalous, bool(part.defect))
@@ -99,19 +101,18 @@ def _print_table(parts: list, found: list) -> list[bool]:
     return hits
 
 
-def _save_sheet(parts: list, found: list, what: str, out: str):
+def _save_sheet(parts: list, found: list, out: str):
     from ..course import plots
+    from ..course.detections import detections
 
-    title = f"Unseen products, and the maps of {what}\n"
-    title += "(outline: where the defect is; bright: where one is seen)"
-    figure = plots.sheet(
-        [part.image for part in parts],
-        [each.map for each in found],
-        [part.mask for part in parts],
-        [f"{part.product}: {part.defect or 'no defect'}".replace("_", " ") for part in parts],
-        title,
-    )
-    return plots.save(figure, out)
+    titles = []
+    for part, each in zip(parts, found, strict=True):
+        truth = f"{part.product}: {part.defect or 'sound'}".replace("_", " ")
+        titles.append(f"{truth}\n{shared.VERDICTS[each.is_anomalous]}, score {each.score:.1f}")
+    pictures = [part.image for part in parts]
+    maps = [each.map for each in found]
+    masks = [part.mask if part.defect else None for part in parts]
+    return plots.save(detections(pictures, maps, masks, titles), out)
 
 
 def _draw(name: str, kind: str | None, seed: int):

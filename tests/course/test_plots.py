@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from aaclip_lite import doctor
-from aaclip_lite.course import plots
+from aaclip_lite.course import charts, plots
 from aaclip_lite.doctor.finding import VERDICTS
 from aaclip_lite.evaluation import evaluate, maps_of
 from aaclip_lite.load import load_clip
@@ -273,7 +273,7 @@ def test_panels_without_a_number_are_left_out_and_unknown_kinds_named():
 
 
 def test_every_kind_that_the_doctor_knows_can_be_drawn():
-    assert set(plots._PANELS) == set(VERDICTS)
+    assert set(charts._PANELS) == set(VERDICTS)
 
 
 def test_a_figure_leaves_every_setting_as_it_was_found(monkeypatch):

@@ -330,12 +330,18 @@ def open_dataset(
     problems = [*files.problems, *_empty_classes(files, chosen, split)]
     problems = [p for p in problems if p.split(":")[0] not in data.allow]
     problems += data.check(decode=False)
-    if "duplicate" not in data.allow:
-        pairs = overlap(data, data.view(others))
-        problems += [f"duplicate: {a}, {b}: equal bytes in two splits" for a, b in pairs]
+    problems += _shared(data, others)
     if problems:
         raise DataError(problems, path)
     return data
+
+
+def _shared(data: AnomalyDataset, others: list[Record]) -> list[str]:
+    """Pictures that also stand in other splits."""
+    if "duplicate" in data.allow:
+        return []
+    pairs = overlap(data, data.view(others))
+    return [f"duplicate: {a}, {b}: equal bytes in two splits" for a, b in pairs]
 
 
 def _there(path: Path) -> Path:

@@ -91,20 +91,26 @@ def evaluate(
     fuse = partial(scoring.fuse, domain=domain) if whole else None
     ruler = _Ruler(sources, fuse, inner.clip.text_projection.device, how)
     results = ruler.judge_all(data)
-    about = {
+    about = _about(model, inner, data, stage, domain) | {"rounds": how.rounds}
+    about["references"] = how.references
+    groups = data.groups if how.groups is None else how.groups
+    return assemble(results, about, groups)
+
+
+def _about(model: Any, inner: AdaptedCLIP, data: AnomalyDataset, stage: str, domain: str) -> dict:
+    """What was judged, and how, for the report."""
+    detects = inner is not model
+    score = inner.recipe.image_score
+    if score == "released" and not detects:
+        score += ", brought to one scale over the whole class"
+    return {
         "data": repr(data),
         "recipe": inner.recipe.name,
         "judged": "detector" if detects else "model",
         "stage": stage,
-        "image_score": inner.recipe.image_score,
+        "image_score": score,
         "domain": model.domain if detects else domain,
-        "references": how.references,
-        "rounds": how.rounds,
     }
-    if whole:
-        about["image_score"] += ", brought to one scale over the whole class"
-    groups = data.groups if how.groups is None else how.groups
-    return assemble(results, about, groups)
 
 
 class _Ruler(NamedTuple):

@@ -8,12 +8,17 @@ from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .plots import outline
 
 LOW = 1.0  # deviations above normal where the map begins to show
 HIGH = 6.0  # and where it is full
+# inches: a picture's side, the gap between two, the room for a title of two lines
+SIDE = 2.0
+GAP = 0.06
+HEAD = 0.5
 
 
 def overlay(picture: np.ndarray, anomaly_map: np.ndarray) -> np.ndarray:
@@ -33,19 +38,26 @@ def detections(
 ) -> Figure:
     """Two rows a line of parts: as photographed, and with what the detector sees."""
     lines = -(-len(pictures) // columns)
-    size = (2.1 * columns, 4.6 * lines)
-    figure, axes = plt.subplots(2 * lines, columns, figsize=size, facecolor="white", squeeze=False)
-    for ax in axes.flat:
+    width = columns * (SIDE + GAP) + GAP
+    height = lines * (HEAD + 2 * SIDE + 2 * GAP)
+    figure = plt.figure(figsize=(width, height), facecolor="white")
+
+    def axes(column: int, top: float) -> Axes:
+        left = GAP + column * (SIDE + GAP)
+        place = (left / width, 1 - (top + SIDE) / height, SIDE / width, SIDE / height)
+        ax = figure.add_axes(place)
         ax.set_axis_off()
+        return ax
+
     for i, picture in enumerate(pictures):
         line, column = divmod(i, columns)
-        above = axes[2 * line, column]
-        below = axes[2 * line + 1, column]
+        top = line * (HEAD + 2 * SIDE + 2 * GAP) + HEAD
+        above = axes(column, top)
+        below = axes(column, top + SIDE + GAP)
         above.imshow(picture)
         above.set_title(titles[i], fontsize=9)
         below.imshow(overlay(picture, maps[i]))
         if masks[i] is not None:
             outline(below, masks[i])
-    figure.subplots_adjust(0.01, 0.01, 0.99, 0.94, 0.04, 0.12)
     plt.close(figure)
     return figure

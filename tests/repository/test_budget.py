@@ -1,7 +1,7 @@
 """The house's limits, measured on the files as they are formatted: a change that passes one says so
 here, with the file and the count.
 
-Special: what does not yet keep a limit is listed with its count, which may fall and not rise.
+Special: RECORDED lists what does not keep its limit yet, with its count: that may fall, not rise.
 """
 
 import ast
@@ -21,6 +21,15 @@ FILE_LINES = 300
 FUNCTION_LINES = 50
 PARAMETERS = 7
 RECIPE_FIELDS = 40
+RECORDED = {
+    "core": 3760,
+    "all without variants": 25750,
+    "clip.py": 309,
+    "course/explorer.py": 377,
+    "datasets.py": 375,
+    "detector.py": 420,
+    "service/runs.py": 311,
+}
 FILES = sorted(PACKAGE.rglob("*.py"))
 CORE = sorted(PACKAGE.glob("*.py"))
 
@@ -50,7 +59,8 @@ def parameters(node):
 
 def test_the_core_fits_its_budget():
     counts = {name(file): lines(file) for file in CORE}
-    assert sum(counts.values()) <= CORE_LINES, sorted(counts.items(), key=lambda row: -row[1])
+    limit = max(CORE_LINES, RECORDED["core"])
+    assert sum(counts.values()) <= limit, sorted(counts.items(), key=lambda row: -row[1])
 
 
 def test_the_package_without_variants_fits_its_budget():
@@ -59,7 +69,7 @@ def test_the_package_without_variants_fits_its_budget():
         ring = name(file).split("/")[0] if "/" in name(file) else "core"
         rings[ring] = rings.get(ring, 0) + lines(file)
     rings.pop("variants", None)
-    assert sum(rings.values()) <= ALL_LINES, rings
+    assert sum(rings.values()) <= max(ALL_LINES, RECORDED["all without variants"]), rings
 
 
 @pytest.mark.parametrize("folder", sorted((PACKAGE / "variants").glob("*/")), ids=lambda f: f.name)
@@ -70,7 +80,8 @@ def test_a_variant_fits_its_budget(folder):
 
 
 def test_no_file_is_too_long():
-    long = {name(file): lines(file) for file in FILES if lines(file) > FILE_LINES}
+    counts = {name(file): lines(file) for file in FILES}
+    long = {f: n for f, n in counts.items() if n > max(FILE_LINES, RECORDED.get(f, 0))}
     assert not long, told(long, FILE_LINES)
 
 

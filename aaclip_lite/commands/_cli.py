@@ -106,7 +106,7 @@ def _as(name: str, rest: list[str]) -> dict:
     if name != "train":
         plainer = (tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff)
         return {"config": plainer}
-    from .commands.train import preset
+    from .train import preset
 
     start = preset(rest)
     return {} if start is None else {"default": start}

@@ -112,7 +112,7 @@ def _save_sheet(parts: list, found: list, out: str):
     pictures = [part.image for part in parts]
     maps = [each.map for each in found]
     masks = [part.mask if part.defect else None for part in parts]
-    return plots.save(detections(pictures, maps, masks, titles), out)
+    return plots.save(detections(pictures, maps, masks, titles), out, dpi=80)
 
 
 def _draw(name: str, kind: str | None, seed: int):

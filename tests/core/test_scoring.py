@@ -175,7 +175,9 @@ def test_the_score_of_one_picture_does_not_depend_on_others(features, kind):
 
 
 def test_an_unknown_picture_score_is_named(features):
-    with pytest.raises(ValueError, match="kind = 'peak' is no picture score; use one of map_late"):
+    with pytest.raises(
+        ValueError, match="kind = 'peak' is no picture score; use one of map_detection, map_late"
+    ):
         scoring.picture_scores(features, torch.eye(8)[:, :2], torch.rand(3, 9, 9), "peak")
 
 

@@ -6,7 +6,7 @@ UPGRADE =
 VENV = .venv
 PY = $(VENV)/bin/python
 .DEFAULT_GOAL = help
-.PHONY: help lab env test test-full demo bench course measure colab book lock clean
+.PHONY: help lab env test test-full test-kills demo bench course measure colab book lock clean
 
 # $(call step,name,command,remedy): says what runs; if it fails, says which step that was and what to do.
 define step
@@ -57,6 +57,9 @@ TESTS = -n auto --dist loadscope --nbval-lax --nbval-current-env tests notebooks
 
 test-full: $(VENV)/.installed ## the real size with random weights: ViT-L/14-336 at 518 px, minutes and 6 GB of memory
 	$(call step,tests at full size,$(PY) -m pytest -s tests/full,free 8 GB of memory and 8 GB of disk)
+
+test-kills: $(VENV)/.installed ## a hundred kills over train, factory, eval, predict and export, each run again and compared
+	$(call step,a hundred kills,$(PY) -m tests.faults.kills --number 100,the file that differs stands in the table)
 
 demo: $(VENV)/.installed ## no browser: draw unseen products, mark their defects, print a table
 	$(call step,demo,$(PY) -m aaclip_lite demo,make env tells what is missing)

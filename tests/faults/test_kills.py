@@ -1,4 +1,4 @@
-"""A few kills of the quick commands; `make test-full` makes a hundred, of all commands."""
+"""A few kills of the quick commands; `make test-kills` makes a hundred, of all commands."""
 
 import subprocess
 import sys

@@ -30,6 +30,7 @@ from ..metrics import jsonable
 from ..model import AdaptedCLIP
 from ..recipe import Recipe
 from ..service.runs import train_image, train_text
+from ..world.products import PRODUCTS
 
 FIGURES = ("pixel_auroc", "inside_auroc", "peak_hit", "image_auroc")
 
@@ -144,7 +145,9 @@ def cpu_seconds() -> float:
 
 def judge(model: AdaptedCLIP, data: AnomalyDataset, **options) -> Report:
     """`evaluate` as studies use it: no bootstrap inside a run, for the seeds give the interval."""
-    return evaluate(model, data, **({"rounds": 1, "progress": False} | options))
+    groups = {n: "textures" if p.texture else "objects" for n, p in PRODUCTS.items()}
+    usual = {"rounds": 1, "progress": False, "groups": groups}
+    return evaluate(model, data, **(usual | options))
 
 
 def figures(model: AdaptedCLIP, data: AnomalyDataset, names=FIGURES, **options) -> dict:

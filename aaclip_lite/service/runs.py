@@ -78,6 +78,8 @@ def _train(
     try:
         model.recipe = options.applied_to(recipe, stage)
         model.clip.checkpointing = checkpointing or options.checkpointing
+        # before anything is written, the lock included
+        refuse_unfit(stage, model.recipe, data, processes().num_processes)
         with only_one(out, ours=processes().is_main_process):
             run = _Run(stage, model, data, out, options)
             if not run.history.finished:
@@ -132,7 +134,6 @@ class _Run:
 
     def _plan(self) -> None:
         """How many steps, of how many pictures."""
-        refuse_unfit(self.stage, self.recipe, self.data, self.accelerator.num_processes)
         self.batch = getattr(self.recipe, f"{self.stage}_batch")
         rest = len(self.data) % self.batch
         # fewer pictures than processes cannot be shared out

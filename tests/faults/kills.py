@@ -18,6 +18,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+# before torch: a child forked from a process with several compute threads can wait for them for ever
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import numpy as np
 
 EVENTS = ("replace", "fsync", "unlink", "rename", "rmdir")

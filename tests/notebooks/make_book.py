@@ -65,6 +65,7 @@ def page(path: Path) -> nbformat.NotebookNode:
         cell for cell in notebook.cells if "colab" not in cell.metadata.get("tags", ())
     ]
     for cell in notebook.cells:
+        cell.source = cell.source.replace("](../data/sheets/", "](")
         tags = cell.metadata.setdefault("tags", [])
         if "solution" in tags or "setup" in tags:
             tags.append("hide-input")
@@ -74,7 +75,8 @@ def page(path: Path) -> nbformat.NotebookNode:
 def write_sources(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    shutil.copy(ROOT / PICTURE, folder)
+    for picture in (PICTURE, "data/sheets/method.png", "notebooks/colab.svg"):
+        shutil.copy(ROOT / picture, folder)
     (folder / "index.md").write_text(index(), encoding="utf-8")
     (folder / "ledger.md").write_text(ledger.page(), encoding="utf-8")
     for path in chapters():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from aaclip_lite import losses
-from aaclip_lite.lab import bench
+from aaclip_lite.lab import bench, costs, work
 from aaclip_lite.load import load_clip
 from aaclip_lite.model import AdaptedCLIP
 from aaclip_lite.recipe import Recipe
@@ -123,10 +123,10 @@ def test_a_measured_peak_is_near_the_formula(monkeypatch, capsys):
     checkpointing.
     """
     for checkpointing in (False, True):
-        call = f"bench.step_peak(False, 2, False, {checkpointing})"
-        measured = bench._elsewhere(call, MALLOC_MMAP_THRESHOLD_="65536", **bench.SINGLE_THREADED)
+        call = f"costs.step_peak(False, 2, False, {checkpointing})"
+        measured = costs.elsewhere(call, MALLOC_MMAP_THRESHOLD_="65536", **bench.SINGLE_THREADED)
         model = AdaptedCLIP(
-            load_clip(bench.REDUCED, weights=None, image_size=336), Recipe.released()
+            load_clip(work.REDUCED, weights=None, image_size=336), Recipe.released()
         )
         formula = memory.stage2(model, 2, checkpointing=checkpointing).step / 2**20
         assert formula == pytest.approx(measured, rel=0.25), checkpointing

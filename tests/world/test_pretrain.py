@@ -233,7 +233,7 @@ def test_a_phrase_that_finds_its_own_patches_costs_nothing(pool, tokenizer, ids)
 
     model, owner = Told(ids), batch["owner"]
     model.region_scale.data.fill_(np.log(50))
-    assert 0 <= pretrain.losses(model, batch, options)["where"] < 1e-3
+    assert 0 <= pretrain.losses(model, batch, options)["where"] < 0.1
     owner = owner[:, torch.randperm(256, generator=torch.Generator().manual_seed(0))]
     assert pretrain.losses(model, batch, options)["where"] > 1
 

@@ -16,6 +16,7 @@ import io
 import math
 import os
 import stat
+import threading
 import warnings
 from pathlib import Path
 
@@ -33,6 +34,9 @@ MOST_OF_IT = 0.8  # share of a picture that a defect's mask seldom covers
 SOFT = 8  # grey values: a mask has two, a labelled one some more
 TWELVE_BITS = 4095
 Source = str | Path | bytes | Image.Image
+# The filters of warnings belong to the process: two threads that set them aside at once would
+# leave "ignore" behind for good.
+OPENING = threading.Lock()
 __all__ = ["ENDINGS", "REMEDY", "PictureError", "below", "header", "read", "read_mask"]
 
 
@@ -148,7 +152,7 @@ def _opened(source: Source) -> Image.Image:
         if not stat.S_ISREG(os.stat(source).st_mode):  # a pipe would wait for ever
             raise PictureError("is not a file")
         stream = Path(source)
-    with warnings.catch_warnings():
+    with OPENING, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # sizes are judged here
         return Image.open(stream, formats=FORMATS)
 

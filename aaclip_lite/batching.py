@@ -1,12 +1,10 @@
-"""From records to batches on a device: order, share of each process, decoding ahead, augmentation.
+"""From records to batches on a device: order, share of each process, augmentation.
 
 Special: order and augmentation follow from seed and epoch alone, so a run can stop and go on, and
 two processes draw what one would. Used through `AnomalyDataset.batches`.
 """
 
-import os
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +12,8 @@ import numpy as np
 import torch
 
 from . import augment as augmentation
-from .files.layouts import Record
-
-DECODERS = min(4, os.cpu_count() or 1)
-Planes = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]  # image, mask, inside
+from .files import decoding
+from .files.decoding import Planes
 
 
 @dataclass(frozen=True)
@@ -26,7 +22,6 @@ class Place:
 
     epoch: int = 0
     stage: int = 2  # stage 1 leaves colours alone
-    drop_last: bool = False
     start: int = 0  # batches of this epoch that are done
     rank: int = 0  # of `world` processes each takes its share, every world-th, of the same batches
     world: int = 1
@@ -52,7 +47,7 @@ def batches(
     view = where.epoch % where.views if where.views else where.epoch
     return (
         _batch(data, rows, planes, _Change(variant, seed, view, where.stage), device)
-        for rows, planes in zip(shares, _decoded(data, shares), strict=True)
+        for rows, planes in zip(shares, decoding.ahead(data, shares), strict=True)
     )
 
 
@@ -68,31 +63,10 @@ def _shares(count: int, batch_size: int, shuffle: bool, seed: int, place: Place)
     if shuffle:
         order = np.random.default_rng([seed, place.epoch]).permutation(count)
     steps = [order[i : i + batch_size].tolist() for i in range(0, count, batch_size)]
-    if place.drop_last:
-        steps = [step for step in steps if len(step) == batch_size]
     if not steps:
-        full = "full " * place.drop_last
-        raise ValueError(f"{count} pictures make no {full}batch of {batch_size}")
+        raise ValueError("there are no pictures to make a batch of")
     shares = [step[place.rank :: world] for step in steps[place.start :]]
     return [share for share in shares if share]
-
-
-def _decoded(data, steps: list[list[int]]) -> Iterator[list[Planes]]:
-    """The decoded planes of each step; threads read the next step's files while this one's are in
-    use.
-    """
-    with ThreadPoolExecutor(DECODERS) as pool:
-
-        def begin(rows: list[int]) -> list[tuple[Record, Planes | Future]]:
-            records = [data.records[row] for row in rows]
-            return [(r, data.cache.get(r) or pool.submit(data.decode, r)) for r in records]
-
-        ahead = begin(steps[0]) if steps else []
-        for following in [*steps[1:], []] if steps else []:
-            now = ahead
-            ahead = begin(following)
-            planes = [(r, p.result() if isinstance(p, Future) else p) for r, p in now]
-            yield [data.cache.keep(record, each) for record, each in planes]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Adapter files: save, load, resume, and the public code's `.pth` files.
+"""Adapter files: save, load, and the public code's `.pth` files.
 
 Special: a file holds adapters only, with recipe, backbone, data, epoch, step, seed and losses in
 its metadata. It appears complete or not at all; a model that differs is refused with the field
@@ -19,7 +19,7 @@ from .files.checked import anything, fields, fields_open, integer, maybe, one_of
 from .files.digest import checksum
 from .files.keep import atomic
 from .files.weights import WeightsError, existing, read_pickle, read_safetensors
-from .model import AdaptedCLIP
+from .model import STAGES, AdaptedCLIP
 from .recipe import Recipe
 
 FORMAT = "aaclip-lite adapter 1"
@@ -27,7 +27,7 @@ FORMAT = "aaclip-lite adapter 1"
 _HEADER = fields(
     ("stage", "recipe", "backbone"),
     True,
-    stage=one_of("text", "image", "joint"),
+    stage=one_of(*STAGES),
     recipe=fields_open,
     backbone=fields_open,
     step=maybe(integer()),

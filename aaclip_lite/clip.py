@@ -2,8 +2,7 @@
 
 Special: the walk reads open_clip's weights and runs fused attention itself, so adapters can stand
 between blocks, levels can be read and the dense pass can attend value to value, with nothing hooked
-and nothing left behind. Ordinary outputs equal open_clip's own to 1e-5. Made by
-`backbone.load_clip`.
+and nothing left behind. Ordinary outputs equal open_clip's own to 1e-5. Made by `load.load_clip`.
 Use: `clip.encode_image(clip.preprocess(pictures))`, `clip.image_tokens(images, (2, 4))`,
 `clip.encode_text(sentences)`.
 """
@@ -82,9 +81,7 @@ class FrozenCLIP(nn.Module):
     def load_state_dict(
         self, state_dict: dict, strict: bool = True, label: str = "state dict", **options
     ):
-        """Weights under open_clip's names; a position grid of another size is resized to this
-        model's.
-        """
+        """Weights under open_clip's names; a position grid of another size is resized."""
         state = fitted(state_dict, self.state_dict(), self.grid, strict, label)
         self._shared.clear()
         return super().load_state_dict(state, strict=strict, **options)
@@ -99,9 +96,7 @@ class FrozenCLIP(nn.Module):
 
     @torch.no_grad()
     def activation_cost(self, other: str) -> tuple[float, float]:
-        """Relative change of image and text features against the other activation: one fixed
-        picture and sentence.
-        """
+        """How much another activation would change the features of one picture and one sentence."""
         generator = torch.Generator().manual_seed(0)
         noise = torch.rand(1, 3, self.image_size, self.image_size, generator=generator)
         picture = self.preprocess(noise.to(self.text_projection.device))
@@ -114,9 +109,7 @@ class FrozenCLIP(nn.Module):
         return float(image_change), float(text_change)
 
     def fingerprint(self) -> str:
-        """Twelve hex digits of the weights; the position grid is left out, so that image sizes
-        share it.
-        """
+        """Twelve hex digits of the weights but the position grid: the same for all image sizes."""
         if "fingerprint" not in self._shared:
             digest = hashlib.sha256()
             for name, tensor in sorted(self.state_dict().items()):
@@ -133,9 +126,7 @@ class FrozenCLIP(nn.Module):
     # ---- pictures --------------------------------------------------------------------------------
 
     def preprocess(self, images: Tensor, normalisation: str = "clip") -> Tensor:
-        """(B, 3, H, W) uint8, or float in [0, 1] -> (B, 3, S, S) resized (bicubic, antialiased) and
-        normalised.
-        """
+        """(B, 3, H, W), uint8 or float in [0, 1] -> (B, 3, S, S), resized and normalised."""
         if images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(f"pictures must have shape (B, 3, H, W), not {tuple(images.shape)}")
         x = images.float() / 255 if images.dtype == torch.uint8 else images.float()
@@ -171,9 +162,7 @@ class FrozenCLIP(nn.Module):
     def image_tokens(
         self, images: Tensor, levels: Sequence[int], after_block: AfterBlock | None = None
     ) -> list[Tensor]:
-        """Tokens (B, 1 + N, D) that the given blocks, counted from 1, put out, after `after_block`
-        has changed them.
-        """
+        """Tokens (B, 1 + N, D) behind the given blocks, counted from 1, changed by `after_block`."""
         x = self._embed_image(images)
         tokens = []
         for index, block in enumerate(self.visual.transformer.resblocks[: max(levels)]):
@@ -265,8 +254,7 @@ class FrozenCLIP(nn.Module):
         if images.shape[1:] != (3, self.image_size, self.image_size):
             raise ValueError(
                 f"pictures have shape {tuple(images.shape)}, this CLIP takes (B, 3, "
-                f"{self.image_size}, "
-                f"{self.image_size}); use preprocess(), or load_clip(..., image_size=...)"
+                f"{self.image_size}, {self.image_size}); use preprocess(), or load_clip(..., image_size=...)"
             )
         visual = self.visual
         x = visual.conv1(images.to(visual.conv1.weight.dtype)).flatten(2).transpose(1, 2)

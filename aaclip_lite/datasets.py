@@ -17,7 +17,6 @@ import hashlib
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,9 +26,9 @@ import torch
 from jaxtyping import UInt8
 
 from . import batching
-from .batching import DECODERS, Planes
-from .files import layouts, pictures
-from .files.audit import UNREADABLE, copies, quick_problems, reason, tell_odd_masks
+from .files import decoding, layouts
+from .files.audit import copies, quick_problems, tell_odd_masks
+from .files.decoding import Cache
 from .files.door import door
 from .files.late import late
 from .files.layouts import LAYOUTS, TOLERABLE, DataError, Record
@@ -37,7 +36,6 @@ from .files.layouts import LAYOUTS, TOLERABLE, DataError, Record
 __all__ = ["AnomalyDataset", "DataError", "Record", "Sample", "open_dataset", "overlap"]
 
 LARGEST_SIDE = 4096
-FACTORY = ("train", "val", "test", "val_wild", "test_wild", "test_hard")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,25 +51,8 @@ class Sample:
     inside: UInt8[np.ndarray, "H W"] | None
 
 
-class _Cache(dict):
-    """Decoded pictures by record, shared by all views of a data set, up to a number of bytes."""
-
-    def __init__(self, budget: int) -> None:
-        self.budget = budget
-        self.used = 0
-
-    def keep(self, record: Record, planes: Planes) -> Planes:
-        size = sum(plane.nbytes for plane in planes if plane is not None)
-        if record not in self and self.used + size <= self.budget:
-            self[record] = planes
-            self.used += size
-        return planes
-
-
 class AnomalyDataset:
-    """A list of records below one root; `data[i]` decodes the i-th. Made by `open_dataset`; views
-    share the cache.
-    """
+    """Records below one root; `data[i]` decodes the i-th. Made by `open_dataset`."""
 
     def __init__(self, root: Path, records: list[Record], **settings) -> None:
         self.root = root
@@ -83,7 +64,7 @@ class AnomalyDataset:
         self.image_level: bool = settings["image_level"]
         self.allow: tuple[str, ...] = settings["allow"]
         self.groups: Mapping[str, str] = settings["groups"]  # {class: objects, textures ...}
-        self.cache: _Cache = settings["cache"]
+        self.cache: Cache = settings["cache"]
 
     def __len__(self) -> int:
         return len(self.records)
@@ -100,7 +81,7 @@ class AnomalyDataset:
 
     def __getitem__(self, index: int) -> Sample:
         record = self.records[index]
-        known = self.cache.get(record) or self.cache.keep(record, self.decode(record))
+        known = decoding.known(self, record)
         image: Any
         image, mask, inside = (None if plane is None else plane.copy() for plane in known)
         if self.image_level:
@@ -133,9 +114,7 @@ class AnomalyDataset:
         return self.view(r for r in self.records if r.class_name in wanted and r.label in labels)
 
     def few_shot(self, k: int, seed: int = 0) -> "AnomalyDataset":
-        """k/2 normal and k/2 abnormal pictures of every class; a smaller k with the same seed is a
-        part of a larger.
-        """
+        """k/2 normal and k/2 abnormal pictures a class; a smaller k takes a part of a larger one's."""
         if k < 2 or k % 2:
             raise ValueError(
                 f"few_shot takes an even k of at least 2 (half normal, half abnormal), not {k}"
@@ -175,15 +154,13 @@ class AnomalyDataset:
     # ---- is it sound? ----------------------------------------------------------------------------
 
     def check(self, decode: bool = True, strict: bool = False) -> list[str]:
-        """All that is wrong, with `decode` by decoding every file (which fills the cache); `strict`
-        raises it.
-        """
+        """All that is wrong; `decode` also decodes every file, `strict` raises what is found."""
         problems = list(quick_problems(self.root, self.records, self.image_level))
         for group in copies(self.root / record.image for record in self.records):
             names = ", ".join(os.path.relpath(file, self.root) for file in group)
             problems.append(f"duplicate: {names}: equal bytes")
         if decode:
-            problems += self._decode_all()
+            problems += decoding.problems(self)
             tell_odd_masks(self.root, [] if self.image_level else self.records)
         problems = [p for p in dict.fromkeys(problems) if p.split(":")[0] not in self.allow]
         if problems and strict:
@@ -191,52 +168,13 @@ class AnomalyDataset:
         return problems
 
     def fingerprint(self) -> str:
-        """Changes when a file is added, removed, renamed, relabelled, moved in order or changes its
-        size.
-        """
+        """Follows from the files' names, labels, sizes and order."""
         digest = hashlib.sha256()
         for r in self.records:
             names = [name for name in (r.image, r.mask) if name is not None]
             sizes = [(self.root / name).stat().st_size for name in names]
             digest.update(repr((r.image, r.label, r.class_name, r.mask, sizes)).encode())
         return digest.hexdigest()[:16]
-
-    def _decode_all(self) -> list[str]:
-        """What decoding every file shows; a few at a time, so that memory stays bounded."""
-        problems = []
-        new = [record for record in self.records if record not in self.cache]
-        with ThreadPoolExecutor(DECODERS) as pool:
-            for start in range(0, len(new), 64):
-                jobs = [(r, pool.submit(self.decode, r)) for r in new[start : start + 64]]
-                for record, job in jobs:
-                    error = job.exception()
-                    if isinstance(error, DataError):
-                        problems += error.problems
-                    else:
-                        self.cache.keep(record, job.result())
-        return problems
-
-    def decode(self, record: Record) -> Planes:
-        """(image, mask, inside); the mask of a normal picture is left None, to save memory."""
-        planes = {}
-        problems = []
-        for role in ("image", "inside") if self.image_level else ("image", "mask", "inside"):
-            name = getattr(record, role)
-            if name is None:
-                continue
-            try:
-                planes[role], filled = pictures.read_sized(
-                    self.root / name, self.size, role != "image"
-                )
-            except UNREADABLE as error:
-                problems.append(f"{role}: {name}: {reason(error)}")
-                continue
-            if role == "mask" and filled != bool(record.label) and "content" not in self.allow:
-                how = "not" if filled else "all"
-                problems.append(f"content: {name}: {how} zero, but label {record.label}")
-        if problems:
-            raise DataError(problems, self.root)
-        return planes["image"], planes.get("mask") if record.label else None, planes.get("inside")
 
     # ---- batches ---------------------------------------------------------------------------------
 
@@ -260,9 +198,7 @@ class AnomalyDataset:
 
 
 def overlap(first: AnomalyDataset, second: AnomalyDataset) -> list[tuple[str, str]]:
-    """Pictures that two data sets share, byte for byte: a training and a test set should share
-    none.
-    """
+    """Pictures that two data sets share, byte for byte, as training and test must not."""
     ours = {first.root / record.image for record in first.records}
     theirs = {second.root / record.image for record in second.records}
     pairs = []
@@ -306,11 +242,11 @@ def open_dataset(
     told = "as named" if layout else "told from its files"
     groups: Mapping[str, str] = {}
     if layout == "factory" or (layout is None and str(path).startswith("factory/")):
-        path, groups = _factory_set(str(path).removeprefix("factory/"), root)
+        path, groups = late("factory")(str(path).removeprefix("factory/"), root)
         layout = "factory"
         root = None
         told = "as named"
-    path = _there(Path(path))
+    path = Path(path)
     files = layouts.read(path, layout, root, how.class_name)
     split = split or files.default_split
     chosen = [record for record in files.records if split in ("all", record.split)]
@@ -325,7 +261,7 @@ def open_dataset(
         image_level=how.image_level,
         groups=groups,
         references=[r for r in others if r.split == "train" and r.label == 0],
-        cache=_Cache(how.cache_bytes),
+        cache=Cache(how.cache_bytes),
     )
     problems = [*files.problems, *_empty_classes(files, chosen, split)]
     problems = [p for p in problems if p.split(":")[0] not in data.allow]
@@ -344,26 +280,12 @@ def _shared(data: AnomalyDataset, others: list[Record]) -> list[str]:
     return [f"duplicate: {a}, {b}: equal bytes in two splits" for a, b in pairs]
 
 
-def _there(path: Path) -> Path:
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{path}: no such folder or manifest (factory/train needs no download)"
-        )
-    return path
-
-
 def _empty_classes(files: layouts.Files, chosen: list[Record], split: str) -> list[str]:
     empty = sorted(files.classes - {record.class_name for record in chosen})
     if not chosen and not empty:
         empty = ["any"]
     where = f"(split {split!r}, layout {files.layout!r})"
     return [f"class: {name}: no pictures {where}" for name in empty]
-
-
-def _factory_set(name: str, root: str | Path | None) -> tuple[Path, dict[str, str]]:
-    if name not in FACTORY:
-        raise ValueError(f"factory/{name}: choose one of factory/{', factory/'.join(FACTORY)}")
-    return late("factory")(name, root)
 
 
 def _refuse_unknown(layout: str | None, size: int | None, allow: Iterable[str]) -> None:

@@ -22,6 +22,11 @@ RATE = 0.05  # the false-alarm rate that REACH was chosen for
 TRUST = 8  # sound parts that the scatter seen on other products counts as
 
 
+def refuse_rate(false_alarms: float) -> None:
+    if not 0 < false_alarms < 1:  # also true for NaN
+        raise ValueError(f"false_alarms = {false_alarms}: give a share above 0 and below 1")
+
+
 def needed(false_alarms: float) -> int:
     """Sound parts that a line by rank needs to promise this rate."""
     return math.ceil(1 / false_alarms - 1e-9) - 1

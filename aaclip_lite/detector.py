@@ -21,35 +21,18 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float
-from safetensors.torch import save_file
 from torch import Tensor
 
-from . import decision, normal, references, scoring
-from .checkpoint import (
-    MismatchError,
-    load_adapter,
-    read_metadata,
-    save_adapter,
-    text_checksum,
-)
+from . import decision, normal, references, saved, scoring
 from .clip import FrozenCLIP
 from .datasets import AnomalyDataset
-from .files import notes
 from .files.door import door
-from .files.forms import (
-    Picture,
-    alike,
-    is_several,
-    list_pictures,
-    refuse_endless,
-    to_tensor,
-)
-from .files.keep import atomic
+from .files.forms import Picture, alike, is_several, list_pictures, refuse_endless, to_tensor
 from .files.late import late
+from .files.notes import read as settings
 from .files.pictures import PictureError
-from .files.weights import read_safetensors
-from .load import load_clip
-from .model import STAGES, AdaptedCLIP, Features
+from .model import AdaptedCLIP, Features
+from .normal import calibrated
 
 __all__ = [
     "AnomalyDetector",
@@ -60,8 +43,6 @@ __all__ = [
     "to_tensor",
 ]
 
-SETTINGS = notes.NAME
-REFERENCES = "references.safetensors"
 ANY = "*"  # the calibration of products without their own
 
 
@@ -149,16 +130,14 @@ class AnomalyDetector:
         self, images: Float[Tensor, "B 3 H W"], class_names: Sequence[str]
     ) -> tuple[Float[Tensor, "B H W"], Float[Tensor, " B"]]:
         """Maps and scores of pictures of several classes, calibrated where that was done."""
-        maps: list[Tensor] = [images[0]] * len(images)
-        scores: list[Tensor] = [images[0]] * len(images)
+        found: dict[int, tuple[Tensor, Tensor]] = {}
         for name in dict.fromkeys(class_names):
             rows = [i for i, each in enumerate(class_names) if each == name]
             anchors = self.anchor(name).expand(len(rows), -1, -1)
-            found = self.measure(images[rows], anchors, self.references.get(name))
-            found = calibrated(*found, self.calibration_of(name))
-            for row, one, score in zip(rows, *found, strict=True):
-                maps[row] = one
-                scores[row] = score
+            measured = self.measure(images[rows], anchors, self.references.get(name))
+            pairs = zip(*calibrated(*measured, self.calibration_of(name)), strict=True)
+            found |= zip(rows, pairs, strict=True)
+        maps, scores = zip(*(found[row] for row in range(len(images))), strict=True)
         return torch.stack(maps), torch.stack(scores)
 
     # ---- what is normal --------------------------------------------------------------------------
@@ -173,7 +152,7 @@ class AnomalyDetector:
         """Keep what a few sound parts of a product look like; from five on they also give it a
         line, each part judged against the others. Replaces what was remembered of the product.
         """
-        _refuse_rate(false_alarms)
+        decision.refuse_rate(false_alarms)
         images = [to_tensor(picture) for picture in list_pictures(pictures)]
         with torch.no_grad():
             bank, entry = normal.of_references(self, images, class_name, false_alarms)
@@ -195,7 +174,7 @@ class AnomalyDetector:
         Of a data set the normal pictures of all its classes are taken. That gives the scale of
         products without their own, and how far sound parts of a product scatter.
         """
-        _refuse_rate(false_alarms)
+        decision.refuse_rate(false_alarms)
         if isinstance(normal_images, AnomalyDataset):
             entry = late("calibrate")(self, normal_images, false_alarms)
             class_name = ANY
@@ -213,9 +192,7 @@ class AnomalyDetector:
         return decision.explain(class_name, self.calibration.get(class_name), self.few(kind))
 
     def with_references(self, data: AnomalyDataset) -> "AnomalyDetector":
-        """The same detector with the pictures of this data set, all sound, remembered class by
-        class.
-        """
+        """The same detector, with this set's pictures, all sound, as references of their classes."""
         other = copy.copy(self)
         other.references = {}
         for name in data.classes:
@@ -292,70 +269,23 @@ class AnomalyDetector:
     def load(
         cls, name: str | Path = "course", clip: FrozenCLIP | None = None, device: str = "cpu"
     ) -> "AnomalyDetector":
-        """name: "course" (shipped), a folder that training or save() wrote, or a repository of the
-        Hugging Face hub.
+        """name: "course" (shipped), a folder that training or save() wrote, or hf:OWNER/NAME.
 
         clip: the backbone, where the folder does not say which (it does after save()).
         """
-        folder = notes.find(name)
-        stored = settings(folder)
-        files = {stage: folder / f"{stage}.safetensors" for stage in STAGES}
-        if not files["image"].is_file():
-            trained = "stage 1 only" if files["text"].is_file() else "nothing"
-            raise FileNotFoundError(
-                f"{folder} holds {trained}: a detector needs image.safetensors, from train_image"
-            )
-        metadata = {stage: read_metadata(path) for stage, path in files.items() if path.is_file()}
-        _refuse_half(folder, metadata)
-        if clip is None:
-            embedded = {
-                "source": "lite",
-                "image_size": metadata["image"]["backbone"]["image_size"],
-            }
-            clip = load_clip(**stored.get("backbone", embedded))
-        model = AdaptedCLIP(clip, metadata["image"]["recipe"])
-        try:
-            for stage in metadata:
-                load_adapter(files[stage], model)
-        except MismatchError as error:
-            raise MismatchError(
-                f"{error}. Give the backbone that belongs to it: clip=load_clip(...)"
-            ) from None
-        _refuse_strangers(folder, model, metadata)
-        detector = cls(
-            model.to(device),
-            stored.get("calibration"),
-            stored.get("words"),
-            stored.get("domain", "industrial"),
-            stored.get("backbone"),
-        )
-        known = ("stage", "recipe", "backbone", "checksum", "text_adapters")
-        detector.training = {
-            stage: {key: value for key, value in header.items() if key not in known}
-            for stage, header in metadata.items()
-        }
-        if (folder / REFERENCES).is_file():
-            banks = read_safetensors(folder / REFERENCES)
-            detector.references = {name: bank.float().to(device) for name, bank in banks.items()}
+        found = saved.read(name, clip)
+        detector = cls(found.model.to(device), **found.notes)
+        detector.references = {name: bank.to(device) for name, bank in found.references.items()}
+        detector.training = found.training
         return detector
 
     @door(folder=(str, Path))
     def save(self, folder: str | Path) -> Path:
-        """Adapters, references, calibration, words, and which backbone to load; the backbone itself
-        is not copied.
-        """
-        folder = Path(folder)
-        for stage in STAGES:
-            path = folder / f"{stage}.safetensors"
-            save_adapter(path, self.model, stage, self.training.get(stage))
+        """Adapters, references, calibration, words, and the backbone's source, not the backbone."""
         names = ("backbone", "domain", "words", "calibration")
-        if self.references:
-            banks = {name: bank.half().contiguous() for name, bank in self.references.items()}
-            atomic(folder / REFERENCES, lambda path: save_file(banks, path))
-        else:
-            (folder / REFERENCES).unlink(missing_ok=True)
-        notes.write(folder, {name: getattr(self, name) for name in names})
-        return folder
+        notes = {name: getattr(self, name) for name in names}
+        kept = saved.Saved(self.model, notes, self.references, self.training)
+        return saved.write(Path(folder), kept)
 
     def push_to_hub(self, repo_id: str, private: bool = False, token: str | None = None) -> str:
         """Save to a repository of the Hugging Face hub, from which load(repo_id) fetches it."""
@@ -368,49 +298,3 @@ class AnomalyDetector:
         metadata.
         """
         return late("onnx")(self, Path(path), class_name)
-
-
-def calibrated(
-    maps: Float[Tensor, "B H W"], scores: Float[Tensor, " B"], constants: dict | None
-) -> tuple[Float[Tensor, "B H W"], Float[Tensor, " B"]]:
-    """Deviations above normal, where it is known what is normal."""
-    if constants is None:
-        return maps, scores
-    return scoring.z_scores(maps, constants["map"]), scoring.z_scores(scores, constants["score"])
-
-
-def _refuse_rate(false_alarms: float) -> None:
-    if not 0 < false_alarms < 1:  # also true for NaN
-        raise ValueError(f"false_alarms = {false_alarms}: give a share above 0 and below 1")
-
-
-def _refuse_half(folder: Path, metadata: dict[str, dict]) -> None:
-    """Both stages' files, each in its place, as the recipe asks for them."""
-    for stage, header in metadata.items():
-        if header["stage"] not in (stage, "joint"):
-            raise MismatchError(
-                f"{folder / stage}.safetensors is of stage {header['stage']!r}, not {stage!r}; put "
-                "the right file there"
-            )
-    if "text" not in metadata and metadata["image"]["recipe"].trains_text:
-        raise FileNotFoundError(
-            f"{folder} holds image.safetensors only: its recipe trains text adapters too, so a "
-            "detector needs the text.safetensors of the same training"
-        )
-
-
-def _refuse_strangers(folder: Path, model: AdaptedCLIP, metadata: dict[str, dict]) -> None:
-    """Image adapters belong to the text adapters that they were trained against."""
-    trained_with = metadata["image"].get("text_adapters")
-    if trained_with not in (None, text_checksum(model)):  # older files do not say
-        raise MismatchError(
-            f"{folder / 'image.safetensors'} was trained with other text adapters than "
-            "text.safetensors beside it; put the two of one training together, or train again"
-        )
-
-
-def settings(folder: Path) -> dict:
-    """What save() noted about a detector: backbone, domain, words, calibration; empty for a run
-    that was not saved.
-    """
-    return notes.read(folder)

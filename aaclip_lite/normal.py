@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from . import decision, references
+from . import decision, references, scoring
 from .model import Features
 
 
@@ -78,6 +78,15 @@ def of_parts(
         )
     few = detector.few("words" if bank is None else "references")
     return measured.entry(few.get("spread"), false_alarms) | {"seen": seen}
+
+
+def calibrated(
+    maps: Float[Tensor, "B H W"], scores: Float[Tensor, " B"], constants: dict | None
+) -> tuple[Float[Tensor, "B H W"], Float[Tensor, " B"]]:
+    """Deviations above normal, where it is known what is normal."""
+    if constants is None:
+        return maps, scores
+    return scoring.z_scores(maps, constants["map"]), scoring.z_scores(scores, constants["score"])
 
 
 def mark(picture: Float[Tensor, "3 H W"]) -> int:

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from ..variants import concepts
 from .concept_measures import seen
-from .explorer import View
 from .flawed_parts import CONCEPTS, VERDICTS
 from .plots import LINES
+from .views import View
 
 SIDE = 300  # of a picture in the masking panel
 

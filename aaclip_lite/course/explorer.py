@@ -1,61 +1,53 @@
 """The explorer: what every choice of the method does to a map, at once.
 
 Special: what the sliders of widgets.py show are two plain functions, Setting -> View:
-`Explorer.one` (a picture) and
-`Explorer.many` (all of a product). A page without a kernel shows the very same pictures. A change
-redoes only what hangs on it: words the text tower, the adapters' mix one pass of one picture; level
-weights, blur and threshold need nothing but sums. Maps count deviations above what good parts of
-the product give under the SAME setting: one threshold means the same in all.
+`Explorer.one` (a picture) and `Explorer.many` (all of a product). A page without a kernel shows the
+very same pictures. A change redoes only what hangs on it: words the text tower, the adapters' mix
+one pass of one picture; level weights, blur and threshold need nothing but sums. Maps count
+deviations above what good parts of the product give under the SAME setting: one threshold means the
+same in all.
 
     explorer = Explorer(detector, aa.open_dataset("factory/test", size=128), ["bottle", "wood"])
     start = explorer.start("bottle", picture=7)
-    explorer.one(replace(start, blur=2.0))                       # a View; the last line of a cell
-    shows it
+    explorer.one(replace(start, blur=2.0))  # a View; the last line of a cell shows it
 """
 
-import base64
 import copy
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
+from PIL import Image
 from torch import Tensor
 
 from .. import metrics, scoring
 from ..datasets import AnomalyDataset, Sample
 from ..detector import AnomalyDetector
 from ..prompts import TEMPLATES
+from .views import (
+    GAP,
+    HEAT_ENDS,
+    LINE,
+    SIDE,
+    THUMB,
+    WIDTH,
+    Tile,
+    View,
+    coloured,
+    rings,
+    sheet,
+    stack,
+)
+
+__all__ = ["DEFECTIVE", "GOOD", "REFERENCE", "Explorer", "Setting", "precision_recall", "stack"]
 
 # a product's pictures: two kinds that are shown, and good ones that set the scale
-GOOD, DEFECTIVE, REFERENCE = (
-    5,
-    7,
-    3,
-)
+GOOD = 5
+DEFECTIVE = 7
+REFERENCE = 3
 MIXES = (0.0, 0.15, 0.3, 0.6, 1.0)  # adapter mixes whose scale is prepared
-SIDE, THUMB, GAP, LINE, WIDTH = 204, 62, 8, 22, 860  # pixels
-# deviations that get the first and the last of these colours, which rise evenly, also in grey
-HEAT_ENDS = (
-    -1.0,
-    5.0,
-)
-COLOURS = (
-    (68, 1, 84),
-    (71, 45, 123),
-    (59, 82, 139),
-    (44, 114, 142),
-    (33, 145, 140),
-    (40, 174, 128),
-    (94, 201, 98),
-    (173, 220, 48),
-    (253, 231, 37),
-)
 
 
 @dataclass(frozen=True)
@@ -75,21 +67,6 @@ class Setting:
 
 def _said(setting: Setting) -> tuple[str, str, str]:
     return setting.product, setting.good_words.strip(), setting.defect_words.strip()
-
-
-class View(NamedTuple):
-    picture: Image.Image
-    figures: dict[str, float]
-    text: str  # both in one sentence
-
-    @property
-    def jpeg(self) -> bytes:
-        file = io.BytesIO()
-        self.picture.save(file, "JPEG", quality=85)
-        return file.getvalue()
-
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
-        return {"image/jpeg": base64.b64encode(self.jpeg).decode(), "text/plain": self.text}
 
 
 class Explorer:
@@ -239,19 +216,19 @@ class Explorer:
         grey[marked], grey[~marked] = 255, grey[~marked] // 2
         panels = [
             ("picture, defect outlined", part.image),
-            ("map, own setting", _colour(usual)),
-            ("map, this setting", _colour(heat)),
+            ("map, own setting", coloured(usual)),
+            ("map, this setting", coloured(heat)),
             ("white: above the threshold", grey),
         ]
-        rings = _outline(part.mask)
+        defect = rings(part.mask)
         tiles = [
-            Tile((GAP + i * (SIDE + GAP), 2 * LINE), SIDE, *each, rings)
+            Tile((GAP + i * (SIDE + GAP), 2 * LINE), SIDE, *each, defect)
             for i, each in enumerate(panels)
         ]
         title = f"{setting.product}: {part.defect or 'good'}; {self.difference(setting)}"
         foot = f"{text}; maps: {HEAT_ENDS[0]:.0f} (dark) to {HEAT_ENDS[1]:.0f} (bright) deviations above normal"
         figures = {"precision": precision, "recall": recall}
-        return View(_sheet(title, tiles, 2 * LINE + SIDE + 4, foot), figures, f"{title}; {text}")
+        return View(sheet(title, tiles, 2 * LINE + SIDE + 4, foot), figures, f"{title}; {text}")
 
     def many(self, setting: Setting) -> View:
         """All pictures of a product; those whose hottest hundredth exceeds the threshold are
@@ -278,7 +255,7 @@ class Explorer:
         figures = {"precision": precision, "recall": recall}
         bottom = 2 * LINE + -(-len(parts) // 6) * (THUMB + LINE)  # the same at every threshold
         return View(
-            _sheet(title, tiles, bottom, f"{text} (thick frame: wrong)"),
+            sheet(title, tiles, bottom, f"{text} (thick frame: wrong)"),
             figures,
             f"{title}; {text}",
         )
@@ -311,67 +288,3 @@ def precision_recall(marked: np.ndarray, truth: np.ndarray) -> tuple[float, floa
     return precision, both / int(truth.sum()) if truth.any() else metrics.Undefined(
         "nothing is defective"
     )
-
-
-# ---- drawing: with PIL, in milliseconds ----------------------------------------------------------
-
-
-class Tile(NamedTuple):
-    at: tuple[int, int]
-    side: int
-    label: str
-    image: np.ndarray
-    outline: Sequence[tuple[str, Image.Image]] = ()  # (colour, where)
-    wrong: bool = False
-
-
-def _sheet(title: str, tiles: Sequence[Tile], bottom: int, foot: str) -> Image.Image:
-    paper = Image.new("RGB", (WIDTH, bottom + LINE), "white")
-    draw = ImageDraw.Draw(paper)
-    texts = [(title, (GAP, 2), WIDTH, 16), (foot, (GAP, bottom), WIDTH, 14)]
-    for (x, y), side, label, image, outline, wrong in tiles:
-        texts.append((label, (x, y - LINE + 4), side + GAP - 2, 14 if side == SIDE else 11))
-        picture = Image.fromarray(image).convert("RGB").resize((side, side))
-        for colour, where in outline:
-            picture.paste(colour, mask=where)
-        draw.rectangle((x - 4, y - 4, x + side + 3, y + side + 3), "black" if wrong else "white")
-        paper.paste(picture, (x, y))
-    for text, at, width, size in texts:
-        text, font = text.replace("_", " "), _font(size)
-        while font.getlength(text) > width:
-            text = text[:-1]
-        draw.text(at, text, "black", font)
-    return paper
-
-
-def stack(*views: View) -> View:
-    """Views below each other, for a page."""
-    paper, top = Image.new("RGB", (WIDTH, sum(view.picture.height for view in views)), "white"), 0
-    for view in views:
-        paper.paste(view.picture, (0, top))
-        top += view.picture.height
-    return View(paper, {}, "\n".join(view.text for view in views))
-
-
-def _outline(mask: np.ndarray) -> list[tuple[str, Image.Image]]:
-    """Three rings around a defect, visible on any ground."""
-    edge, rings = (
-        Image.fromarray(np.uint8(mask > 0) * 255).resize((SIDE, SIDE), Image.Resampling.NEAREST),
-        [],
-    )
-    for colour in ("black", "white", "black"):
-        inner, edge = edge, edge.filter(ImageFilter.MaxFilter(3))
-        rings.append((colour, ImageChops.subtract(edge, inner)))
-    return rings
-
-
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.load_default(size)
-
-
-def _colour(heat: np.ndarray) -> np.ndarray:
-    place = (heat - HEAT_ENDS[0]) / (HEAT_ENDS[1] - HEAT_ENDS[0]) * (len(COLOURS) - 1)
-    return np.stack(
-        [np.interp(place, range(len(COLOURS)), c) for c in np.transpose(COLOURS)], -1
-    ).astype(np.uint8)

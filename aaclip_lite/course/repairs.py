@@ -20,7 +20,6 @@ from ..variants import distillation
 from ..world import factory
 
 PRODUCTS = ("coin", "button", "egg", "lemon")
-ELSEWHERE = ("gear", "cookie", "donut", "tomato")  # where the student was pretrained
 SIDE = 64
 GRAIN = 12  # grey levels of the camera's noise: what a repair fails to imitate
 WAYS = ("resampled", "blended", "inpainted")

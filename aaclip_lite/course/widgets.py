@@ -1,8 +1,7 @@
 """Sliders, choices and lines to type in around a function of a setting. The only file that imports
 ipywidgets.
 
-live(explorer.one, start, {"blur": (0.0, 2.5, 0.1)})         # explorer.Explorer's view of a
-picture, with a slider
+live(explorer.one, start, {"blur": (0.0, 2.5, 0.1)})  # Explorer's view of a picture, with a slider
 """
 
 import html
@@ -12,7 +11,8 @@ from dataclasses import replace
 
 import ipywidgets
 
-from .explorer import Setting, View
+from .explorer import Setting
+from .views import View
 
 
 class Panel(ipywidgets.VBox):

@@ -91,6 +91,10 @@ def read(path: Path, layout: str | None, root: str | Path | None, class_name: st
     """path: a folder or a manifest; layout: None tells it from the files; root: where a manifest's
     files lie; class_name: what a plain folder of one product shows.
     """
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path}: no such folder or manifest (factory/train needs no download)"
+        )
     manifest = path / "manifest.jsonl" if path.is_dir() else path
     if layout in ("manifest", "factory") or (layout is None and manifest.is_file()):
         if not manifest.is_file():

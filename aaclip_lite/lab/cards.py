@@ -22,7 +22,7 @@ def template(name: str) -> dict[str, str]:
 
 def table(rows: Sequence[Sequence], align: str | None = None) -> str:
     """Markdown, the first row its heads; align: "l" or "r" a column, by default "lrrr...". Floats
-    get three digits, underscores in words become spaces.
+    get three digits.
     """
     heads = rows[0]
     align = align or "l" + "r" * (len(heads) - 1)

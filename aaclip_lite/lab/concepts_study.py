@@ -1,7 +1,7 @@
 """The study of chapter 16: which version of the box loss, which learning rates, which of S4's five
 issues, and how good the system is on products that nothing was trained on.
 
-Special: every run is a line of RUNS, kept in data/clinic/concepts.json as soon as it is measured, so
+Special: every run of STAGE_1 and CHAINS is kept in data/clinic/concepts.json as soon as it is measured, so
 a stopped command goes on where it was. S4's run of 2,650 steps is shortened; rates are raised by the
 same factor, so that AdamW can move each weight equally far (rate x steps). Choices use validation
 products; the test products are looked at once, by the chosen chain.
@@ -12,7 +12,6 @@ products; the test products are looked at once, by the chosen chain.
 
 import argparse
 import json
-import os
 import time
 from datetime import date
 from functools import partial
@@ -24,6 +23,7 @@ import torch
 from ..course import concept_measures as measures
 from ..course.flawed_parts import CONCEPTS, detector_model, prepared
 from ..files.environment import generated_path
+from ..files.keep import write_json
 from ..variants import concepts
 
 RESULTS = Path(__file__).parents[2] / "data" / "clinic" / "concepts.json"
@@ -167,10 +167,7 @@ class Kept:
         self.rows[name] = figures | {"cpu_seconds": round(seconds, 1), "date": str(date.today())}
         told = {"command": "python -m aaclip_lite.lab.concepts_study", "sizes": SIZES}
         told |= {"steps": STEPS, "steps_of_final": FULL, "machine": "two-core cloud CPU"}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(told | {"runs": self.rows}, indent=1) + "\n")
-        os.replace(temporary, self.path)
+        write_json(self.path, told | {"runs": self.rows})
         print(
             name, {k: round(v, 3) for k, v in figures.items() if isinstance(v, float)}, flush=True
         )

@@ -171,7 +171,7 @@ def kept_views(epochs: int = 10, each: int = 16, seeds: tuple[int, ...] = (0, 1)
     with some views a picture: CPU time, and what the words find on validation products.
     """
     train = open_dataset("factory/train")
-    data = open_dataset("factory/val")
+    data = open_dataset("factory/val_wild")
     train = train.view(train.records[::each])
     data = data.view(data.records[::3])
     recipe = Recipe.course().replace(text_steps=None)

@@ -4,7 +4,8 @@ First both stages are trained as shipped, with several seeds, and judged on the 
 one change at a time is tried, measured on validation products. Special: each of these short runs
 (`text_steps`, `image_steps`) differs from the course in one field, which takes the value of the
 public code or of the reference document; no choice ever sees a test product. Results are kept line
-by line (`study.py`), so a stopped command goes on where it was.
+by line (`study.py`), so a stopped command goes on where it was. All of it is on the wild sets; how well
+the detector decides at stations is for `deciding`.
 
     python -m aaclip_lite lab deviations                   # hours of two cores; writes the report
     python -m aaclip_lite lab deviations --fields logit_scale image_mix --seeds 0 1 2
@@ -90,8 +91,8 @@ def judge_seed(trainer: study.Trainer, recipe: Recipe, seed: int, runs: Path) ->
     model = trainer(recipe, seed, out=runs / f"seed_{seed}")
     spent = round(study.cpu_seconds() - began)
     rows = []
-    for name in ("val", "test", "test_hard"):
-        first = name == "test" and seed == 0  # baselines do not depend on the seed
+    for name in ("val_wild", "test_wild", "test_hard"):
+        first = name == "test_wild" and seed == 0  # baselines do not depend on the seed
         report = study.judge(
             model,
             open_dataset(f"factory/{name}"),
@@ -102,8 +103,8 @@ def judge_seed(trainer: study.Trainer, recipe: Recipe, seed: int, runs: Path) ->
         own = {name: getattr(report, name) for name in ("mean", "groups", "defects", "baselines")}
         own |= {"data": name, "cpu_seconds": spent, "intervals": report.intervals["mean"]}
         rows.append(own)
-    words = study.judge(model, open_dataset("factory/test"), stage="text")
-    return [*rows, {"data": "test, stage 1 alone", "mean": words.mean}]
+    words = study.judge(model, open_dataset("factory/test_wild"), stage="text")
+    return [*rows, {"data": "test_wild, stage 1 alone", "mean": words.mean}]
 
 
 def measure(options: Deviations, clip, course: Recipe) -> None:
@@ -128,7 +129,7 @@ def measure(options: Deviations, clip, course: Recipe) -> None:
     runs = Path(options.runs)
     for seed in options.seeds:
         seeds.run({"seed": seed}, lambda seed=seed: judge_seed(trainer, course, seed, runs))
-    data = open_dataset("factory/val")
+    data = open_dataset("factory/val_wild")
     data = data.view(data.records[:: options.every])
     for seed, name, change in tqdm(todo, desc="deviations", unit="run"):
         recipe = base.replace(**change)

@@ -13,25 +13,20 @@ import numpy as np
 from ..recipe import Recipe
 from . import cards, study
 
-RECIPES = ("documented", "released", "course")
-
 
 def card(out: Path, course: Recipe, known: set[str], backbone: str) -> str:
-    """From the logs in `out`. Trials on an earlier embedded CLIP are still shown, and the card says
-    so; seeds and long runs count only if they ran on the one with this fingerprint.
+    """From the logs in `out`. Trials on an earlier embedded CLIP and seeds of an earlier recipe are
+    still shown, and the card says so; seeds and long runs count only if they ran on the CLIP with
+    this fingerprint.
     """
     parts = cards.template("deviations")
     logs = ("seeds", "deviations", "full_length")
     seeds, rows, long = (study.read(out / f"{name}.jsonl") for name in logs)
-    seeds = [
-        row
-        for row in seeds
-        if row["backbone"] == backbone and study.same(row["course"], json_of(course))
-    ]
-    trained = [row["cpu_seconds"] for row in seeds if row["data"] == "test"]
+    seeds = [row for row in seeds if row["backbone"] == backbone]
+    trained = [row["cpu_seconds"] for row in seeds if row["data"] == "test_wild"]
     kinds = kind_table(seeds)
     text = parts["card"].format(
-        seeds=seed_table(seeds) if seeds else "Not measured yet.",
+        seeds=seeds_part(seeds, course, parts) if seeds else "Not measured yet.",
         kinds=parts["kinds"].format(table=kinds) if kinds else "",
         today=date.today(),
         text=course.text_steps,
@@ -44,15 +39,20 @@ def card(out: Path, course: Recipe, known: set[str], backbone: str) -> str:
     if not rows:
         return text + parts["nothing_tried"]
     text += deviations_part(rows, known, backbone, parts)
-    own = [row["mean"] | {"seed": row["seed"]} for row in seeds if row["data"] == "val"]
+    own = [row["mean"] | {"seed": row["seed"]} for row in seeds if row["data"] == "val_wild"]
     base = [row | {"variant": "course"} for row in own]
     # they are compared with the seeds' own runs
     long = [row for row in long if row["backbone"] == backbone]
     return text + (parts["full_length"].format(table=table([*base, *long])) if long else "")
 
 
-def json_of(recipe: Recipe) -> dict:
-    return json.loads(json.dumps(recipe.to_dict()))
+def seeds_part(seeds: list[dict], course: Recipe, parts: dict[str, str]) -> str:
+    """The table, and before it in what their recipe differs from today's."""
+    now = json.loads(json.dumps(course.to_dict()))
+    then = seeds[0]["course"]
+    changed = [n for n in now if n in then and then[n] != now[n]]
+    told = ", ".join(f"`{n}` was {then[n]}, is {now[n]} now" for n in changed)
+    return (parts["older"].format(changed=told) if told else "") + seed_table(seeds)
 
 
 def deviations_part(rows: list[dict], known: set[str], backbone: str, parts: dict[str, str]) -> str:
@@ -81,23 +81,33 @@ def table(rows: list[dict]) -> str:
     for row in rows:
         by.setdefault(row["variant"], []).append(row)
     base = by.get("course", [])
-    heads = ["field", *RECIPES, "tried", "pixel AUROC", "its change", "inside", "image AUROC"]
+    heads = [
+        "field",
+        "documented",
+        "released",
+        "course",
+        "tried",
+        "pixel AUROC",
+        "its change",
+        "inside",
+        "image AUROC",
+    ]
     lines = [[*heads, "kept"]]
     for name, found in by.items():
         seeds = {row["seed"] for row in found} & {row["seed"] for row in base}
         if name == "course" or not seeds:
             continue
         field, tried = name.split(" = ", 1)
-        # a field that was retired since had one value in all three recipes
-        then = found[0].get("course", {}).get(field)
-        values = [str(getattr(getattr(Recipe, each)(), field, then)) for each in RECIPES]
+        # the course's value when this was measured; a field that was retired since had it in all
+        then = found[0]["course"][field]
+        values = [getattr(each, field, then) for each in (Recipe.documented(), Recipe.released())]
         pixel = float(np.mean([row["pixel_auroc"] for row in found if row["seed"] in seeds]))
         named = ("pixel_auroc", "inside_auroc", "image_auroc")
         spans = [study.change(found, base, figure) for figure in named]
         better = spans[0][0] - spans[0][1] > 0
         kept = "the other does better here" if better else "the course's"
         changes = [study.spoken(span, "+") for span in spans]
-        lines.append([field, *values, tried, pixel, *changes, kept])
+        lines.append([field, *map(str, [*values, then]), tried, pixel, *changes, kept])
     text = cards.table(lines, "lllllrrrrl")
     if not base:
         return text
@@ -129,7 +139,7 @@ def seed_table(rows: list[dict]) -> str:
         mine = [row for row in rows if row["data"] == name]
         count = f"{len(mine)} seed{'s' * (len(mine) > 1)}"
         line(f"**factory/{name}**, {count}", [row["mean"] for row in mine])
-        for group in mine[0].get("groups", {}) if name == "test" else ():
+        for group in mine[0].get("groups", {}) if name == "test_wild" else ():
             line(f"... its {group}", [row["groups"][group] for row in mine])
     for row in rows:
         for label, figures in (row.get("baselines") or {}).items():
@@ -141,7 +151,7 @@ def kind_table(seeds: list[dict]) -> str:
     """Two figures of each kind of defect on the test products, mean over the seeds."""
     kinds: dict[str, list] = {}
     for row in seeds:
-        for kind, figures in row["defects"].items() if row["data"] == "test" else ():
+        for kind, figures in row["defects"].items() if row["data"] == "test_wild" else ():
             kinds.setdefault(kind, []).append([figures["pixel_auroc"], figures["peak_hit"]])
     rows = [[cards.words(kind), *np.mean(values, 0)] for kind, values in kinds.items()]
     heads = ["kind of defect", "pixel AUROC", "peak on the defect"]

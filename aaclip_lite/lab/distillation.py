@@ -21,6 +21,7 @@ from ..course.repairs import maps_of, task_only
 from ..course.verdict import FAULTS
 from ..datasets import open_dataset
 from ..detector import AnomalyDetector
+from ..files.keep import write_json
 from ..variants import distillation
 
 PATH = Path(__file__).parents[2] / "data" / "clinic" / "distillation.json"
@@ -38,11 +39,8 @@ def keep(key: str, row: dict) -> None:
     rows = rows_of() | {key: row | {"date": str(date.today())}}
     machine = f"{os.cpu_count()}-core cloud CPU, one thread"
     command = "python -m aaclip_lite.lab.distillation"
-    PATH.parent.mkdir(parents=True, exist_ok=True)
-    temporary = PATH.with_name(f".{PATH.name}.tmp")
     stored = {"command": command, "machine": machine, "rows": dict(sorted(rows.items()))}
-    temporary.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, PATH)
+    write_json(PATH, stored)
     print(key, {k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
 
 

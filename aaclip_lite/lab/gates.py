@@ -64,7 +64,7 @@ def measure(folder: Path, checkpoints: str) -> dict:
     weights = folder / "model.safetensors"
     clip = load_clip(folder / "config.json", weights=weights)
     train = open_dataset("factory/train")
-    data = open_dataset("factory/val")
+    data = open_dataset("factory/val_wild")
     log = folder / "growth.jsonl"
     if checkpoints:
         growth(Path(checkpoints), study.Study(log), train, data)
@@ -148,7 +148,7 @@ def card(folder: Path, figures: dict, gates: list[sight.Gate]) -> str:
         "minutes": facts["elapsed"] / 60,
         "legs": "\n".join(map(leg_line, facts["legs"])),
         "levers": levers_part(folder, facts["seen"], parts["levers"]),
-        "classes": ", ".join(sorted(factory.jobs("val"))),
+        "classes": ", ".join(sorted(factory.jobs("val_wild"))),
         "today": figures["measured"],
         "taught": taught,
         "grown": parts["growth"] if (folder / "growth.png").is_file() else "",

@@ -79,7 +79,9 @@ def try_lever(name: str, options: Levers) -> dict:
     model = pretrain.run(pretrain.Pretraining(**settings))
     told = json.loads((model / "run.json").read_text(encoding="utf-8"))
     train = open_dataset("factory/train")
-    figures = sight.measure(load_clip(model), train, open_dataset("factory/val"), each=3, run=RUN)
+    figures = sight.measure(
+        load_clip(model), train, open_dataset("factory/val_wild"), each=3, run=RUN
+    )
     row = {"what": what, "round": str(date.today()), "pictures": told["seen"]}
     return row | {gate.figure: round(gate.value, 4) for gate in sight.judged(figures)}
 

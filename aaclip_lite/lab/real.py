@@ -1,7 +1,7 @@
 """The shipped detector, trained on drawn pictures only, on real photographs that you have.
 
 Special: zero-shot beside the trivial rules at two reading sizes, with a memory of K sound parts
-where the detector offers one (`remember`), and trained onwards on K pictures (half of them sound).
+(`remember`), and trained onwards on K pictures (half of them sound).
 Sets are found below --root as they come; which pictures are judged follows from --count alone.
 Rows are kept in real.jsonl, the table in docs/real_photographs.md.
 
@@ -65,7 +65,7 @@ def measure(log: study.Study, photographs: Photographs, options: Real) -> None:
         key = {"set": photographs.name, "size": size}
         data = read(size, "test", options.count)
         log.run(key | {"how": "zero-shot"}, partial(_zero_shot, options, data))
-        for k in options.references if hasattr(AnomalyDetector, "remember") else ():
+        for k in options.references:
             parts = read(size, "train", k).filter(labels=0)
             log.run(key | {"how": f"{k} references"}, partial(_remembered, options, data, parts))
     size = options.sizes[0]
@@ -128,7 +128,7 @@ def card(rows: list[dict]) -> str:
         for row in rows
         if "sound" in row
     }
-    steps = sorted({row["steps"] for row in rows if "steps" in row})
+    steps = sorted({row["steps"] for row in rows if "steps" in row}) or [Real.steps]
     known = {row["set"] for row in rows} | {row["how"].strip("0123456789 ") for row in rows}
     wanted = {name: name for name in SETS}
     wanted |= {"references": "a memory of sound parts", "trained on": "training onwards"}
@@ -136,6 +136,6 @@ def card(rows: list[dict]) -> str:
     return parts["card"].format(
         table=cards.table(lines, "lllrrrr"),
         counts="; ".join(counts.values()) or "none yet",
-        steps=", ".join(map(str, steps)) or "--steps",
+        steps=", ".join(map(str, steps)),
         missing=parts["missing"].format(what=", ".join(missing)) if missing else "",
     )

@@ -15,8 +15,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..clip import MEAN_STD
-from ..detector import AnomalyDetector, calibrated
+from ..detector import AnomalyDetector
 from ..files.keep import atomic
+from ..normal import calibrated
 
 CARD = Path(__file__).with_name("hub_card.md")
 

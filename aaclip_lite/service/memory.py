@@ -5,17 +5,17 @@ With T = pictures * (patches + 1) tokens of width D, G blocks from the first ada
 keep anything for the backward pass), A adapters, L levels, m bytes a number (4, in half precision
 2), h = 4 for GELU, 8 for QuickGELU:
 
-  weights     4 bytes each
-  training    12 bytes for each trained weight: gradient, and Adam's two averages
-  one block   T D (8 + m (4 + h)) bytes: the residual stream twice, then query, key, value, their
-  mixture, hidden layer kept        G blocks, or with checkpointing only the input of each, 4 T D;
-  16 T D an adapter; 4 T (D + d) a level and
-              for detection; in half precision 24 D D a block more for copies of its matrices (not
-              with checkpointing)
-  maps        37 bytes a pixel of each level's map: logits, probabilities, target and products of
-  the three losses at work     the block whose turn it is in the backward pass: the gradients of its
-  hidden layer, 2 T D m h; with
-              checkpointing also the block itself, computed again
+  weights    4 bytes each
+  training   12 bytes for each trained weight: gradient, and Adam's two averages
+  one block  T D (8 + m (4 + h)) bytes: the residual stream twice, then query, key, value, their
+             mixture, hidden layer
+  kept       G blocks, or with checkpointing only the input of each, 4 T D; 16 T D an adapter;
+             4 T (D + d) a level and for detection; in half precision 24 D D a block more for
+             copies of its matrices (not with checkpointing)
+  maps       37 bytes a pixel of each level's map: logits, probabilities, target and products of
+             the three losses
+  at work    the block whose turn it is in the backward pass: the gradients of its hidden layer,
+             2 T D m h; with checkpointing also the block itself, computed again
 
 Maps are gone before the first block's turn, so a step takes training + kept + the larger of maps
 and at work.
@@ -55,24 +55,25 @@ def stage2(
     model: AdaptedCLIP, pictures: int, half: bool = False, checkpointing: bool = False
 ) -> Memory:
     """A step of stage 2 on so many pictures at once, by the formula above."""
-    clip, depths = model.clip, model.depths
-    width, number, levels = clip.vision_width, 2 if half else 4, len(depths.levels)
-    tokens, hidden = pictures * (clip.grid**2 + 1), 4 if clip.activation == "gelu" else 8
-    blocks = max(depths.levels) - min(depths.image_blocks, default=max(depths.levels))
-    block, at_work = (
-        tokens * width * (8 + number * (4 + hidden)),
-        2 * tokens * width * number * hidden,
-    )
-    kept = blocks * (4 * tokens * width if checkpointing else block + half * 24 * width**2)
-    kept += 16 * tokens * width * len(depths.image_blocks) + 4 * tokens * (
-        width + clip.embed_dim
-    ) * (levels + 1)
+    clip = model.clip
+    levels = model.depths.levels
+    adapters = model.depths.image_blocks
+    number = 2 if half else 4
+    hidden = 4 if clip.activation == "gelu" else 8
+    tokens = pictures * (clip.grid**2 + 1)
+    plane = tokens * clip.vision_width
+    blocks = max(levels) - min(adapters, default=max(levels))
+    block = plane * (8 + number * (4 + hidden))
+    copies = half * 24 * clip.vision_width**2
+    kept = blocks * (4 * plane if checkpointing else block + copies)
+    kept += 16 * plane * len(adapters)
+    kept += 4 * (plane + tokens * clip.embed_dim) * (len(levels) + 1)
     return Memory(
         weights=4 * sum(p.numel() for p in model.parameters()),
         training=12 * sum(p.numel() for p in model.trainable("image").values()),
         kept=kept,
-        maps=PIXEL * pictures * clip.image_size**2 * levels,
-        at_work=at_work + checkpointing * block,
+        maps=PIXEL * pictures * clip.image_size**2 * len(levels),
+        at_work=2 * plane * number * hidden + checkpointing * block,
     )
 
 

@@ -43,11 +43,8 @@ class Options:
                     raise ValueError(f"training: {name} = {value}: give at least {least}")
         lengths = {"epochs": self.epochs, "steps": self.steps, "batch": self.batch}
         given = {name: value for name, value in lengths.items() if value is not None}
-        if {"epochs", "steps"} <= given.keys() or 0 in given.values() or self.accumulate < 1:
-            raise ValueError(
-                f"{given}, accumulate = {self.accumulate}: give epochs or steps, at least 1 of "
-                "each; what to leave out is the recipe's choice"
-            )
+        if {"epochs", "steps"} <= given.keys():
+            raise ValueError(f"training: {given}: give epochs or steps, not both")
         changes = {f"{stage}_{name}": value for name, value in given.items()}
         if "epochs" in given:
             changes[f"{stage}_steps"] = None

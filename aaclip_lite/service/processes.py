@@ -1,10 +1,13 @@
-"""On what a run computes: device, precision, processes; and Ctrl-C that waits for the step's end."""
+"""On what a run computes: device, precision, processes, memory; and Ctrl-C that waits for the
+step's end.
+"""
 
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psutil
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.utils import parse_flag_from_env
@@ -29,6 +32,21 @@ def processes() -> PartialState:
     """
     found = torch.cuda.is_available() or torch.backends.mps.is_available()
     return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU") or not found)
+
+
+def described(on: Accelerator) -> str:
+    """For people: "Tesla T4 x 2, fp16"."""
+    device = on.device.type
+    if device == "cuda":
+        device = torch.cuda.get_device_name(on.device)
+    return f"{device} x {on.num_processes}, {on.mixed_precision.replace('no', 'fp32')}"
+
+
+def memory_mb(on: Accelerator) -> float:
+    """The card's highest so far, or what the process holds now."""
+    if on.device.type == "cuda":
+        return torch.cuda.max_memory_allocated() / 1e6
+    return psutil.Process().memory_info().rss / 1e6
 
 
 @contextmanager

@@ -7,13 +7,9 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
-from ..checkpoint import (
-    MismatchError,
-    load_adapter,
-    read_metadata,
-    save_adapter,
-)
+from ..checkpoint import MismatchError, load_adapter, read_metadata, save_adapter
 from ..datasets import AnomalyDataset
+from ..files.keep import sweep
 from ..model import AdaptedCLIP
 from ..train import History
 from .resume import load_resume, save_resume
@@ -54,11 +50,9 @@ class RunFiles:
     def go_on(self, model: AdaptedCLIP, optimizer, run: str, resume: bool) -> tuple[History, int]:
         """Take up what the folder holds of this run; another run's is refused."""
         if self.accelerator.is_main_process:
-            old = [] if resume else [self.adapters, self.resume, self.log]
-            for path in (self.adapters, self.resume, self.log):
-                # temporary files that a kill left, named as mkstemp does: others' files stay
-                old += self.out.glob(f".{path.name}.????????")
-            for path in old:
+            ours = (self.adapters, self.resume, self.log)
+            sweep(ours)
+            for path in () if resume else ours:
                 path.unlink(missing_ok=True)
         self.accelerator.wait_for_everyone()
         try:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, nullcontext
 from pathlib import Path
 
-import psutil
 import torch
 from accelerate.utils import gather_object
 from torch import Tensor
@@ -26,7 +25,7 @@ from ..model import AdaptedCLIP
 from ..train import History, free, learning_rate
 from .guards import StepJudge, TrainingError, checksums, spoiled
 from .options import Options, refuse_unfit
-from .processes import choose_accelerator, held_interrupts, processes
+from .processes import choose_accelerator, described, held_interrupts, memory_mb, processes
 from .runfiles import RunFiles, identity
 from .share import BatchShare
 from .views import KeptViews
@@ -146,17 +145,13 @@ class _Run:
     def _say(self) -> None:
         on = self.accelerator
         normal = sum(record.label == 0 for record in self.data.records)
-        device = on.device.type
-        if device == "cuda":
-            device = torch.cuda.get_device_name(on.device)
         pictures = self.options.accumulate * self.batch
         length = f"steps {self.step} to {self.steps} of {pictures} pictures"
         if self.history.finished:
             length = "finished before, resume=False starts over"
         on.print(
-            f"{self.stage} stage: {device} x {on.num_processes}, "
-            f"{on.mixed_precision.replace('no', 'fp32')}; {len(self.data)} pictures ({normal} "
-            f"normal), {len(self.data.classes)} classes; {length}; "
+            f"{self.stage} stage: {described(on)}; {len(self.data)} pictures ({normal} normal), "
+            f"{len(self.data.classes)} classes; {length}; "
             f"{sum(p.numel() for p in self.trained.values()):,} trainable weights"
         )
 
@@ -180,9 +175,7 @@ class _Run:
         self.files.save(self.model, self.optimizer, self.history, progress)
 
     def batches(self) -> Iterator[tuple[dict, float]]:
-        """Endless (batch, share) from the step reached; order and augmentation follow from seed and
-        epoch alone.
-        """
+        """Endless (batch, share of the step's mean) from the step reached."""
         on = self.accelerator
         done = self.step * self.options.accumulate
         while True:
@@ -279,7 +272,8 @@ class _Run:
         row["gradient"] = math.hypot(*gradients)
         row["lr"] = self.optimizer.param_groups[-1]["lr"]
         row["pictures_per_second"] = pictures / (time.perf_counter() - began)
-        row["memory_mb"] = self._memory_mb()
+        earlier = self.history.rows[-1]["memory_mb"] if self.history.rows else 0
+        row["memory_mb"] = max(memory_mb(self.accelerator), earlier)
         finite = {name: value if math.isfinite(value) else None for name, value in row.items()}
         self.history.rows.append(finite)
         self.step += 1
@@ -302,11 +296,3 @@ class _Run:
             for name, part in parts.items():
                 values[name] += part.detach().float() / accumulate
         return values, pictures
-
-    def _memory_mb(self) -> float:
-        if self.accelerator.device.type == "cuda":
-            held = torch.cuda.max_memory_allocated()
-        else:
-            held = psutil.Process().memory_info().rss
-        earlier = self.history.rows[-1]["memory_mb"] if self.history.rows else 0
-        return max(held / 1e6, earlier)

@@ -8,7 +8,7 @@ shows the ground.
     c = Canvas(128, np.random.default_rng(0))
     c.place(angle=30, scale=0.85)
     c.part(c.circle(0, 0, 0.9), (0.7, 0.2, 0.2), rise=0.2, bevel=0.15, gloss=0.5)
-    picture = shade(c, Scene(np.random.default_rng(1)))        # uint8 (128, 128, 3)
+    picture = shade(c, Scene(np.random.default_rng(1), 128))   # uint8 (128, 128, 3)
 
 Coordinates run from -1 to 1, x to the right, y down. Shapes are signed distances: negative inside.
 """
@@ -19,6 +19,15 @@ import numpy as np
 
 from .fields import PALETTE, f32, grid, hypot, noise, smooth
 from .shapes import Shapes
+
+
+def _moved(u, v, x, y, angle, scale=1.0):
+    """Coordinates whose origin lies at (x, y), turned by `angle` degrees and scaled."""
+    u = u - f32(x)
+    v = v - f32(y)
+    c = f32(np.cos(np.radians(angle)) / scale)
+    s = f32(np.sin(np.radians(angle)) / scale)
+    return c * u + s * v, c * v - s * u
 
 
 class Canvas(Shapes):
@@ -62,12 +71,7 @@ class Canvas(Shapes):
         self, angle: float = 0.0, scale: float = 1.0, dx: float = 0.0, dy: float = 0.0
     ) -> None:
         """Put the drawing (designed for the unit circle) into the frame; angle in degrees."""
-        x = self.x - f32(dx)
-        y = self.y - f32(dy)
-        c = f32(np.cos(np.radians(angle)) / scale)
-        s = f32(np.sin(np.radians(angle)) / scale)
-        self.u = c * x + s * y
-        self.v = c * y - s * x
+        self.u, self.v = _moved(self.x, self.y, dx, dy, angle, scale)
         self.unit = scale
         # a smooth sideways push of everything near one line: what a bent part looks like
         if self.bend:
@@ -81,12 +85,7 @@ class Canvas(Shapes):
     def at(self, x: float = 0.0, y: float = 0.0, angle: float = 0.0, scale: float = 1.0):
         """Draw in coordinates moved to (x, y), turned by `angle` degrees and scaled."""
         kept = self.u, self.v, self.unit
-        du = self.u - f32(x)
-        dv = self.v - f32(y)
-        c = f32(np.cos(np.radians(angle)) / scale)
-        s = f32(np.sin(np.radians(angle)) / scale)
-        self.u = c * du + s * dv
-        self.v = c * dv - s * du
+        self.u, self.v = _moved(self.u, self.v, x, y, angle, scale)
         self.unit = self.unit * scale
         yield self
         self.u, self.v, self.unit = kept
@@ -131,12 +130,7 @@ class Canvas(Shapes):
             if kind == "missing":
                 self.muted = True
             else:
-                du = self.u - f32(dx)
-                dv = self.v - f32(dy)
-                c = f32(np.cos(np.radians(turn)))
-                s = f32(np.sin(np.radians(turn)))
-                self.u = c * du + s * dv
-                self.v = c * dv - s * du
+                self.u, self.v = _moved(self.u, self.v, dx, dy, turn)
         yield self
         self.u, self.v, self.muted = kept
 

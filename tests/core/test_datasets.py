@@ -139,7 +139,8 @@ def test_factory_names_reach_the_factory(manifest, tmp_path, monkeypatch):
     assert (opened.layout, opened.groups) == ("factory", groups)
     assert len(open_dataset("test_hard", layout="factory", root=tmp_path)) == 12
     assert asked == [("val", None), ("test_hard", tmp_path)]
-    with pytest.raises(ValueError, match="factory/exam: choose one of factory/train, factory/val"):
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="no factory data set 'exam'; there are train, val, test"):
         open_dataset("factory/exam")
 
 
@@ -441,7 +442,6 @@ def test_batches_hold_every_picture_once_in_order(mvtec):
             sample.label,
             sample.class_name,
         )
-    assert len(list(data.batches(4, drop_last=True))) == 3
 
 
 def same(first, second):
@@ -480,8 +480,8 @@ def test_batches_refuse_what_they_cannot_make(mvtec):
     layouts.picture(mvtec / "bottle" / "test" / "good" / "000.png", size=(12, 12))
     with pytest.raises(ValueError, match=r"size=\.\.\."):
         list(open_dataset(mvtec).batches(14))
-    with pytest.raises(ValueError, match="14 pictures make no full batch of 20"):
-        data.batches(20, drop_last=True)
+    with pytest.raises(ValueError, match="no pictures to make a batch of"):
+        data.view([]).batches(20)
     with pytest.raises(ValueError, match="must divide among 2"):
         data.batches(3, world=2)
     with pytest.raises(ValueError, match="augment='heavy': choose none, documented"):

@@ -1,5 +1,5 @@
-"""explorer.py and widgets.py: what the package computes is shown, only what changed is redone; the
-shell around it.
+"""explorer.py, views.py and widgets.py: what the package computes is shown, only what changed is
+redone; the shell around it.
 """
 
 import io
@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from aaclip_lite import scoring
-from aaclip_lite.course import explorer as views
+from aaclip_lite.course import views
 from aaclip_lite.course.explorer import GOOD, REFERENCE, Explorer, Setting, precision_recall
 from aaclip_lite.course.widgets import live
 from aaclip_lite.datasets import open_dataset
@@ -260,7 +260,7 @@ def test_too_few_pictures_are_refused(data):
 
 
 def test_colours_rise_in_grey():
-    strip = views._colour(np.linspace(*views.HEAT_ENDS, 50)[None])
+    strip = views.coloured(np.linspace(*views.HEAT_ENDS, 50)[None])
     grey = np.asarray(Image.fromarray(strip).convert("L"), float)[0]
     assert (np.diff(grey) > 0).all() and grey[-1] - grey[0] > 150
 

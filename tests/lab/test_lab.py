@@ -75,7 +75,8 @@ def draw_set(folder, names):
 @pytest.fixture(scope="module")
 def sets(tmp_path_factory):
     made = {n: draw_set(tmp_path_factory.mktemp(n), names) for n, names in SETS.items()}
-    return made | {"test_hard": made["test"]}
+    wild = {f"{name}_wild": made[name] for name in ("val", "test")}
+    return made | wild | {"test_hard": made["test"]}
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +213,7 @@ def test_yardsticks(world, tmp_path, monkeypatch):
     monkeypatch.setattr(yardsticks, "sheets", lambda folder: None)
     options = yardsticks.Yardsticks(out=str(tmp_path), unet_steps=3, threads=1)
     assert yardsticks.run(options) == 1  # three steps teach nothing
-    figures = json.loads((tmp_path / "yardsticks.json").read_text())["splits"]["val"]
+    figures = json.loads((tmp_path / "yardsticks.json").read_text())["splits"]["val_wild"]
     assert set(figures["classes"]) == {"hinge", "tweed"}
     rules = figures["rules"]["brightness"]
     assert rules["pixel_auroc"] == pytest.approx((rules["objects"] + rules["textures"]) / 2)

@@ -22,13 +22,8 @@ FUNCTION_LINES = 50
 PARAMETERS = 7
 RECIPE_FIELDS = 40
 RECORDED = {
-    "core": 3760,
-    "all without variants": 25750,
-    "clip.py": 309,
-    "course/explorer.py": 377,
-    "datasets.py": 375,
-    "detector.py": 420,
-    "service/runs.py": 312,
+    "core": 3650,
+    "all without variants": 25640,
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 CORE = sorted(PACKAGE.glob("*.py"))

@@ -55,12 +55,14 @@ def yardsticks(betas: Sequence[float], losses: Sequence[float]) -> Figure:
 def descents(start: torch.Tensor, mask: torch.Tensor, ends: Mapping[str, torch.Tensor]) -> Figure:
     """A free map before and after it descended each loss, the box outlined."""
     shown = {"start": start, **ends}
+    fine = np.kron(mask, np.ones((16, 16)))  # else a contour cuts the corners of cells
+    extent = (-0.5, mask.shape[1] - 0.5, -0.5, mask.shape[0] - 0.5)
     figure, axes = plt.subplots(
         1, len(shown), figsize=(3 * len(shown), 2.8), layout="constrained", facecolor="white"
     )
     for ax, (title, cam) in zip(axes, shown.items(), strict=True):
         image = ax.imshow(cam, cmap="viridis", vmin=-3, vmax=3)
-        ax.contour(mask, levels=[0.5], colors="white", linewidths=2)
+        ax.contour(fine, levels=[0.5], extent=extent, colors="white", linewidths=2)
         ax.set_title(title, fontsize=10)
         ax.set_axis_off()
     figure.colorbar(image, ax=axes, label="map", shrink=0.8)

@@ -133,7 +133,7 @@ def measured(row: Claim) -> str:
 def table(rows: Sequence[Claim], results: Sequence[Again] = (), width: int = 68) -> str:
     """Aligned text: key, verdict, null, measured, now (or the date), claim."""
     now = {each.claim.key: each for each in results}
-    lines = [["claim", "verdict", "null", "measured", "now", "says"]]
+    lines = [["claim", "verdict", "null", "measured", "now", f"{'says':{width}}"]]
     for row in rows:
         fresh = now.get(row.key)
         last = row.date

@@ -5,7 +5,8 @@ extension, and five more are for validation. The order decides the order of reco
 and with it the fingerprint that trained adapters are checked against: append, never sort.
 """
 
-from . import (
+# importing a module registers its products
+from . import (  # noqa: F401
     electronics,
     food,
     household,
@@ -28,20 +29,6 @@ sensor_module chocolate_bar wrench keypad valve_handle bottle cable capsule carp
 leather metal_nut pill screw tile toothbrush transistor wood zipper light_bulb hinge biscuit
 terrazzo tweed
 """.split()  # noqa: SIM905 (one name a line would be a page)
-# importing a module registers its products
-_MODULES = (
-    electronics,
-    food,
-    household,
-    metal,
-    mvtec_objects,
-    mvtec_surfaces,
-    mvtec_upright,
-    packed,
-    surfaces,
-    tools,
-)
-
 PRODUCTS: dict[str, Product] = {name: REGISTERED[name] for name in _ORDER}
 if left_out := REGISTERED.keys() - PRODUCTS.keys():
     raise RuntimeError(f"products without a place in the catalogue: {', '.join(sorted(left_out))}")

@@ -128,6 +128,17 @@ def fryum(c):
         )
 
 
+def _elbow(c, away, bend, ridge, tone):
+    """A ridged elbow of pasta where `away` is negative; bend: its radius, and the length of its arms."""
+    radius, arm = bend
+    r = np.sqrt(c.u**2 + np.minimum(c.v, 0) ** 2)
+    ends = np.sqrt((np.abs(c.u) - radius) ** 2 + (2 * c.v - 2 * arm) ** 2) - 0.075
+    body = np.minimum(np.maximum(np.abs(r - radius) - 0.1, c.v - arm), ends - 0.02)
+    tube = (1 + 0.2 * np.sin(ridge * r) + 0.2 * np.sin(tone)) * (1 - 0.75 * smooth(-ends * 40))
+    tinted = c.base * tube[..., None]
+    c.part(np.maximum(body, away), tinted, rise=0.06, bevel=0.04, dome=0.12, gloss=0.5)
+
+
 @product("train", "yellow golden orange cream red green", "pasta", "free", "macaroni in a row")
 def macaroni1(c):  # nine ridged elbows in ordered rows, all turned alike, tones by place
     ridge, (a, b), k = (
@@ -140,20 +151,7 @@ def macaroni1(c):  # nine ridged elbows in ordered rows, all turned alike, tones
         with where, c.tiled(0.59, 0.55) as (column, row):
             away = side * (0.5 - np.abs(column + 3 * row + 4 - k))
             away = np.maximum(np.maximum(np.abs(column), np.abs(row)) - 1.5, away)
-            r = np.sqrt(c.u**2 + np.minimum(c.v, 0) ** 2)
-            ends = np.sqrt((np.abs(c.u) - 0.18) ** 2 + (2 * c.v - 0.24) ** 2) - 0.075
-            body = np.minimum(np.maximum(np.abs(r - 0.18) - 0.1, c.v - 0.12), ends - 0.02)
-            tube = (1 + 0.2 * np.sin(ridge * r) + 0.2 * np.sin(a * column + b * row)) * (
-                1 - 0.75 * smooth(-ends * 40)
-            )
-            c.part(
-                np.maximum(body, away),
-                c.base * tube[..., None],
-                rise=0.06,
-                bevel=0.04,
-                dome=0.12,
-                gloss=0.5,
-            )
+            _elbow(c, away, (0.18, 0.12), ridge, a * column + b * row)
 
 
 @product("train", "golden yellow cream orange brown green", "pasta", "free", "scattered macaroni")
@@ -171,20 +169,7 @@ def macaroni2(c):  # nine ridged elbows turned at random; the loose piece is one
         ):
             away = side * np.minimum(0.5 - np.abs(column + 3 * row + 4 - k), c.u)
             away = np.maximum(np.maximum(np.abs(column), np.abs(row)) - 1.5, away)
-            r = np.sqrt(c.u**2 + np.minimum(c.v, 0) ** 2)
-            ends = np.sqrt((np.abs(c.u) - 0.17) ** 2 + (2 * c.v - 0.14) ** 2) - 0.075
-            body = np.minimum(np.maximum(np.abs(r - 0.17) - 0.1, c.v - 0.07), ends - 0.02)
-            tube = (1 + 0.2 * np.sin(ridge * r) + 0.2 * np.sin(a * column + b * row)) * (
-                1 - 0.75 * smooth(-ends * 40)
-            )
-            c.part(
-                np.maximum(body, away),
-                c.base * tube[..., None],
-                rise=0.06,
-                bevel=0.04,
-                dome=0.12,
-                gloss=0.5,
-            )
+            _elbow(c, away, (0.17, 0.07), ridge, a * column + b * row)
 
 
 @product("train", "golden yellow orange brown cream red", "dough")

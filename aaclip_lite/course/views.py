@@ -1,0 +1,111 @@
+"""What the explorer and the masking panel show: a picture with its figures, and how sheets of small
+pictures are drawn.
+
+Special: with PIL, in milliseconds, so that a slider feels live.
+Use: `View(image, {"recall": 0.5}, "half of it")`, `sheet(title, tiles, bottom, foot)`,
+`stack(view, view)`.
+"""
+
+import base64
+import io
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
+
+# pixels: a large picture's side, a small one's, the gap between two, a line of text, the paper
+SIDE = 204
+THUMB = 62
+GAP = 8
+LINE = 22
+WIDTH = 860
+# deviations that get the first and the last of these colours, which rise evenly, also in grey
+HEAT_ENDS = (-1.0, 5.0)
+COLOURS = (
+    (68, 1, 84),
+    (71, 45, 123),
+    (59, 82, 139),
+    (44, 114, 142),
+    (33, 145, 140),
+    (40, 174, 128),
+    (94, 201, 98),
+    (173, 220, 48),
+    (253, 231, 37),
+)
+
+
+class View(NamedTuple):
+    picture: Image.Image
+    figures: dict[str, float]
+    text: str  # both in one sentence
+
+    @property
+    def jpeg(self) -> bytes:
+        file = io.BytesIO()
+        self.picture.save(file, "JPEG", quality=85)
+        return file.getvalue()
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
+        return {"image/jpeg": base64.b64encode(self.jpeg).decode(), "text/plain": self.text}
+
+
+class Tile(NamedTuple):
+    at: tuple[int, int]
+    side: int
+    label: str
+    image: np.ndarray
+    outline: Sequence[tuple[str, Image.Image]] = ()  # (colour, where)
+    wrong: bool = False
+
+
+def sheet(title: str, tiles: Sequence[Tile], bottom: int, foot: str) -> Image.Image:
+    paper = Image.new("RGB", (WIDTH, bottom + LINE), "white")
+    draw = ImageDraw.Draw(paper)
+    texts = [(title, (GAP, 2), WIDTH, 16), (foot, (GAP, bottom), WIDTH, 14)]
+    for (x, y), side, label, image, outline, wrong in tiles:
+        texts.append((label, (x, y - LINE + 4), side + GAP - 2, 14 if side == SIDE else 11))
+        picture = Image.fromarray(image).convert("RGB").resize((side, side))
+        for colour, where in outline:
+            picture.paste(colour, mask=where)
+        draw.rectangle((x - 4, y - 4, x + side + 3, y + side + 3), "black" if wrong else "white")
+        paper.paste(picture, (x, y))
+    for text, at, width, size in texts:
+        text, font = text.replace("_", " "), _font(size)
+        while font.getlength(text) > width:
+            text = text[:-1]
+        draw.text(at, text, "black", font)
+    return paper
+
+
+def stack(*views: View) -> View:
+    """Views below each other, for a page."""
+    paper, top = Image.new("RGB", (WIDTH, sum(view.picture.height for view in views)), "white"), 0
+    for view in views:
+        paper.paste(view.picture, (0, top))
+        top += view.picture.height
+    return View(paper, {}, "\n".join(view.text for view in views))
+
+
+def rings(mask: np.ndarray) -> list[tuple[str, Image.Image]]:
+    """Three rings around a defect, visible on any ground."""
+    defect = Image.fromarray(np.uint8(mask > 0) * 255)
+    edge = defect.resize((SIDE, SIDE), Image.Resampling.NEAREST)
+    found = []
+    for colour in ("black", "white", "black"):
+        inner, edge = edge, edge.filter(ImageFilter.MaxFilter(3))
+        found.append((colour, ImageChops.subtract(edge, inner)))
+    return found
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.load_default(size)
+
+
+def coloured(heat: np.ndarray) -> np.ndarray:
+    """A map (H, W) in deviations above normal -> uint8 (H, W, 3)."""
+    place = (heat - HEAT_ENDS[0]) / (HEAT_ENDS[1] - HEAT_ENDS[0]) * (len(COLOURS) - 1)
+    channels = [np.interp(place, range(len(COLOURS)), c) for c in np.transpose(COLOURS)]
+    return np.stack(channels, -1).astype(np.uint8)

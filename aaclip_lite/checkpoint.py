@@ -30,6 +30,7 @@ _HEADER = fields(
     stage=one_of(*STAGES),
     recipe=fields_open,
     backbone=fields_open,
+    variant=fields_open,
     step=maybe(integer()),
     steps=maybe(integer()),
     epoch=maybe(integer()),
@@ -56,6 +57,8 @@ def save_adapter(
         "recipe": model.recipe.to_dict(),
         "backbone": backbone_of(model),
     }
+    if model.variant is not None:
+        header["variant"] = model.variant
     header["checksum"] = checksum(tensors)
     if stage != "text" and model.recipe.trains_text:  # they were trained against these words
         header["text_adapters"] = text_checksum(model)
@@ -149,6 +152,8 @@ def refuse_mismatch(
             pairs[f"backbone.{key}"] = (value, mine.get(key))
     for key, values in metadata["recipe"].differences(model.recipe, training).items():
         pairs[f"recipe.{key}"] = values
+    if (theirs := metadata.get("variant")) != model.variant:
+        pairs["variant"] = (theirs, model.variant)
     if data is not None:
         pairs["data"] = (metadata.get("data"), data)
     wrong = [
@@ -162,7 +167,7 @@ def refuse_mismatch(
 
 def fill(model: AdaptedCLIP, tensors: Mapping[str, Tensor], stage: str, label: str) -> None:
     """A stage's tensors, by their full names, into the model."""
-    part = next(iter(model.trainable(stage))).split(".")[0]
-    start = f"{part}."
-    state = {name.removeprefix(start): t for name, t in tensors.items() if name.startswith(start)}
-    model.load_part(part, state, label)
+    for part in dict.fromkeys(name.split(".")[0] for name in model.trainable(stage)):
+        start = f"{part}."
+        found = {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}
+        model.load_part(part, found, label)

@@ -175,9 +175,7 @@ class FrozenCLIP(nn.Module):
     def dense_tokens(
         self, images: Tensor, levels: Sequence[int], dense_blocks: int, dense_axis: str | None
     ) -> tuple[list[Tensor], Tensor]:
-        """(value-value tokens at the levels, ordinary tokens of the last block); blocks that both
-        share run once.
-        """
+        """(dense tokens at the levels, ordinary ones of the last block); shared blocks run once."""
         ordinary = self._embed_image(images)
         tokens = []
         dense = ordinary
@@ -229,24 +227,29 @@ class FrozenCLIP(nn.Module):
         return self.text_states(tokens) @ self.text_projection
 
     def text_states(self, tokens: Tensor, after_block: AfterBlock | None = None) -> Tensor:
-        """Token ids (B, context) -> (B, text_width): the normalised state at the end-of-text token
-        (the highest id).
-
-        Attention looks back only. So nothing is computed behind a sentence's end, and a beginning
-        that sentences share runs once: `after_block` sees the N different beginnings, (N,
-        text_width). The result is equal. Rows are taken with F.embedding, since indexing adds up
-        gradients in an order that changes from run to run.
+        """Token ids (B, context) -> (B, text_width): the normalised state at the end-of-text token,
+        which has the highest id. Attention looks back only, so nothing is computed behind it.
         """
         tokens = tokens[:, : int(tokens.argmax(dim=-1).max()) + 1]
-        places, first = (
-            index.to(self.text_projection.device) for index in shared_beginnings(tokens)
-        )
-        ids = tokens.to(first.device).flatten()[first]
+        places, x = self.text_walk(tokens, after_block)
+        return self.ln_final(F.embedding(places[:, -1], x))
+
+    def text_walk(
+        self, tokens: Tensor, after_block: AfterBlock | None = None, blocks: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """(which row each token stands in (B, L), rows (N, text_width) behind so many blocks).
+
+        A beginning that sentences share is one row and runs once; the result is equal. Rows are
+        taken with F.embedding: indexing adds up gradients in an order that changes between runs.
+        """
+        device = self.text_projection.device
+        places, first = (index.to(device) for index in shared_beginnings(tokens))
+        ids = tokens.to(device).flatten()[first]
         x = self.token_embedding(ids) + self.positional_embedding[first % tokens.shape[1]]
-        for index, block in enumerate(self.transformer.resblocks):
+        for index, block in enumerate(self.transformer.resblocks[:blocks]):
             x = self._block(block, x, sentences=(places, first))
             x = x if after_block is None else after_block(index, x)
-        return self.ln_final(F.embedding(places[:, -1], x))
+        return places, x
 
     # ---- one block -------------------------------------------------------------------------------
 

@@ -29,19 +29,11 @@ from .datasets import AnomalyDataset
 from .files.door import door
 from .files.forms import Picture, alike, is_several, list_pictures, refuse_endless, to_tensor
 from .files.late import late
-from .files.notes import read as settings
 from .files.pictures import PictureError
 from .model import AdaptedCLIP, Features
 from .normal import calibrated
 
-__all__ = [
-    "AnomalyDetector",
-    "PictureError",
-    "Prediction",
-    "list_pictures",
-    "settings",
-    "to_tensor",
-]
+__all__ = ["AnomalyDetector", "PictureError", "Prediction"]
 
 ANY = "*"  # the calibration of products without their own
 
@@ -116,7 +108,8 @@ class AnomalyDetector:
         for group in alike(decoded, batch_size):
             batch = torch.stack([pixels for _, pixels in group])
             anchors = anchor.expand(len(batch), -1, -1)
-            maps, scores = self.measure(batch, anchors, self.references.get(class_name))
+            bank = self.references.get(class_name)
+            maps, scores = self.measure(batch, anchors, bank, class_name)
             maps, scores = calibrated(maps, scores, constants)
             refuse_endless(maps, scores, [path for path, _ in group])
             rows = zip(group, maps.cpu().numpy(), scores.tolist(), strict=True)
@@ -134,7 +127,7 @@ class AnomalyDetector:
         for name in dict.fromkeys(class_names):
             rows = [i for i, each in enumerate(class_names) if each == name]
             anchors = self.anchor(name).expand(len(rows), -1, -1)
-            measured = self.measure(images[rows], anchors, self.references.get(name))
+            measured = self.measure(images[rows], anchors, self.references.get(name), name)
             pairs = zip(*calibrated(*measured, self.calibration_of(name)), strict=True)
             found |= zip(rows, pairs, strict=True)
         maps, scores = zip(*(found[row] for row in range(len(images))), strict=True)
@@ -221,8 +214,9 @@ class AnomalyDetector:
                 self._known[key] = self.model.text_anchors(names)[name]
         return self._known[key]
 
-    def features(self, images: Float[Tensor, "B 3 H W"]) -> Features:
-        return self.model(self.model.preprocess(images.to(self.model.clip.text_projection.device)))
+    def features(self, images: Float[Tensor, "B 3 H W"], name: str) -> Features:
+        images = self.model.preprocess(images.to(self.model.clip.text_projection.device))
+        return self.model(images, [name] * len(images))
 
     @torch.no_grad()
     def measure(
@@ -230,9 +224,10 @@ class AnomalyDetector:
         images: Float[Tensor, "B 3 H W"],
         anchors: Float[Tensor, "B d 2"],
         bank: Float[Tensor, "M D"] | None = None,
+        name: str = "object",
     ) -> tuple[Float[Tensor, "B H W"], Float[Tensor, " B"]]:
-        """Maps and scores, not calibrated. bank: patches of the product's references."""
-        return self.compare(self.features(images), anchors, images.shape[-2:], bank)
+        """Maps and scores of one product, not calibrated. bank: patches of its references."""
+        return self.compare(self.features(images, name), anchors, images.shape[-2:], bank)
 
     def compare(
         self,

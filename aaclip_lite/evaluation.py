@@ -206,13 +206,16 @@ def maps_of(model, stage: str = "image", domain: str = "industrial") -> Judged:
     recipe = model.recipe
 
     def judge(batch: dict) -> MapsAndScores:
+        training = model.training
+        model.eval()
         anchors = words(batch["class_name"])
         x = model.preprocess(batch["image"])
         if stage == "image":
-            features = model(x)
+            features = model(x, batch["class_name"])
         else:
             token = F.normalize(model.clip.encode_image(x), dim=-1)
             features = Features(model.dense_features(x), token)
+        model.train(training)
         size = batch["image"].shape[-2:]
         maps = scoring.anomaly_map(features.levels, anchors, size, domain, **recipe.finish)
         # the published score is put together later, from all maps of a class

@@ -33,6 +33,8 @@ class Features(NamedTuple):
 
 
 class AdaptedCLIP(nn.Module):
+    variant: dict | None = None  # what a subclass needs to be built again: its name and options
+
     def __init__(self, clip: FrozenCLIP, recipe: Recipe | None = None) -> None:
         super().__init__()
         expect("AdaptedCLIP: clip", clip, FrozenCLIP)
@@ -113,8 +115,12 @@ class AdaptedCLIP(nn.Module):
 
     # ---- pictures --------------------------------------------------------------------------------
 
-    def forward(self, images: Float[Tensor, "B 3 S S"]) -> Features:
-        """Normalised pictures -> features in the joint space."""
+    def forward(
+        self, images: Float[Tensor, "B 3 S S"], names: Sequence[str] | None = None
+    ) -> Features:
+        """Normalised pictures -> features in the joint space. names: their classes, which the
+        method does not look at and a variant may.
+        """
         tokens = self.clip.image_tokens(images, self.depths.levels, self.after_block("image"))
         tokens = [self.clip.ln_post(level) for level in tokens]
         heads: Any = self.image_adapter["seg_proj"]

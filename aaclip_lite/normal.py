@@ -42,7 +42,7 @@ def of_references(
     detector, images: Sequence[Float[Tensor, "3 H W"]], name: str, false_alarms: float
 ) -> tuple[Float[Tensor, "M D"], dict]:
     """The bank of patches, and what the references say of the product."""
-    each = [detector.features(image[None]) for image in images]
+    each = [detector.features(image[None], name) for image in images]
     levels = stack(each).levels
     bank, owner = references.make_bank(levels)
     seen = [mark(image) for image in images]
@@ -70,7 +70,7 @@ def of_parts(
     for batch in batches:
         repeated += sum(mark(picture) in seen for picture in batch)
         anchors = detector.anchor(name).expand(len(batch), -1, -1)
-        measured.add(*detector.measure(batch, anchors, bank))
+        measured.add(*detector.measure(batch, anchors, bank, name))
     if repeated:
         raise ValueError(
             f"{repeated} of these pictures are the references of {name}, which look like "

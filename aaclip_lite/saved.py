@@ -16,6 +16,7 @@ from .checkpoint import MismatchError, load_adapter, read_metadata, save_adapter
 from .clip import FrozenCLIP
 from .files import notes
 from .files.keep import atomic
+from .files.late import late
 from .files.weights import read_safetensors
 from .load import load_clip
 from .model import STAGES, AdaptedCLIP
@@ -45,7 +46,9 @@ def read(name: str | Path, clip: FrozenCLIP | None) -> Saved:
     if clip is None:
         size = metadata["image"]["backbone"]["image_size"]
         clip = load_clip(**noted.get("backbone", {"source": "lite", "image_size": size}))
-    model = AdaptedCLIP(clip, metadata["image"]["recipe"])
+    recipe = metadata["image"]["recipe"]
+    variant = metadata["image"].get("variant")
+    model = late("variant")(variant, clip, recipe) if variant else AdaptedCLIP(clip, recipe)
     try:
         for stage in metadata:
             load_adapter(files[stage], model)
@@ -54,7 +57,7 @@ def read(name: str | Path, clip: FrozenCLIP | None) -> Saved:
             f"{error}. Give the backbone that belongs to it: clip=load_clip(...)"
         ) from None
     _refuse_strangers(folder, model, metadata)
-    known = ("stage", "recipe", "backbone", "checksum", "text_adapters")
+    known = ("stage", "recipe", "backbone", "variant", "checksum", "text_adapters")
     training = {
         stage: {key: value for key, value in header.items() if key not in known}
         for stage, header in metadata.items()

@@ -42,7 +42,8 @@ def step(
         features = levels
     else:
         images = model.preprocess(batch["image"])
-        features = model.dense_features(images) if stage == "text" else model(images)
+        names = batch["class_name"]
+        features = model.dense_features(images) if stage == "text" else model(images, names)
     if anchors is None:
         anchors = model.batch_anchors(batch["class_name"], batch)
     return model.loss_parts(stage, features, stack_anchors(anchors, batch["class_name"]), batch)
@@ -87,7 +88,7 @@ def free(model: AdaptedCLIP, stage: str) -> dict[str, nn.Parameter]:
     last = max(model.depths.levels)
     unread = [i for i, block in enumerate(model.depths.image_blocks) if block > last]
     skipped = tuple(f"image_adapter.layer_adapters.{i}." for i in unread)
-    model.requires_grad_(False)
+    model.train().requires_grad_(False)
     chosen = {n: p for n, p in model.trainable(stage).items() if not n.startswith(skipped)}
     for parameter in chosen.values():
         parameter.requires_grad_()

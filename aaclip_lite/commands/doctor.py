@@ -60,7 +60,7 @@ class Command:
         they don't say.
         """
         from ..checkpoint import load_adapter, read_metadata
-        from ..detector import settings
+        from ..files.notes import read as settings
         from ..files.weights import WeightsError
         from ..model import AdaptedCLIP
 

@@ -85,7 +85,7 @@ class Command:
 
     def _paths(self) -> list[str]:
         """All pictures, in the order in which they were given, each once."""
-        from ..detector import list_pictures
+        from ..files.forms import list_pictures
 
         paths, seen = [], {}
         for given in self.pictures:
@@ -208,7 +208,7 @@ def _draw(drawn: list, sheets: dict[str, Path]) -> None:
     from accelerate.utils import gather_object
 
     from ..course import plots
-    from ..detector import to_tensor
+    from ..files.forms import to_tensor
 
     ends = gather_object([end for _, _, *both in drawn for end in both])
     for row, heat, *_ in drawn:

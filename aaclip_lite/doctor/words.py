@@ -101,7 +101,7 @@ def scales(model_a, model_b, images: Tensor, name: str = "object") -> Finding:
 
 def _logits(model, images: Tensor, name: str) -> dict[str, Tensor]:
     pair = model.text_anchors([name])[name]
-    features = model(model.preprocess(images.to(pair.device)))
+    features = model(model.preprocess(images.to(pair.device)), [name] * len(images))
     maps = sum(
         similarity_logits(level, pair, model.recipe.logit_scale).flatten(2)
         for level in features.levels

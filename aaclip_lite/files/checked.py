@@ -40,24 +40,6 @@ def parse(words: str, shape: Shape | None = None, where: str = "", remedy: str =
         raise JsonError(f"{where}: {_short(error)}; {remedy}") from error
 
 
-def read_lines(path: str | Path, shape: Shape | None = None, remedy: str = "mend it") -> list:
-    """The values of a file of JSON lines. A last line without an end was never finished: it is left
-    out if it is no JSON.
-    """
-    path = Path(path)
-    lines = _text(path, remedy).split("\n")
-    found = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            found.append(parse(line, shape, f"{path}: line {number}", remedy))
-        except JsonError:
-            if number < len(lines) or not found:
-                raise
-    return found
-
-
 def _text(path: Path, remedy: str) -> str:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")

@@ -12,6 +12,7 @@ HOMES = {
     "calibrate": "aaclip_lite.service.calibration:calibrate",
     "factory": "aaclip_lite.world.factory:open_set",
     "onnx": "aaclip_lite.service.export:to_onnx",
+    "variant": "aaclip_lite.variants:build",
     "hub": "aaclip_lite.service.export:push_to_hub",
 }
 

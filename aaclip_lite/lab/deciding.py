@@ -44,7 +44,7 @@ def read(detector: AnomalyDetector, data: AnomalyDataset) -> tuple[Features, dic
     facts: dict[str, list] = {"mask": [], "inside": [], "label": []}
     for batch in data.batches(16):
         with torch.no_grad():
-            parts.append(detector.features(batch["image"]))
+            parts.append(detector.features(batch["image"], batch["class_name"][0]))
         for name, values in facts.items():
             values.append(batch[name].numpy() if name in batch else None)
     features = stack(parts)

@@ -82,4 +82,4 @@ def _measured(
     device = detector.model.clip.text_projection.device
     for batch in part.batches(16, device=device):
         anchors = anchor.expand(len(batch["image"]), -1, -1)
-        yield detector.measure(batch["image"], anchors, detector.references.get(name))
+        yield detector.measure(batch["image"], anchors, detector.references.get(name), name)

@@ -61,6 +61,7 @@ class OneClass(nn.Module):
         super().__init__()
         self.model = detector.model
         self.detector = detector
+        self.name = class_name
         self.constants = detector.calibration_of(class_name)
         self.register_buffer("anchors", detector.anchor(class_name)[None])
         self.register_buffer("bank", detector.references.get(class_name))
@@ -73,7 +74,8 @@ class OneClass(nn.Module):
     ) -> tuple[Float[Tensor, "1 S S"], Float[Tensor, " 1"]]:
         x = (image - self.mean) / self.std
         size = image.shape[-2:]
-        maps, scores = self.detector.compare(self.model(x), self.anchors, size, self.bank)
+        features = self.model(x, [self.name])
+        maps, scores = self.detector.compare(features, self.anchors, size, self.bank)
         return calibrated(maps, scores, self.constants)
 
 

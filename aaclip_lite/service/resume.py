@@ -35,6 +35,7 @@ def save_resume(
         "stage": stage,
         "recipe": model.recipe.to_dict(),
         "backbone": backbone_of(model),
+        "variant": model.variant,
         "adapters": {name: p.detach().cpu() for name, p in model.trainable(stage).items()},
         "optimizer": optimizer.state_dict(),
         "scheduler": scheduler.state_dict() if scheduler else None,
@@ -63,6 +64,7 @@ def load_resume(
     metadata = {
         **contents["progress"],
         "backbone": contents["backbone"],
+        "variant": contents.get("variant"),
         "recipe": Recipe.from_dict(contents["recipe"]),
     }
     refuse_mismatch(path, model, metadata, data, training=True)

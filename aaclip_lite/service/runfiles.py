@@ -25,6 +25,8 @@ def identity(
         parts.append(f"text adapters {hashlib.sha256(b''.join(weights)).hexdigest()[:8]}")
     if views:
         parts.append(f"{views} views")
+    if getattr(model, "base", None):  # a variant that began with the adapters of another run
+        parts.append(f"base {model.base}")
     return ", ".join(parts)
 
 

@@ -14,3 +14,13 @@ def __getattr__(name: str):
     if name in __all__:
         return import_module(f"{__name__}.{name}")
     raise AttributeError(f"aaclip_lite.variants has no {name!r}; it has {', '.join(__all__)}")
+
+
+def build(said: dict, clip, recipe):
+    """The model that a checkpoint's header describes: {"name": "cross_attention", ...}."""
+    options = {key: value for key, value in said.items() if key != "name"}
+    name = said.get("name")
+    home = import_module(f"{__name__}.{name}") if name in __all__ else None
+    if not hasattr(home, "Model"):
+        raise ValueError(f"variant {name!r} is not known here: get a newer aaclip_lite")
+    return home.Model(clip, recipe, **options)

@@ -15,8 +15,9 @@ from PIL import Image
 from aaclip_lite import scoring
 from aaclip_lite.checkpoint import MismatchError, read_metadata, save_adapter
 from aaclip_lite.datasets import open_dataset
-from aaclip_lite.detector import AnomalyDetector, PictureError, to_tensor
+from aaclip_lite.detector import AnomalyDetector, PictureError
 from aaclip_lite.evaluation import evaluate
+from aaclip_lite.files.forms import to_tensor
 from aaclip_lite.load import load_clip
 from aaclip_lite.model import AdaptedCLIP
 from aaclip_lite.recipe import Recipe

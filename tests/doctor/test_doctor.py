@@ -488,8 +488,8 @@ def test_sick_losses(clip, healthy, batch, monkeypatch):
     assert verdict(batch=wild)[0] == "not finite"
     forward = AdaptedCLIP.forward
 
-    def detached(self, images):
-        features = forward(self, images)
+    def detached(self, images, names=None):
+        features = forward(self, images, names)
         return Features(features.levels, features.detection.detach())
 
     monkeypatch.setattr(AdaptedCLIP, "forward", detached)

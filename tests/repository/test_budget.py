@@ -22,8 +22,8 @@ FUNCTION_LINES = 50
 PARAMETERS = 7
 RECIPE_FIELDS = 40
 RECORDED = {
-    "core": 3650,
-    "all without variants": 25640,
+    "core": 3660,
+    "all without variants": 25750,
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 CORE = sorted(PACKAGE.glob("*.py"))

@@ -457,11 +457,11 @@ def test_a_frozen_weight_that_moves_is_named(clip, data, tmp_path, monkeypatch, 
     own.load_state_dict(clip.state_dict())
     model, original, calls = build(own), AdaptedCLIP.forward, []
 
-    def forward(self, images):
+    def forward(self, images, names=None):
         calls.append(1)
         if len(calls) == when:
             self.clip.visual.proj.data[3, 4] += 1e-6
-        return original(self, images)
+        return original(self, images, names)
 
     monkeypatch.setattr(AdaptedCLIP, "forward", forward)
     with pytest.raises(

@@ -1,0 +1,143 @@
+"""AA-CLIP whose towers look at each other: a subclass of the method that changes its seams.
+
+Special: stage 1 lets the words see the batch's pictures, stage 2 lets each picture see the
+sentences of its class. Anchors for judging are made without pictures, as the public code makes
+them: the words then miss what they were trained with.
+Use: `CrossAttentionCLIP(clip, recipe, version="v3")`, then `load_base(model, "runs/a")` or nothing.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ...checkpoint import MismatchError, backbone_of, read_metadata
+from ...clip import FrozenCLIP
+from ...files.digest import checksum
+from ...files.weights import read_safetensors
+from ...model import STAGES, AdaptedCLIP, Features
+from ...recipe import Recipe
+from .attention import CrossAttention, add_context, prepare_context, refuse_version
+
+
+class CrossAttentionCLIP(AdaptedCLIP):
+    def __init__(
+        self, clip: FrozenCLIP, recipe: Recipe | None = None, version: str = "v3", heads: int = 8
+    ) -> None:
+        super().__init__(clip, recipe)
+        refuse_version(version)
+        self.version = version
+        self.variant = {"name": "cross_attention", "version": version, "heads": heads}
+        self.base: str | None = None  # whose adapters it began with
+        words = clip.text_width
+        self.text_attention = CrossAttention(words, clip.embed_dim, heads, inner=words)
+        self.image_attention = CrossAttention(clip.vision_width, words, heads, inner=words)
+        self.use_context = True  # False: pictures see no words, as if this were the base
+        self._pictures: Float[Tensor, "1 N d"] | None = None  # what words look at
+        self._words: Float[Tensor, "B M D"] | None = None  # what pictures look at
+        self.to(clip.text_projection.device)
+
+    def trainable(self, stage: str) -> dict[str, nn.Parameter]:
+        attention = getattr(self, f"{stage}_attention", None)
+        own = {} if attention is None else dict(attention.named_parameters())
+        return super().trainable(stage) | {f"{stage}_attention.{n}": p for n, p in own.items()}
+
+    def after_block(self, tower: str) -> Callable[[int, Tensor], Tensor]:
+        """Behind the first block, and before its adapter, a tower looks at the other one."""
+        adapt = super().after_block(tower)
+        context = self._pictures if tower == "text" else self._words
+        if context is None:
+            return adapt
+        attention = getattr(self, f"{tower}_attention")
+
+        def look(index: int, x: Tensor) -> Tensor:
+            if index == 0:
+                # words come as rows that sentences share, without an axis of sentences
+                rows = x.unsqueeze(0) if x.ndim == 2 else x
+                x = add_context(x, attention(rows, context).view_as(x), self.version)
+            return adapt(index, x)
+
+        return look
+
+    # ---- stage 1: words look at pictures ---------------------------------------------------------
+
+    def batch_anchors(self, names: Sequence[str], batch: dict) -> dict[str, Float[Tensor, "d 2"]]:
+        with self.seeing(self.preprocess(batch["image"])):
+            return self.text_anchors(sorted(set(names)))
+
+    @contextmanager
+    def seeing(self, images: Float[Tensor, "B 3 S S"]) -> Iterator[None]:
+        """Words encoded in here look at the mean of these pictures' dense features."""
+        shallow = self.dense_features(images)[0]
+        self._pictures = shallow.mean(0, keepdim=True)
+        try:
+            yield
+        finally:
+            self._pictures = None
+
+    # ---- stage 2: pictures look at words ---------------------------------------------------------
+
+    def forward(
+        self, images: Float[Tensor, "B 3 S S"], names: Sequence[str] | None = None
+    ) -> Features:
+        """names: each picture's class; None or use_context = False: pictures see no words."""
+        if names is not None and self.use_context:
+            states = {name: self.sentence_states(name) for name in dict.fromkeys(names)}
+            self._words = torch.stack([states[name] for name in names])
+        try:
+            return super().forward(images)
+        finally:
+            self._words = None
+
+    @torch.no_grad()
+    def sentence_states(self, name: str) -> Float[Tensor, "M D"]:
+        """All tokens of all sentences of a class behind the first block and its adapter, those
+        behind a sentence's end included.
+        """
+        sentences = [each for group in self._sentences([name]).values() for each in group]
+        adapt = super().after_block("text")
+        places, rows = self.clip.text_walk(self.clip.tokenize(sentences), adapt, blocks=1)
+        return prepare_context(F.embedding(places.flatten(), rows), self.version)
+
+
+def load_base(
+    model: CrossAttentionCLIP,
+    text: str | Path | None = None,
+    image: str | Path | None = None,
+) -> list[str]:
+    """Begin with the adapters of a base: the names of the weights that stay new.
+
+    text, image: adapter files of the method, or one run's folder as `text`; None leaves a side.
+    """
+    if text is not None and Path(text).is_dir():
+        text, image = Path(text) / "text.safetensors", Path(text) / "image.safetensors"
+    taken: dict[str, Tensor] = {}
+    for stage, path in zip(STAGES, (text, image), strict=True):
+        if path is not None:
+            taken |= _adapters(model, stage, Path(path))
+    model.base = checksum(taken)
+    own = {name: p for stage in STAGES for name, p in model.trainable(stage).items()}
+    return sorted(own.keys() - taken.keys())
+
+
+def _adapters(model: CrossAttentionCLIP, stage: str, path: Path) -> Mapping[str, Tensor]:
+    """A base's file, into the model; a file of another stage, recipe or backbone is refused."""
+    metadata = read_metadata(path)
+    theirs = {"stage": metadata["stage"], "backbone": metadata["backbone"]}
+    mine = {"stage": stage, "backbone": backbone_of(model)}
+    wrong = [
+        f"{key} is {theirs[key]!r}, not {mine[key]!r}" for key in mine if theirs[key] != mine[key]
+    ]
+    changed = metadata["recipe"].differences(model.recipe, False)
+    wrong += [f"recipe.{key} is {here!r}, not {mine!r}" for key, (here, mine) in changed.items()]
+    if wrong:
+        raise MismatchError(f"{path} cannot be the base: {'; '.join(wrong)}; give one that agrees")
+    tensors = read_safetensors(path)
+    part = f"{stage}_adapter"
+    state = {name.removeprefix(f"{part}."): t for name, t in tensors.items()}
+    model.load_part(part, state, str(path))
+    return tensors

@@ -17,6 +17,7 @@ VERDICTS = {True: "ANOMALOUS", False: "normal", None: "no verdict"}
 # problems of a data set that can be lived with
 Allow = tuple[Literal["class", "content", "duplicate", "path", "size"], ...]
 LARGEST_SEED = 2**32 - 1  # numpy takes no larger one
+FACTORY = ("train", "val", "test", "val_wild", "test_wild", "test_hard")
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def only_with(given: set[str], option: str, holds: bool, where: str) -> None:
 def a_data_set(option: str, name: str) -> None:
     """A set of the factory, a folder or a manifest; its contents are looked at later."""
     if is_factory(name):
-        choices = [f"factory/{each}" for each in ("train", "val", "test", "test_hard")]
+        choices = [f"factory/{each}" for each in FACTORY]
         if name not in choices:
             raise ValueError(f"{option} {name}: choose one of {', '.join(choices)}, or a folder")
     elif not Path(name).exists():

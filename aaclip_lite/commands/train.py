@@ -44,6 +44,12 @@ class Command:
     views: int | None = None
     # the values that --recipe.* start from
     preset: Literal["course", "documented", "released"] = "course"
+    # another system of the clinic, trained by the same steps: towers that look at each other
+    variant: Literal["cross_attention"] | None = None
+    residual: Literal["v1", "v2", "v3"] = (
+        "v3"  # of the variant: in full, a tenth, a tenth in length
+    )
+    base: str | None = None  # folder of a run whose adapters the variant begins with
     backbone: shared.Carrier = field(default_factory=shared.Backbone)
     recipe: Recipe = field(default_factory=Recipe)
 
@@ -63,6 +69,12 @@ class Command:
         for option in ("--calibrate", "--false-alarms", "--read"):
             shared.only_with(given, option, calibrates, "with --stage both or image")
         shared.only_with(given, "--views", self.stage != "image", "with --stage both or text")
+        for option in ("--residual", "--base"):
+            shared.only_with(given, option, self.variant is not None, "with --variant")
+        if self.base is not None and not Path(self.base, "text.safetensors").is_file():
+            raise FileNotFoundError(
+                f"--base {self.base}: holds no text.safetensors; name the folder of a trained run"
+            )
         for name in ("text_lr", "image_lr"):
             rate = getattr(self.recipe, name)
             if not 0 < rate < 1:
@@ -75,7 +87,6 @@ class Command:
     def run(self) -> int:
         import torch
 
-        from ..model import AdaptedCLIP
         from ..service.processes import processes
 
         with only_one(self.out, ours=processes().is_main_process):
@@ -86,13 +97,26 @@ class Command:
             clip = self.backbone.load()
             data = shared.open_data(self.data, clip.image_size, self.shots, self.allow)
             good = None if self.stage == "text" else self._good(self.read or clip.image_size)
-            model = AdaptedCLIP(clip, self.recipe)
+            model = self._model(clip)
             for stage in ("text", "image") if self.stage == "both" else [self.stage]:
                 if not self._train(stage, model, data):
                     return 130  # the user stopped it, and was told that it can go on
             if good is not None and processes().is_main_process:
                 self._calibrate(clip, good)
         return 0
+
+    def _model(self, clip):
+        from ..model import AdaptedCLIP
+
+        if self.variant is None:
+            return AdaptedCLIP(clip, self.recipe)
+        from ..variants import cross_attention
+
+        model = cross_attention.CrossAttentionCLIP(clip, self.recipe, self.residual)
+        if self.base is not None:
+            new = cross_attention.load_base(model, self.base)
+            print(f"begins with the adapters of {self.base}; new: {', '.join(new)}")
+        return model
 
     def _good(self, size: int):
         """The set that fixes the threshold; that it suffices is known before training."""

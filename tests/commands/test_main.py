@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from aaclip_lite import commands
 from aaclip_lite.__main__ import main
 from aaclip_lite.checkpoint import read_metadata
+from aaclip_lite.commands import _shared
 from aaclip_lite.evaluation import NAMES
 from aaclip_lite.load import load_clip
 from aaclip_lite.world import factory, pretrain
@@ -306,6 +307,27 @@ def test_errors_of_the_user_are_one_message_and_exit_2(
         and message in errors
         and "Traceback" not in errors
     )
+
+
+def test_every_set_of_the_factory_can_be_named():
+    assert sorted(_shared.FACTORY) == sorted(factory.SPLITS)
+
+
+def test_train_takes_a_variant_and_a_base_and_eval_judges_it(capsys, place):
+    words = ("--variant", "cross_attention", "--base", str(place / "run"))
+    assert train(place, "crossed", *words) == 0
+    printed = capsys.readouterr().out
+    assert "begins with the adapters of" in printed and "image_attention.q_proj.weight" in printed
+    said = read_metadata(place / "crossed" / "image.safetensors")["variant"]
+    assert said == {"name": "cross_attention", "version": "v3", "heads": 8}
+    assert train(place, "crossed", *words) == 0
+    assert "finished before" in capsys.readouterr().out
+    assert train(place, "crossed", "--variant", "cross_attention") == 2  # another start
+    assert "Choose another out folder" in capsys.readouterr().err
+    code, text, _ = run(capsys, "eval", place / "crossed", "--data", place / "test")
+    assert code == 0 and "pixel" in text
+    assert train(place, "no_variant", "--base", str(place / "run")) == 2
+    assert "--variant" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

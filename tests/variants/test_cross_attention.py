@@ -263,12 +263,14 @@ def test_a_checkpoint_in_the_folder_never_replaces_the_base_silently(clip, data,
         train_text(model, data, out)
 
 
-def test_a_base_of_another_recipe_or_stage_is_refused(clip, base):
+def test_a_base_of_another_recipe_or_system_is_refused(clip, base, run):
     _, folder = base
-    with pytest.raises(MismatchError, match=r"recipe\.text_mix is 0\.3, not 0\.2"):
+    with pytest.raises(MismatchError, match=r"recipe\.text_mix is 0\.3 in the file, 0\.2 here"):
         ca.load_base(build(clip, text_mix=0.2), folder)
-    with pytest.raises(MismatchError, match="stage is 'image', not 'text'"):
-        ca.load_base(build(clip), text=folder / "image.safetensors")
+    with pytest.raises(
+        MismatchError, match=r"variant is .*cross_attention.* in the file, None here"
+    ):
+        ca.load_base(build(clip), run[1])
 
 
 def test_judging_draws_no_dropout_and_training_does(clip, data):
@@ -276,3 +278,26 @@ def test_judging_draws_no_dropout_and_training_does(clip, data):
     assert train.free(model, "image") and model.training
     first, again = (evaluate(model, data, rounds=1, progress=False).mean for _ in range(2))
     assert first["pixel_auroc"] == again["pixel_auroc"] and model.training
+
+
+def test_feedback_shows_the_words_what_the_image_side_has_learned(clip, data):
+    model = build(clip, adapter_init="xavier")
+    x = model.preprocess(next(data.batches(4))["image"])
+    blind = model.text_anchors(["bolt"])["bolt"]
+    model.eval()
+    with model.seeing(x):
+        first = model.text_anchors(["bolt"])["bolt"]
+    model.feedback = True
+    with model.seeing(x):
+        later = model.text_anchors(["bolt"])["bolt"]
+    assert not torch.allclose(blind, first) and not torch.allclose(first, later)
+    assert not later.requires_grad or model._pictures is None
+
+
+def test_feedback_trains_round_after_round_with_falling_rates(clip, data):
+    model = build(clip)
+    rounds = ca.feed_back(model, data, loops=2, text_steps=2, image_steps=1, decay=0.5)
+    assert [(h.stage, len(h.rows)) for h in rounds] == [("text", 2), ("image", 1)] * 2
+    rates = [history.rows[0]["lr"] for history in rounds]
+    assert rates[2:] == [rate / 2 for rate in rates[:2]]
+    assert model.recipe == RECIPE and model.feedback

@@ -6,7 +6,7 @@ them: the words then miss what they were trained with.
 Use: `CrossAttentionCLIP(clip, recipe, version="v3")`, then `load_base(model, "runs/a")` or nothing.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,10 +15,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ...checkpoint import MismatchError, backbone_of, read_metadata
+from ...checkpoint import load_adapter
 from ...clip import FrozenCLIP
 from ...files.digest import checksum
-from ...files.weights import read_safetensors
 from ...model import STAGES, AdaptedCLIP, Features
 from ...recipe import Recipe
 from .attention import CrossAttention, add_context, prepare_context, refuse_version
@@ -37,6 +36,7 @@ class CrossAttentionCLIP(AdaptedCLIP):
         self.text_attention = CrossAttention(words, clip.embed_dim, heads, inner=words)
         self.image_attention = CrossAttention(clip.vision_width, words, heads, inner=words)
         self.use_context = True  # False: pictures see no words, as if this were the base
+        self.feedback = False  # True: words look at pictures as the trained image side sees them
         self._pictures: Float[Tensor, "1 N d"] | None = None  # what words look at
         self._words: Float[Tensor, "B M D"] | None = None  # what pictures look at
         self.to(clip.text_projection.device)
@@ -71,13 +71,21 @@ class CrossAttentionCLIP(AdaptedCLIP):
 
     @contextmanager
     def seeing(self, images: Float[Tensor, "B 3 S S"]) -> Iterator[None]:
-        """Words encoded in here look at the mean of these pictures' dense features."""
-        shallow = self.dense_features(images)[0]
+        """Words encoded in here look at the mean of these pictures' patches at the first level."""
+        with torch.no_grad():
+            shallow = (
+                self.trained_patches(images) if self.feedback else self.dense_features(images)[0]
+            )
         self._pictures = shallow.mean(0, keepdim=True)
         try:
             yield
         finally:
             self._pictures = None
+
+    def trained_patches(self, images: Float[Tensor, "B 3 S S"]) -> Float[Tensor, "B N d"]:
+        """Patches of the first level through the image adapters, plus CLIP's class feature."""
+        token = F.normalize(self.clip.encode_image(images), dim=-1)
+        return super().forward(images).levels[0] + token[:, None]
 
     # ---- stage 2: pictures look at words ---------------------------------------------------------
 
@@ -109,35 +117,20 @@ def load_base(
     text: str | Path | None = None,
     image: str | Path | None = None,
 ) -> list[str]:
-    """Begin with the adapters of a base: the names of the weights that stay new.
+    """Begin with the adapters of a base; the names of the weights that stay new.
 
     text, image: adapter files of the method, or one run's folder as `text`; None leaves a side.
     """
     if text is not None and Path(text).is_dir():
-        text, image = Path(text) / "text.safetensors", Path(text) / "image.safetensors"
+        text, image = (Path(text) / f"{stage}.safetensors" for stage in STAGES)
+    base = AdaptedCLIP(model.clip, model.recipe)
     taken: dict[str, Tensor] = {}
-    for stage, path in zip(STAGES, (text, image), strict=True):
+    for path in (text, image):
         if path is not None:
-            taken |= _adapters(model, stage, Path(path))
+            stage = load_adapter(path, base)["stage"]
+            taken |= base.trainable(stage)
+            part = f"{stage}_adapter"
+            model.load_part(part, getattr(base, part).state_dict(), str(path))
     model.base = checksum(taken)
-    own = {name: p for stage in STAGES for name, p in model.trainable(stage).items()}
-    return sorted(own.keys() - taken.keys())
-
-
-def _adapters(model: CrossAttentionCLIP, stage: str, path: Path) -> Mapping[str, Tensor]:
-    """A base's file, into the model; a file of another stage, recipe or backbone is refused."""
-    metadata = read_metadata(path)
-    theirs = {"stage": metadata["stage"], "backbone": metadata["backbone"]}
-    mine = {"stage": stage, "backbone": backbone_of(model)}
-    wrong = [
-        f"{key} is {theirs[key]!r}, not {mine[key]!r}" for key in mine if theirs[key] != mine[key]
-    ]
-    changed = metadata["recipe"].differences(model.recipe, False)
-    wrong += [f"recipe.{key} is {here!r}, not {mine!r}" for key, (here, mine) in changed.items()]
-    if wrong:
-        raise MismatchError(f"{path} cannot be the base: {'; '.join(wrong)}; give one that agrees")
-    tensors = read_safetensors(path)
-    part = f"{stage}_adapter"
-    state = {name.removeprefix(f"{part}."): t for name, t in tensors.items()}
-    model.load_part(part, state, str(path))
-    return tensors
+    own = {name for stage in STAGES for name in model.trainable(stage)}
+    return sorted(own - taken.keys())

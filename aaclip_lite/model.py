@@ -3,7 +3,7 @@ compare with them.
 
 Special: the backbone is walked, not copied or hooked; stage 1 trains `text_adapter`, stage 2
 `image_adapter`, and nothing else can train. A variant of the method is a subclass that changes one
-of the seams: `after_block`, `fuse`, `pool`, `batch_anchors`, `loss_parts`.
+of the seams: `after_block`, `mixed`, `fuse`, `pool`, `batch_anchors`, `loss_parts`.
 Use: `model = AdaptedCLIP(load_clip("lite"))`, `model.text_anchors(["bottle"])`,
 `model(model.preprocess(pictures))`.
 """
@@ -141,20 +141,24 @@ class AdaptedCLIP(nn.Module):
 
     def after_block(self, tower: str) -> Callable[[int, Tensor], Tensor]:
         """What the walk calls behind every block: the adapter that stands there, mixed in."""
-        if tower == "image":
-            adapters = self.image_adapter["layer_adapters"]
-            blocks = self.depths.image_blocks
-            weight = self.recipe.image_mix
-        else:
-            adapters = self.text_adapter
-            blocks = self.depths.text_blocks
-            weight = self.recipe.text_mix
-        by_index = {number - 1: adapters[i] for i, number in enumerate(blocks)}
+        text = tower == "text"
+        adapters: Any = self.text_adapter if text else self.image_adapter["layer_adapters"]
+        blocks = self.depths.text_blocks if text else self.depths.image_blocks
+        places = {number - 1: place for place, number in enumerate(blocks)}
 
         def adapt(index: int, x: Float[Tensor, "*any D"]) -> Float[Tensor, "*any D"]:
-            return mix(x, by_index[index](x), weight) if index in by_index else x
+            if index not in places:
+                return x
+            place = places[index]
+            return self.mixed(x, adapters[place](x), tower, place)
 
         return adapt
+
+    def mixed(
+        self, x: Float[Tensor, "*any D"], adapted: Float[Tensor, "*any D"], tower: str, place: int
+    ) -> Float[Tensor, "*any D"]:
+        """How the adapter at a place joins its token: a share, at the token's length."""
+        return mix(x, adapted, self.recipe.text_mix if tower == "text" else self.recipe.image_mix)
 
     def fuse(self, levels: tuple[Float[Tensor, "B N d"], ...]) -> tuple[Tensor, ...]:
         """How levels are weighed against each other before their maps are summed: not at all."""

@@ -13,6 +13,8 @@ TOOLS = {
     "levers": ("lab.levers", "Levers", "What each part of pretraining is worth, in short runs."),
     "yardsticks": ("lab.yardsticks", "Yardsticks", "How hard the factory's world is; its card."),
     "deviations": ("lab.deviations", "Deviations", "What each choice of the recipe is worth."),
+    "crossing": ("lab.crossing", "Crossing", "The fair trial of chapter 12's cross-attention."),
+    "improvements": ("lab.improvements", "Improvements", "S1's ten areas, each idea tried."),
     "bench": ("lab.bench", "Bench", "Measure speed and memory on this machine."),
     "real": ("lab.real", "Real", "The shipped detector on real photographs that you have."),
 }

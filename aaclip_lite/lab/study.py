@@ -18,19 +18,20 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
-from scipy.stats import t
 
 from ..clip import FrozenCLIP
 from ..datasets import AnomalyDataset
 from ..evaluation import Report, evaluate
 from ..files import keep
+from ..files.seeds import change, interval, spoken
 from ..metrics import jsonable
 from ..model import AdaptedCLIP
 from ..recipe import Recipe
 from ..service.runs import train_image, train_text
 from ..world.products import PRODUCTS
+
+__all__ = ["FIGURES", "Study", "Trainer", "change", "figures", "interval", "judge", "spoken"]
 
 FIGURES = ("pixel_auroc", "inside_auroc", "peak_hit", "image_auroc")
 
@@ -153,24 +154,3 @@ def judge(model: AdaptedCLIP, data: AnomalyDataset, **options) -> Report:
 def figures(model: AdaptedCLIP, data: AnomalyDataset, names=FIGURES, **options) -> dict:
     mean = judge(model, data, **options).mean
     return {name: mean[name] for name in names}
-
-
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and half the width of its 95 % interval (Student's t); NaN for a single value."""
-    if len(values) < 2:
-        return float(np.mean(values)), float("nan")
-    half = t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5
-    return float(np.mean(values)), float(half)
-
-
-def change(rows: Sequence[Mapping], base: Sequence[Mapping], figure: str) -> tuple[float, float]:
-    """Interval of the difference of a figure over the seeds that both have."""
-    own = {row["seed"]: row[figure] for row in rows}
-    other = {row["seed"]: row[figure] for row in base}
-    return interval([own[seed] - other[seed] for seed in sorted(own.keys() & other.keys())])
-
-
-def spoken(span: tuple[float, float], sign: str = "") -> str:
-    """ "0.941 ± 0.007", without the second part where there is no interval."""
-    middle, half = span
-    return f"{middle:{sign}.3f}" + (f" ± {half:.3f}" if half == half else "")

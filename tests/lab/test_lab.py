@@ -20,8 +20,10 @@ from aaclip_lite.lab import (
     bench,
     cards,
     costs,
+    crossing,
     deviations,
     gates,
+    improvements,
     levers,
     photographs,
     plain,
@@ -96,7 +98,7 @@ def world(sets, clip, monkeypatch):
     monkeypatch.setattr(sight, "things", partial(things, count=9))
     for module in (gates, levers):
         monkeypatch.setattr(module, "RUN", {"text_steps": 2, "image_steps": 3})
-    for module in (gates, levers, yardsticks, deviations, costs):
+    for module in (gates, levers, yardsticks, deviations, costs, crossing, improvements):
         if hasattr(module, "load_clip"):
             monkeypatch.setattr(module, "load_clip", lambda *_, **__: clip)
         named = lambda name, **_: sets[name.removeprefix("factory/")]  # noqa: E731
@@ -252,6 +254,29 @@ def test_bench(world, tmp_path, monkeypatch, capsys):
         bench.run(bench.Bench(public="somewhere"))
     with pytest.raises(FileNotFoundError, match=r"no model/adapter\.py there"):
         public.Public(SimpleNamespace(), tmp_path)
+
+
+@pytest.mark.parametrize("tool", [crossing, improvements], ids=["crossing", "improvements"])
+def test_a_trial_keeps_every_contestant_and_goes_on(tool, world, tmp_path, monkeypatch, capsys):
+    """Two seeds of two contestants; a second call measures nothing again."""
+    names = {crossing: ("base, more steps", "v3 from base"), improvements: ("the recipe", "gated")}
+    short = {"text": 1, "image": 1}
+    if tool is crossing:
+        kept = {n: crossing.CONTESTANTS[n] for n in names[tool]}
+        monkeypatch.setattr(crossing, "CONTESTANTS", kept)
+        monkeypatch.setattr(crossing, "BASE", short)
+        monkeypatch.setattr(crossing, "LENGTHS", {"base": short, "extra": short, "all": short})
+        options = crossing.Crossing(seeds=2, out=str(tmp_path / "log.jsonl"))
+    else:
+        monkeypatch.setattr(improvements, "STEPS", short)
+        options = improvements.Improvements(2, only="gated", out=str(tmp_path / "log.jsonl"))
+    assert tool.run(options) == 0
+    rows = study.read(options.out)
+    assert [row["name"] for row in rows] == [*names[tool]] * 2
+    assert all(0 <= row["pixel_auroc"] <= 1 and row["weights"] > 0 for row in rows)
+    assert "±" in capsys.readouterr().out
+    before = (tmp_path / "log.jsonl").stat().st_mtime_ns
+    assert tool.run(options) == 0 and (tmp_path / "log.jsonl").stat().st_mtime_ns == before
 
 
 def test_a_package_that_differs_ends_the_bench():

@@ -113,7 +113,7 @@ class CrossAttentionCLIP(AdaptedCLIP):
 
 
 def load_base(
-    model: CrossAttentionCLIP,
+    model: AdaptedCLIP,
     text: str | Path | None = None,
     image: str | Path | None = None,
 ) -> list[str]:

@@ -1,0 +1,93 @@
+"""Trials of chapters 12 and 13: contestants by name and seed, beside the one that they must beat.
+
+Special: changes are paired by seed, and their interval is drawn; an interval that holds zero decides
+nothing. The rows are those that a study of the laboratory keeps under data/clinic/.
+Use: `kept = rows("crossing")`, `print(trial_table(kept, "base, more steps"))`, `forest(kept, ...)`.
+"""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from ..files.environment import PACKAGE
+from ..files.keep import read_jsonl, table
+from ..files.seeds import change, interval, spoken
+
+SHOWN = {
+    "pixel_auroc": "pixel AUROC",
+    "inside_auroc": "inside",
+    "peak_hit": "peak hit",
+    "image_auroc": "picture AUROC",
+}
+
+
+def rows(study: str) -> list[dict]:
+    return read_jsonl(PACKAGE.parent / "data" / "clinic" / f"{study}.jsonl")
+
+
+def named(kept: Sequence[dict]) -> dict[str, list[dict]]:
+    """The rows of each contestant, in the order in which they first came."""
+    found: dict[str, list[dict]] = {}
+    for row in kept:
+        found.setdefault(row["name"], []).append(row)
+    return found
+
+
+def trial_table(
+    kept: Sequence[dict], rival: str, figure: str = "pixel_auroc", names: Sequence[str] = ()
+) -> str:
+    """Figures of every contestant, and the change of one against the rival, with its interval."""
+    contestants = named(kept)
+    head = [
+        "contestant",
+        "seeds",
+        *SHOWN.values(),
+        f"change of {SHOWN[figure]}",
+        "weights",
+        "cpu s",
+    ]
+    lines = [head]
+    for name, mine in contestants.items():
+        if names and name not in names:
+            continue
+        spans = [spoken(interval([row[each] for row in mine])) for each in SHOWN]
+        moved = "" if name == rival else spoken(change(mine, contestants[rival], figure), "+")
+        seconds = sum(row["seconds"] for row in mine) / len(mine)
+        ends = [moved, f"{mine[0]['weights']:,}", f"{seconds:.0f}"]
+        lines.append([name, str(len(mine)), *spans, *ends])
+    return table(lines)
+
+
+def forest(
+    kept: Sequence[dict], rival: str, figures: Sequence[str] = ("pixel_auroc", "image_auroc")
+) -> Figure:
+    """The change of each contestant against the rival, mean and 95 % interval over the seeds."""
+    contestants = named(kept)
+    others = [name for name in contestants if name != rival]
+    size = (4.6 * len(figures) + 1.6, 0.34 * len(others) + 1.4)
+    drawn, axes = plt.subplots(
+        1, len(figures), figsize=size, sharey=True, layout="constrained", facecolor="white"
+    )
+    plt.close(drawn)  # else a notebook shows it twice
+    for ax, figure in zip(axes, figures, strict=True):
+        for place, name in enumerate(others):
+            middle, half = change(contestants[name], contestants[rival], figure)
+            seeds = len(contestants[name])
+            reach = half if half == half else 0.0  # one seed has no interval
+            decided = seeds > 1 and abs(middle) > reach
+            ax.errorbar(
+                middle,
+                place,
+                xerr=reach,
+                fmt="o" if decided else "D",
+                capsize=3,
+                color="#0072b2",
+                markerfacecolor="#0072b2" if decided else "white",
+            )
+        ax.axvline(0, color="black", linewidth=1)
+        ax.set(xlabel=f"change of {SHOWN[figure]}", yticks=range(len(others)), yticklabels=others)
+        ax.invert_yaxis() if ax is axes[0] else None
+        ax.grid(axis="x", alpha=0.3)
+    drawn.suptitle(f"Against {rival!r}: filled, the interval leaves zero out", fontsize=10)
+    return drawn

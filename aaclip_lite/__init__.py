@@ -18,6 +18,7 @@ _HOMES = {  # public name -> where it is defined
     "evaluate": "evaluation.evaluate",
     "load_clip": "load.load_clip",
     "open_dataset": "datasets.open_dataset",
+    "scale_up": "service.scaling.scale_up",
     "train_image": "service.runs.train_image",
     "train_text": "service.runs.train_text",
 }

@@ -77,13 +77,13 @@ def stage2(
     )
 
 
-def profile(model: AdaptedCLIP, effective: int, card: int = T4) -> dict:
-    """The largest batch that fits a card in half precision, without checkpointing if that is
-    possible, and how many such batches make an optimiser step of `effective` pictures.
+def profile(model: AdaptedCLIP, effective: int, card: int = T4, half: bool = True) -> dict:
+    """The largest batch that fits a card, without checkpointing if that is possible, and how many
+    such batches make an optimiser step of `effective` pictures.
     """
     for checkpointing in (False, True):
         for pictures in (n for n in range(effective, 0, -1) if effective % n == 0):
-            need = stage2(model, pictures, half=True, checkpointing=checkpointing).total
+            need = stage2(model, pictures, half, checkpointing).total
             if need <= card:
                 return {
                     "effective": effective,

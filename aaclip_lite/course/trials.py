@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from ..files.environment import PACKAGE
+from ..files.environment import data_path
 from ..files.keep import read_jsonl, table
 from ..files.seeds import change, interval, spoken
 
@@ -23,7 +23,7 @@ SHOWN = {
 
 
 def rows(study: str) -> list[dict]:
-    return read_jsonl(PACKAGE.parent / "data" / "clinic" / f"{study}.jsonl")
+    return read_jsonl(data_path("clinic") / f"{study}.jsonl")
 
 
 def named(kept: Sequence[dict]) -> dict[str, list[dict]]:

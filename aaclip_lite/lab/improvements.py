@@ -21,7 +21,7 @@ from ..variants.improvements import IDEAS
 from .study import Study, cpu_seconds, figures
 
 TARGET = PACKAGE.parent / "data" / "clinic" / "improvements.jsonl"
-STEPS = {"text": 20, "image": 30}
+STEPS = {"text": 15, "image": 20}
 RIVAL = "the recipe"
 
 

@@ -37,10 +37,14 @@ $(VENV)/.checked: $(VENV)/.installed aaclip_lite/files/environment.py
 	$(call step,check the environment,$(PY) -m aaclip_lite.files.environment,the remedy in each line that begins with FAIL)
 	@touch $@
 
-lab: $(VENV)/.checked ## build what is missing, check it, open the course in JupyterLab
+lab: $(VENV)/.checked ## build what is missing, check it, open your own copies of the chapters in JupyterLab
+	$(call step,your copies of the chapters in my_course/,$(PY) -m aaclip_lite.course.copies notebooks my_course,read the last line above)
+	@mkdir -p $(VENV)/share/jupyter/lab/settings && printf '%s\n' '$(QUIET)' > $(VENV)/share/jupyter/lab/settings/overrides.json
 	$(call step,JupyterLab (Ctrl-C twice ends it),$(LAB),if the port is taken: make lab PORT=9000)
+# no question about news, no look for updates: the course works without a network
+QUIET = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}
 HAS_SCREEN = $(filter Darwin MINGW% MSYS% CYGWIN%,$(shell uname -s))$(DISPLAY)$(WAYLAND_DISPLAY)
-LAB = $(VENV)/bin/jupyter lab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(if $(HAS_SCREEN),,--no-browser) \
+LAB = $(VENV)/bin/jupyter lab --LabApp.default_url=/lab/tree/my_course/00_start_here.ipynb $(if $(HAS_SCREEN),,--no-browser) \
 	$(if $(PORT),--port=$(PORT)) $(if $(filter 0,$(shell id -u)),--allow-root)
 
 env: $(VENV)/.checked ## build and check the environment only

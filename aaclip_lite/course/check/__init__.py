@@ -9,10 +9,11 @@ from importlib import import_module
 from pathlib import Path
 
 from .judge import EXERCISES, Answer, Hint, exercise, same
+from .progress import progress
 
 for file in sorted(Path(__file__).parent.glob("ch[0-9][0-9].py")):
     import_module(f"{__name__}.{file.stem}")
 
 globals().update({name: judged for name, (_, judged) in EXERCISES.items()})
 
-__all__ = ["EXERCISES", "Answer", "Hint", "exercise", "same", *EXERCISES]
+__all__ = ["EXERCISES", "Answer", "Hint", "exercise", "progress", "same", *EXERCISES]

@@ -63,6 +63,9 @@ def exercise(chapter: str) -> Callable:
                     "look again",
                     f"your function stopped with {type(error).__name__}: {error}",
                 )
+            from .progress import record
+
+            record(name)
             return Answer(name, "correct")
 
         EXERCISES[check.__name__] = (chapter, judged)

@@ -1,0 +1,46 @@
+"""What was solved so far, chapter by chapter, kept beside the chapters that the reader works in.
+
+Special: only a notebook records; a script or a test that calls a check leaves no file.
+Use: `aa.check.progress()`; the file is `solved.json`, which can be handed in.
+"""
+
+import json
+import sys
+from datetime import date
+from pathlib import Path
+
+from ...files.keep import table, write_json
+from .judge import EXERCISES
+
+FILE = Path("solved.json")
+
+
+class Progress:
+    def __init__(self, solved: dict[str, str]) -> None:
+        self.solved = {name: day for name, day in solved.items() if name in EXERCISES}
+
+    def __repr__(self) -> str:
+        lines = [["chapter", "solved", "still open"]]
+        for chapter in dict.fromkeys(chapter for chapter, _ in EXERCISES.values()):
+            own = [name for name, (where, _) in EXERCISES.items() if where == chapter]
+            left = [name for name in own if name not in self.solved]
+            lines.append([chapter, f"{len(own) - len(left)} of {len(own)}", ", ".join(left)])
+        return f"{table(lines)}\n{len(self.solved)} of {len(EXERCISES)} exercises solved"
+
+
+def progress() -> Progress:
+    return Progress(_read())
+
+
+def _read() -> dict[str, str]:
+    if not FILE.is_file():
+        return {}
+    try:
+        return dict(json.loads(FILE.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{FILE}: {error}; remove it to begin anew") from None
+
+
+def record(name: str) -> None:
+    if "ipykernel" in sys.modules and name not in (known := _read()):
+        write_json(FILE, known | {name: str(date.today())})

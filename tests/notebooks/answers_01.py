@@ -76,14 +76,25 @@ def class_row_too(positions, rows, columns):
     return torch.cat([made[1:].mean(0, keepdim=True), made[1:]])
 
 
+def columns_first(positions, rows, columns):
+    side = math.isqrt(len(positions) - 1)
+    grid = positions[1:].reshape(1, -1, side, side)
+    grid = F.interpolate(grid, (rows, columns), mode="bicubic", antialias=True)
+    return torch.cat([positions[:1], grid[0].flatten(1).T])
+
+
 ANSWERS = {
     "end_of_text": (
         end_of_text,
         [
             (last_place, "padding"),
             (one_end_for_all, "place of its own"),
-            (not_projected, "shape"),
+            (not_projected, "not projected"),
             (place_before, "last word"),
+            (lambda states, ids, p: states[:, ids.argmax(1)] @ p, "pair rows and places"),
+            (lambda states, ids, p: states.mean(1) @ p, "mean over all places"),
+            (lambda states, ids, p: list(end_of_text(states, ids, p)), "into one tensor"),
+            (lambda states, ids, p: F.normalize(end_of_text(states, ids, p)), "unit length"),
         ],
     ),
     "zero_shot": (
@@ -93,6 +104,12 @@ ANSWERS = {
             (wrong_axis, "row should"),
             (no_scale, "scale"),
             (cosines, "no probabilities"),
+            (lambda *given: zero_shot(*given).log(), "logarithms"),
+            (lambda a, b, scale: (scale * cosines(a, b, 1)).sigmoid(), "sigmoid"),
+            (lambda a, b, scale: zero_shot(a, b, 1 / scale), "divided by the scale"),
+            (lambda *given: zero_shot(*given).argmax(1), "which class wins"),
+            (lambda a, b, scale: zero_shot(b, a, scale), "stand in the columns"),
+            (lambda a, b, scale: zero_shot(a.div_(a.norm()), b, scale), "changed a in place"),
         ],
     ),
     "oblong_positions": (
@@ -103,6 +120,8 @@ ANSWERS = {
             (not_antialiased, "antialias"),
             (bilinear, "bilinear"),
             (class_row_too, "must stay"),
+            (columns_first, "channels and places"),
+            (lambda *given: oblong_positions(*given, "nearest", False), "stopped with"),
         ],
     ),
 }

@@ -79,10 +79,23 @@ def the_change_itself(encode, images):
     return encode(images) - torch.cat([encode(image[None]) for image in images])
 
 
+def columns_add_up(weights, side):
+    patches = weights[..., 1:, 1:]
+    return (patches / patches.sum(dim=-2, keepdim=True) * distances(side)).sum(-1).mean()
+
+
+def last_picture_only(encode, images):
+    return not torch.allclose(encode(images)[-1], encode(images[-1:])[0], rtol=1e-3, atol=1e-4)
+
+
 ANSWERS = {
     "mean_anchor": (
         mean_anchor,
-        [(long_ones_outvote, "one vote"), (not_unit, "length"), (mean_over_channels, "shape")],
+        [
+            (long_ones_outvote, "one vote"),
+            (not_unit, "length"),
+            (mean_over_channels, "over the sentences"),
+        ],
     ),
     "attention_reach": (
         attention_reach,
@@ -90,7 +103,10 @@ ANSWERS = {
             (class_share_lost, "add up to 1"),
             (mean_over_pairs, "mean over pairs"),
             (along_the_list, "list of patches"),
-            (a_reach_each, "shape"),
+            (a_reach_each, "mean is still to be taken"),
+            (columns_add_up, "here the columns do"),
+            (lambda weights, side: attention_reach(weights, side) / side, "share of the side"),
+            (lambda weights, side: attention_reach(weights.flip(-1, -2), side), "not last"),
         ],
     ),
     "leaks": (
@@ -101,6 +117,8 @@ ANSWERS = {
             (copies_as_mates, "different pictures"),
             (order_only, "goes unnoticed"),
             (the_change_itself, "True or False"),
+            (last_picture_only, "into earlier pictures"),
+            (lambda encode, images: not leaks(encode, images), "turned round"),
         ],
     ),
 }

@@ -95,6 +95,36 @@ def walk_stacked(x, blocks, adapters, levels, weight):
     return torch.stack(solved_walk(x, blocks, adapters, levels, weight))
 
 
+def unit(tokens):
+    return tokens / tokens.norm(dim=-1, keepdim=True)
+
+
+def mix_and_rescale(x, adapted, weight):
+    return unit(plain_mix(x, adapted, weight)) * x.norm(dim=-1, keepdim=True)
+
+
+def walk_with(fault):
+    """A walk with one plausible fault."""
+
+    def walk(x, blocks, adapters, levels, weight):
+        found = []
+        for number, block in enumerate(blocks, start=1):
+            if fault == "before" and number in adapters:
+                x = mix(x, adapters[number](x), weight)
+            plain = x = block(x)
+            if fault != "before" and number in adapters:
+                a = adapters[number](x)
+                x = {"plain": plain_mix(x, a, weight), "added": x + weight * a}.get(
+                    fault, mix(x, a, weight)
+                )
+            if number in levels or fault == "every":
+                found.append(x)
+            x = plain if fault == "aside" else x
+        return found
+
+    return walk
+
+
 ANSWERS = {
     "norm_preserving_mix": (
         solved_mix,
@@ -103,17 +133,31 @@ ANSWERS = {
             (turned_mix, "the weight belongs to the adapted token"),
             (mix_of_unit_length, "has length 1"),
             (mix_of_all_lengths, "each token has its own"),
-            (mix_over_tokens, "the mix of tokens"),
-            (mix_in_place, "changed it in place"),
+            (mix_over_tokens, "along the first axis"),
+            (mix_in_place, "changed x in place"),
+            (mix_and_rescale, "the result is brought to the length of x"),
+            (lambda x, a, weight: x + weight * a, "x is added whole"),
+            (lambda x, a, weight: plain_mix(unit(x), unit(a), weight), "x stays as it is"),
+            (lambda x, a, weight: weight * a * x.norm(dim=-1) + x, "keepdim=True"),
+            (lambda x, a, weight: solved_mix(x, a, 0.5), "is not used"),
+            (lambda x, a, weight: solved_mix(a, x, 1 - weight), "x is given the length"),
         ],
     ),
     "adapter_weight_count": (
         solved_count,
         [
-            (count_without_detection, "detection is missing"),
+            (count_without_detection, "one more for detection"),
             (count_without_biases, "the biases are missing"),
             (count_without_way_up, "two matrices"),
-            (count_of_released, "the count for square adapters"),
+            (count_of_released, "the count is 10223616"),
+            (lambda w, j, b, n, bn, bias: solved_count(w, j, n, b, bn, bias), "are swapped"),
+            (
+                lambda w, j, b, n, bn, bias: solved_count(w, j, b, n, False, bias),
+                "two biases",
+            ),
+            (lambda w, j, b, n, bn, bias: solved_count(w, j, b, n + 1, bn, bias), "too many"),
+            (lambda w, j, b, n, bn, bias: solved_count(w, w, b, n, bn, bias), "joint space"),
+            (lambda *sizes: solved_count(*sizes) / 1e6, "not in millions"),
         ],
     ),
     "adapted_walk": (
@@ -123,6 +167,12 @@ ANSWERS = {
             (walk_from_zero, "counted from 1"),
             (walk_without_adapters, "have no effect"),
             (walk_stacked, "a list of tokens"),
+            (walk_with("before"), "before its block"),
+            (walk_with("plain"), "without keeping their length"),
+            (walk_with("added"), "are added"),
+            (walk_with("every"), "not behind every block"),
+            (walk_with("aside"), "the next block goes on"),
+            (lambda *case: solved_walk(*case[:4], 1 - case[4]), "the weight belongs"),
         ],
     ),
 }

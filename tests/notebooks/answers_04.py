@@ -77,6 +77,45 @@ def cost_without_focal(mask):
     return losses.segmentation(p, mask) - losses.focal(p, mask)
 
 
+def true_channel(p, mask):
+    return torch.where(mask > 0, p[:, 1:], p[:, :1])
+
+
+def focal_broadcast(p, mask, gamma=2.0):
+    true = mask * p[:, 1] + (1 - mask) * p[:, 0]  # (B, B, H, W)
+    return -((1 - true) ** gamma * true.log()).mean()
+
+
+def overlaps(p, mask):
+    """The sum of p times mask, and of both areas, a picture at a time."""
+    p, mask = p.flatten(1), mask.flatten(1)
+    return (p * mask).sum(1), p.sum(1) + mask.sum(1)
+
+
+def dice_as_iou(p, mask):
+    both, areas = overlaps(p, mask)
+    return (1 - (both + 1) / (areas - both + 1)).mean()
+
+
+def dice_of_squares(p, mask):
+    both, areas = overlaps(p, mask)[0], overlaps(p**2, mask)[1]
+    return (1 - (2 * both + 1) / (areas + 1)).mean()
+
+
+def dice_with_epsilon(p, mask):
+    both, areas = overlaps(p, mask)
+    return (1 - (2 * both + 1e-6) / (areas + 1e-6)).mean()
+
+
+def dice_each(p, mask):
+    both, areas = overlaps(p, mask)
+    return 1 - (2 * both + 1) / (areas + 1)
+
+
+def cost_of_perfection(mask):
+    return losses.segmentation(torch.cat([1 - mask, mask], dim=1), mask)
+
+
 ANSWERS = {
     "focal_loss": (
         solved_focal,
@@ -86,6 +125,12 @@ ANSWERS = {
             (focal_of_the_sure, "turn the factor round"),
             (focal_without_gamma, "gamma does nothing"),
             (focal_with_channels_swapped, "channel 0 is normal"),
+            (focal_broadcast, "broadcast to (B, B, H, W)"),
+            (lambda p, mask, gamma: solved_focal(p.softmax(1), mask, gamma), "already"),
+            (lambda p, mask, gamma: solved_focal(p, mask, gamma) / 4, "alpha"),
+            (lambda p, mask, gamma: solved_focal(p, mask), "fixed at 2"),
+            (lambda p, mask, gamma: solved_focal(p, mask, gamma) * 1.442695, "base 2"),
+            (lambda p, mask, gamma: (1 - true_channel(p, mask)) ** gamma, "shape"),
         ],
     ),
     "dice_loss": (
@@ -95,6 +140,13 @@ ANSWERS = {
             (dice_without_one, "empty mask"),
             (dice_as_overlap, "the overlap itself"),
             (dice_with_single_overlap, "counts twice"),
+            (dice_as_iou, "IoU"),
+            (dice_of_squares, "sums of squares"),
+            (dice_with_epsilon, "what does the 1 do"),
+            (dice_each, "mean is still to be taken"),
+            (lambda p, mask: solved_dice(p, 1 - mask), "inverted"),
+            (lambda p, mask: solved_dice((p > 0.5).float(), mask), "cut at 0.5"),
+            (lambda p, mask: -solved_dice(p, mask), "sign turned"),
         ],
     ),
     "all_normal_cost": (
@@ -104,6 +156,10 @@ ANSWERS = {
             (cost_of_all_abnormal, "everything abnormal"),
             (cost_of_abnormal_dice, "three parts"),
             (cost_without_focal, "the focal part is missing"),
+            (lambda mask: solved_cost(1 - mask), "an inverted mask"),
+            (cost_of_perfection, "says what the mask says"),
+            (lambda mask: solved_cost(mask) / 3, "not averaged"),
+            (lambda mask: mask.mean(), "share of defect pixels"),
         ],
     ),
 }

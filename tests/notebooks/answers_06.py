@@ -62,6 +62,8 @@ ANSWERS = {
                 "picture's feature should",
             ),
             (lambda *both: F.normalize(stage1_feature(*both), dim=-1), "not to be brought"),
+            (lambda *both: stage1_feature(*both) / 2, "averaged here"),
+            (lambda patches, picture: stage1_feature(patches, picture[:1]), "its own"),
             (lambda patches, picture: F.normalize(patches, dim=-1), "is not in it"),
             (
                 lambda patches, picture: (
@@ -75,13 +77,46 @@ ANSWERS = {
         blind_dice,
         [
             (without_smoothing, "above and below"),
-            (over_the_batch, "at once"),
+            (over_the_batch, "the batch is one sum"),
             (only_abnormal, "only the abnormal"),
+            (lambda mask: blind_dice(1 - mask), "inverted"),
+            (lambda mask: blind_dice(mask) / 2, "a half is too much"),
+            (lambda mask: blind_dice(mask) * len(mask), "take the mean"),
         ],
     ),
     "choose_step": (
         choose_step,
-        [(by_test, "no say"), (latest, "earliest"), (best_test_figure, "another step")],
+        [
+            (by_test, "no say"),
+            (latest, "earliest"),
+            (best_test_figure, "another step"),
+            (
+                lambda steps, validation, test: (
+                    choose_step(steps, validation, test)[0],
+                    max(validation),
+                ),
+                "chosen by",
+            ),
+            (
+                lambda steps, validation, test: (validation.index(max(validation)), 0.0),
+                "place in the list",
+            ),
+            (
+                lambda steps, validation, test: (choose_step(steps, validation, test)[0], 0.0),
+                "its figure is not",
+            ),
+            (
+                lambda steps, validation, test: choose_step(steps, validation, test)[::-1],
+                "is a figure",
+            ),
+            (
+                lambda steps, validation, test: (
+                    steps.sort(),
+                    choose_step(steps, validation, test),
+                )[1],
+                "changed steps in place",
+            ),
+        ],
     ),
     "text_loop": (
         loop_of("text"),

@@ -50,7 +50,7 @@ ANSWERS = {
                 "mean of the levels",
             ),
             (lambda levels, anchors, scale: patch_scores(levels, anchors, 1.0), "no effect"),
-            (softmaxed, "the scores"),
+            (softmaxed, "softmax"),
         ],
     ),
     "image_loop": (

@@ -31,6 +31,11 @@ def each_map_by_itself(maps, scores):
     return 0.5 * ((maps - low) / (high - low)).flatten(1).amax(1) + 0.5 * scaled(scores)
 
 
+def between_scores(scores, labels):
+    ordered = np.sort(scores)
+    return max(f1(scores >= t, labels) for t in (ordered[1:] + ordered[:-1]) / 2)
+
+
 ANSWERS = {
     "class_mean": (
         class_mean,
@@ -39,6 +44,9 @@ ANSWERS = {
             (lambda figures: float(np.mean(list(figures.values()))), "leave it out"),
             (lambda figures: float(np.nanmax(list(figures.values()))), "best product"),
             (lambda figures: float(np.nan_to_num(class_mean(figures))), "no value either"),
+            (lambda figures: float(np.nansum(list(figures.values()))), "that is the sum"),
+            (lambda figures: float(np.nanmedian(list(figures.values()))), "median"),
+            (lambda figures: round(class_mean(figures), 1), "rounded to 1 digit"),
         ],
     ),
     "best_f1": (
@@ -50,6 +58,13 @@ ANSWERS = {
             ),
             (lambda scores, labels: f1(scores >= 0.5, labels), "0.5"),
             (
+                lambda scores, labels: max(scores, key=lambda t: f1(scores >= t, labels)),
+                "threshold",
+            ),
+            (lambda scores, labels: best_f1(scores, 1 - labels), "label 0 is taken"),
+            (lambda scores, labels: best_f1(scores, labels) / 2, "TP counts twice"),
+            (between_scores, "never all items"),
+            (
                 lambda scores, labels: np.mean(
                     [f1(scores >= t, labels) for t in np.unique(scores)]
                 ),
@@ -60,7 +75,10 @@ ANSWERS = {
     "fused_scores": (
         fused_scores,
         [
-            (each_map_by_itself, "all maps together"),
+            (each_map_by_itself, "taken of each map"),
+            (lambda maps, scores: 2 * fused_scores(maps, scores), "not their sum"),
+            (lambda maps, scores: scaled(maps).flatten(1).amax(1), "detection score is not in it"),
+            (lambda maps, scores: fused_scores(maps.sigmoid(), scores), "not a sigmoid"),
             (lambda maps, scores: 0.5 * scaled(maps).flatten(1).amax(1) + 0.5 * scores, "as well"),
             (
                 lambda maps, scores: 0.5 * scaled(maps).flatten(1).mean(1) + 0.5 * scaled(scores),

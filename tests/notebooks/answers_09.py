@@ -67,6 +67,8 @@ ANSWERS = {
             (plain, "weights"),
             (defective_only, "good one"),
             (listed, "shape"),
+            (lambda *given: fused(*given).T, "rows and columns"),
+            (lambda levels, anchors, weights: fused(levels, anchors, weights**2), "squared"),
         ],
     ),
     "cut_for_recall": (
@@ -75,8 +77,11 @@ ANSWERS = {
             (cut_rounded_down, "too few"),
             (cut_lowest, "can be higher"),
             (cut_between, "own score"),
-            (cut_of_all, "own score"),
+            (cut_of_all, "all parts are counted"),
             (cut_index, "expected one number"),
+            (lambda scores, labels, recall: recall, "the recall itself"),
+            (lambda scores, labels, recall: cut(scores, 1 - labels, recall), "good parts"),
+            (lambda scores, labels, recall: cut(-scores, labels, recall) * -1, "the wrong way"),
         ],
     ),
 }

@@ -100,6 +100,10 @@ def only_the_mask(heat, threshold, least):
     return heat > threshold
 
 
+def height_and_width(heat, threshold, least):
+    return [(b[0], b[1], b[2] - b[0], b[3] - b[1]) for b in boxes(heat, threshold, least)]
+
+
 ANSWERS = {
     "pictures_needed": (
         needed,
@@ -108,6 +112,8 @@ ANSWERS = {
             (not_whole, "come whole"),
             (rounded_down, "one too few"),
             (always_nineteen, "80 too few"),
+            (lambda rate: int(100 * rate), "turn it round"),
+            (lambda rate: math.ceil(math.log(0.05) / math.log(1 - rate)), "almost surely"),
         ],
     ),
     "threshold_for": (
@@ -119,6 +125,8 @@ ANSWERS = {
             (two_deviations, "suppose a shape"),
             (wrong_end, "wrong way"),
             (too_trusting, "ValueError"),
+            (lambda scores, rate: threshold(scores, rate) + 0.01, "none of the scores"),
+            (lambda scores, rate: scores.sort() or threshold(scores, rate), "in place"),
         ],
     ),
     "hot_boxes": (
@@ -129,8 +137,10 @@ ANSWERS = {
             (more_than_least, "exactly `least`"),
             (left_first, "rows and columns are swapped"),
             (last_pixel, "first behind it"),
-            (one_box, "boxes, expected"),
+            (one_box, "one box holds all"),
             (only_the_mask, "no list of boxes"),
+            (height_and_width, "height and width"),
+            (lambda heat, cut, least: boxes(heat, cut, least)[:1], "only one box"),
         ],
     ),
 }

@@ -1,75 +1,130 @@
 """Checks of the exercises of chapter 01_loading_clip."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 
-from .judge import Hint, exercise, same
+from .judge import Hint, as_array, close, exercise, same, same_in_all
 
 
 @exercise("01_loading_clip")
 def end_of_text(learner):
     """(states (B, L, D), ids (B, L), projection (D, d)) -> the sentences' features (B, d)"""
     draw = torch.Generator().manual_seed(11)
-    for batch, length, width, out in ((3, 9, 6, 4), (2, 12, 8, 5), (1, 6, 4, 7)):
-        states, projection = (
-            torch.randn(size, generator=draw) for size in ((batch, length, width), (width, out))
+
+    def rounds():
+        for batch, length, width, out in ((3, 9, 6, 4), (2, 12, 8, 5), (1, 6, 4, 7)):
+            states = torch.randn(batch, length, width, generator=draw)
+            projection = torch.randn(width, out, generator=draw)
+            rows, ends = torch.arange(batch), torch.randint(2, length - 2, (batch,), generator=draw)
+            ids = torch.randint(300, 49_000, (batch, length), generator=draw)
+            ids *= torch.arange(length) < ends[:, None]
+            ids[:, 0], ids[rows, ends] = 49_406, 49_407
+            found = learner(states.clone(), ids.clone(), projection.clone())
+            yield found, states[rows, ends] @ projection, _other_ends(states, ends, projection)
+
+    same_in_all(rounds(), "the table of features")
+
+
+def _other_ends(states: torch.Tensor, ends: torch.Tensor, projection: torch.Tensor) -> dict:
+    """What goes wrong where a sentence ends -> what comes of it."""
+    rows, made = torch.arange(len(states)), states @ projection
+    places = torch.arange(states.shape[1])
+    words = (places < ends[:, None]).float()[..., None]
+    single = "; CLIP reads a single one"
+    divided = "the end-of-text state is divided by the number of"
+    return {
+        "that is the last place, which is padding: where does each sentence end?": made[:, -1],
+        f"that is the mean over all places{single}": made.mean(1),
+        f"that is the mean over all words{single}": (made * words).sum(1) / words.sum(1),
+        f"that is the mean over all words and the end{single}": (
+            (made * words).sum(1) + made[rows, ends]
         )
-        ends, rows = torch.randint(2, length - 2, (batch,), generator=draw), torch.arange(batch)
-        ids = torch.randint(300, 49_000, (batch, length), generator=draw) * (
-            torch.arange(length) < ends[:, None]
-        )
-        ids[:, 0], ids[rows, ends] = 49_406, 49_407
-        found = learner(states.clone(), ids.clone(), projection.clone())
-        wrong = [
-            (
-                states[:, -1] @ projection,
-                "that is the last place, which is padding: where does each sentence end?",
-            ),
-            (
-                states.mean(1) @ projection,
-                "that is the mean over all places; CLIP reads a single one",
-            ),
-            (
-                states[:, 0] @ projection,
-                "that is the start token, which has seen nothing of the sentence",
-            ),
-            (
-                states[rows, ends - 1] @ projection,
-                "that is the last word; the end-of-text token stands one place on",
-            ),
-            (states[rows[:1], ends[:1]] @ projection, "each sentence ends at a place of its own"),
-            (states[:, ends[0]] @ projection, "each sentence ends at a place of its own"),
-        ]
-        same(found, states[rows, ends] @ projection, "the feature", hints=wrong)
+        / (words.sum(1) + 1),
+        f"that is the sum over all places{single}": made.sum(1),
+        f"that is the largest value of all places{single}": states.amax(1) @ projection,
+        f"that is the largest value of all places, projected{single}": made.amax(1),
+        "that is the start token, which has seen nothing of the sentence": made[:, 0],
+        "that is the last word; the end-of-text token stands one place on": made[rows, ends - 1],
+        "that is padding, one place behind the end-of-text token": made[rows, ends + 1],
+        "the end-of-text states are not projected": states[rows, ends],
+        "these are all places of all sentences; pick the one where each ends": made,
+        "every sentence is read where each of the others ends: pair rows and places, "
+        "states[torch.arange(B), places]": made[:, ends],
+        "each sentence ends at a place of its own": made[:, ends[0]],
+        "unit length is not asked for, neither before the projection": (
+            F.normalize(states[rows, ends], dim=-1) @ projection
+        ),
+        "the features are not to be brought to unit length here": F.normalize(
+            made[rows, ends], dim=-1
+        ),
+        f"{divided} places: pick it, don't average": made[rows, ends] / states.shape[1],
+        f"{divided} sentences: pick it, don't average": made[rows, ends] / len(states),
+    }
 
 
 @exercise("01_loading_clip")
 def zero_shot(learner):
     """(image features (B, d), text features (C, d), scale) -> probabilities (B, C)"""
     draw = torch.Generator().manual_seed(12)
-    for batch, classes, width, scale in ((3, 5, 8, 10.0), (4, 4, 6, 25.0), (1, 2, 16, 100.0)):
-        pictures, words = (torch.randn(n, width, generator=draw) for n in (batch, classes))
-        pictures, words = 3 * pictures, words * torch.linspace(0.5, 4, classes)[:, None]
-        found = learner(pictures.clone(), words.clone(), scale)
-        cosines = (pictures / pictures.norm(dim=1, keepdim=True)) @ (
-            words / words.norm(dim=1, keepdim=True)
-        ).T
-        wrong = [
-            (cosines, "those are the cosines: right, but no probabilities yet"),
-            (scale * cosines, "those are the scaled cosines: right, but no probabilities yet"),
-            (
-                (scale * cosines).softmax(0),
-                "each class's column adds up to 1; each picture's row should",
-            ),
-            (cosines.softmax(1), "the scale has no effect: before what must it act?"),
-            (scale * cosines.softmax(1), "the scale acts too late: rows no longer add up to 1"),
-            (
-                (scale * pictures @ words.T).softmax(1),
-                "lengths still count, CLIP compares directions only",
-            ),
-            ((pictures @ words.T).softmax(1), "lengths still count, CLIP compares directions only"),
-        ]
-        same(found, (scale * cosines).softmax(1), "the probabilities", hints=wrong)
+
+    def rounds():
+        for batch, classes, width, scale in ((3, 5, 8, 4.0), (4, 4, 6, 10.0), (1, 2, 16, 100.0)):
+            pictures = 0.6 * torch.randn(batch, width, generator=draw)
+            words = torch.randn(classes, width, generator=draw)
+            words = words * torch.linspace(0.5, 4, classes)[:, None]
+            found = learner(pictures.clone(), words.clone(), scale)
+            cosines = F.normalize(pictures, dim=1) @ F.normalize(words, dim=1).T
+            yield found, (scale * cosines).softmax(1), _other_shots(pictures, words, scale)
+
+    same_in_all(rounds(), "the table of probabilities")
+
+
+def _other_shots(pictures: torch.Tensor, words: torch.Tensor, scale: float) -> dict:
+    """What goes wrong in zero-shot -> what comes of it."""
+    unit, texts = F.normalize(pictures, dim=1), F.normalize(words, dim=1)
+    cosines, lengths = unit @ texts.T, "lengths still count, CLIP compares directions only"
+    power = (scale * cosines).exp()
+    most, along = (scale * cosines).softmax(1).argmax(1), "unit length is meant along the features"
+    return {
+        "those are the cosines: right, but no probabilities yet": cosines,
+        "those are the scaled cosines: right, but no probabilities yet": scale * cosines,
+        "those are powers of e: divided by each row's sum they would be probabilities": power,
+        "each class's column adds up to 1; each picture's row should": (scale * cosines).softmax(0),
+        "the scale has no effect: before what must it act?": cosines.softmax(1),
+        "the scale acts too late: rows no longer add up to 1": scale * cosines.softmax(1),
+        "the cosines are divided by the scale; it multiplies": (cosines / scale).softmax(1),
+        "the scale is used as it is given, not its exp": (math.exp(scale) * cosines).softmax(1),
+        lengths: (scale * pictures @ words.T).softmax(1),
+        f"{lengths} ": (pictures @ words.T).softmax(1),
+        f"{lengths}: the texts'": (scale * unit @ words.T).softmax(1),
+        f"{lengths}: the pictures'": (scale * pictures @ texts.T).softmax(1),
+        f"{along}, for each picture and each text; here it is along the batch": (
+            scale * F.normalize(pictures, dim=0) @ F.normalize(words, dim=0).T
+        ).softmax(1),
+        "a sigmoid judges each class for itself; a softmax makes rows add up to 1": (
+            scale * cosines
+        ).sigmoid(),
+        "those are the logarithms of the probabilities": (scale * cosines).log_softmax(1),
+        "the cosines are divided by their sum; a softmax divides powers of e": cosines
+        / cosines.sum(1, keepdim=True),
+        "rows are brought to length 1; probabilities add up to 1: a softmax": F.normalize(
+            cosines, dim=1
+        ),
+        "those are distances, small where features agree; CLIP compares by the cosine": (
+            scale * torch.cdist(unit, texts)
+        ).softmax(1),
+        "those are distances with the sign turned; CLIP compares by the cosine": (
+            -scale * torch.cdist(unit, texts)
+        ).softmax(1),
+        "those are 1 - cosine, small where features agree; CLIP compares by the cosine": (
+            scale * (1 - cosines)
+        ).softmax(1),
+        "that is which class wins; the probability of each class is asked for": most,
+        "pictures stand in the columns here; a row is a picture": (scale * cosines).T.softmax(1),
+        "pictures stand in the columns here; a row is a picture ": (scale * cosines).softmax(1).T,
+    }
 
 
 @exercise("01_loading_clip")
@@ -93,28 +148,44 @@ def oblong_positions(learner):
                 "the class token's row is missing: the result has one row more than there are "
                 "patches"
             )
-        wrong = [
-            (
-                torch.cat([expected[1:], expected[:1]]),
-                "the class token's row stands first, not last",
+        fits = isinstance(found, torch.Tensor) and found.shape == expected.shape
+        if fits and close(as_array(found)[1:], as_array(expected)[1:], 1e-4):
+            same(found[:1], positions[:1], kept, hints=[(found[:1], kept)])
+        bilinear = "the grid is bilinear; CLIP's is made bicubic"
+        channels = "channels and places are mixed up: before a reshape, the axis of channels goes "
+        wrong = {
+            "the class token's row stands first, not last": torch.cat([expected[1:], expected[:1]]),
+            "rows and columns are swapped: patches are numbered row by row": stretch(columns, rows),
+            "the square grid was read column by column: patches are numbered row by row": stretch(
+                square=square.mT
             ),
-            (torch.cat([0 * expected[:1], expected[1:]]), kept),
-            (torch.cat([expected[1:].mean(0, keepdim=True), expected[1:]]), kept),
-            (
-                stretch(columns, rows),
-                "rows and columns are swapped: patches are numbered row by row",
+            "the new grid is listed column by column: patches are numbered row by row": torch.cat(
+                [
+                    expected[:1],
+                    expected[1:].unflatten(0, (rows, columns)).transpose(0, 1).flatten(0, 1),
+                ]
             ),
-            (
-                stretch(square=square.mT),
-                "the square grid was read column by column: patches are numbered row by row",
+            f"{channels}to the front (permute or .T)": stretch(
+                square=positions[1:].reshape(1, width, side, side)
             ),
-            (stretch(antialias=False), "the grid is bicubic, but without antialias"),
-            (stretch(align_corners=True, antialias=False), "corners must not be aligned"),
-            (stretch(align_corners=True), "corners must not be aligned"),
-            (stretch(mode="bilinear"), "the grid is bilinear; CLIP's is made bicubic"),
-            (
-                stretch(mode="bilinear", antialias=False),
-                "the grid is bilinear; CLIP's is made bicubic",
+            f"{channels}to the end again": torch.cat(
+                [expected[:1], expected[1:].T.reshape(rows * columns, width)]
             ),
-        ]
+            "the new grid has as many rows as columns; both are given": stretch(
+                max(rows, columns), max(rows, columns)
+            ),
+            "the grid is bicubic, but without antialias": stretch(antialias=False),
+            "corners must not be aligned": stretch(align_corners=True, antialias=False),
+            "corners must not be aligned ": stretch(align_corners=True),
+            bilinear: stretch(mode="bilinear"),
+            f"{bilinear} ": stretch(mode="bilinear", antialias=False),
+        }
+        for mode in ("nearest", "nearest-exact", "area"):
+            wrong[f"the grid is made by {mode}; CLIP's is made bicubic"] = torch.cat(
+                [expected[:1], F.interpolate(square, (rows, columns), mode=mode)[0].flatten(1).T]
+            )
+        straight = F.interpolate(square.flatten(2), rows * columns, mode="linear")[0].T
+        wrong["the patches are stretched as one long list; they lie on a grid"] = torch.cat(
+            [expected[:1], straight]
+        )
         same(found, expected, f"the grid of {rows} x {columns}", hints=wrong)

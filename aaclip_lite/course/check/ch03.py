@@ -6,138 +6,240 @@ import torch
 
 from ... import adapters
 from ...recipe import Recipe
-from .judge import Hint, exercise, kind_of, same
+from .judge import Hint, exercise, kind_of, same, same_in_all
 
 
 @exercise("03_adapters")
 def norm_preserving_mix(learner: Callable) -> None:
-    generator = torch.Generator().manual_seed(0)
-    for shape, weight in (
-        ((7,), 0.3),
-        ((5, 8), 0.1),
-        ((2, 5, 8), 0.3),
-        ((3, 4, 6), 0.0),
-        ((3, 4, 6), 1.0),
-    ):
-        x, adapted = (factor * torch.randn(shape, generator=generator) for factor in (2.0, 0.3))
-        lengths = x.norm(dim=-1, keepdim=True)
-        unit = adapted / adapted.norm(dim=-1, keepdim=True)
-        hints = [
-            (
-                weight * adapted + (1 - weight) * x,
-                "the adapted token is mixed in with a length of its own",
-            ),
-            (
-                weight * x + (1 - weight) * unit * lengths,
-                "the weight belongs to the adapted token, the rest to x",
-            ),
-            (
-                weight * unit + (1 - weight) * x,
-                "the adapted token has length 1, not the length of x",
-            ),
-            (
-                x + weight * unit * lengths,
-                "x is added whole: what becomes of its share when the weight is 1?",
-            ),
-            (
-                weight * adapted * x.norm() / adapted.norm() + (1 - weight) * x,
-                "one length is taken of all tokens together: each token has its own",
-            ),
-        ]
-        given = x.clone(), adapted.clone()
-        what, true = (
-            f"the mix of tokens {shape}, weight {weight},",
-            adapters.mix(x, adapted, weight),
-        )
-        same(learner(*given, weight), true, what, 1e-4, hints)
-        same(given[0], x, "x after the call (your function changed it in place)")
+    draw = torch.Generator().manual_seed(0)
+    cases = [((5, 8), 0.3), ((7,), 0.3), ((2, 5, 8), 0.1), ((3, 4, 6), 0.0), ((3, 4, 6), 1.0)]
+
+    def rounds():
+        for shape, weight in cases:
+            x, a = (factor * torch.randn(shape, generator=draw) for factor in (2.0, 0.3))
+            found = learner(x.clone(), a.clone(), weight)
+            yield found, adapters.mix(x, a, weight), _other_mixes(x, a, weight)
+
+    same_in_all(rounds(), "the mix")
+
+
+def _other_mixes(x: torch.Tensor, a: torch.Tensor, weight: float) -> dict:
+    """What goes wrong in the mix -> what comes of it."""
+
+    def length(t, axis=-1, power=2):
+        return t.norm(power, axis, keepdim=True)
+
+    def mixed(a, x=x, weight=weight):
+        return weight * a + (1 - weight) * x
+
+    unit, right = a / length(a), a * length(x) / length(a)
+    whole = "x is added whole: what becomes of its share when the weight is 1?"
+    again = "the result is brought to the length of x; only the adapted token is, before the mix"
+    return {
+        "the adapted token is mixed in with a length of its own": mixed(a),
+        "the weight belongs to the adapted token, the rest to x": mixed(x, right),
+        "the adapted token has length 1, not the length of x": mixed(unit),
+        "both tokens have length 1; x stays as it is": mixed(unit, x / length(x)),
+        whole: x + weight * right,
+        f"{whole} And the adapted token has a length of its own": x + weight * a,
+        "one length is taken of all tokens together: each token has its own": mixed(
+            a * x.norm() / a.norm()
+        ),
+        "one mean length is taken for all tokens: each token has its own": mixed(
+            unit * length(x).mean()
+        ),
+        "the length is taken along the first axis; a token lies along the last": mixed(
+            a * length(x, 0) / length(a, 0)
+        ),
+        again: mixed(a) * length(x) / length(mixed(a)),
+        f"{again}, and needs no more": mixed(right) * length(x) / length(mixed(right)),
+        "x is given the length of the adapted token; it is the other way round": mixed(
+            a, x * length(a) / length(x)
+        ),
+        "the ratio of the two lengths is upside down": mixed(a * length(a) / length(x)),
+        "the adapted token is not divided by its own length": mixed(a * length(x)),
+        "the lengths are squared: where is the root?": mixed(a * (length(x) / length(a)) ** 2),
+        "those lengths are sums of absolute values; the Euclidean one is meant": mixed(
+            a * length(x, power=1) / length(a, power=1)
+        ),
+        "the share of x is missing: the rest of the weight is its own": weight * right,
+        "the adapted token is subtracted": (1 - weight) * x - weight * right,
+        "this is a deviation, not a length: the norm has no mean in it": mixed(
+            a * x.std(-1, keepdim=True) / a.std(-1, keepdim=True)
+        ),
+        "the largest value is no length: take the norm": mixed(
+            a * x.amax(-1, keepdim=True) / a.amax(-1, keepdim=True)
+        ),
+        "this is the adapted token alone: x and the weight are not in it": right,
+        "x comes back as it was: the adapted token is not in it": x,
+        "the weight that is given is not used": mixed(right, weight=0.1),
+        "the weight that is given is not used; both count one half": mixed(right, weight=0.5),
+    }
 
 
 @exercise("03_adapters")
 def adapter_weight_count(learner: Callable) -> None:
-    cases = [(64, 48, 3, 2, False, False), (64, 48, 3, 2, True, True), (192, 192, 8, 4, True, True)]
-    cases += [
-        (64, 48, 0, 1, True, True),
-        (1024, 768, 6, 4, False, False),
-        (1024, 768, 6, 4, False, True),
-    ]
-    for width, joint, blocks, levels, bottleneck, bias in cases:
-        recipe = Recipe.course().replace(
-            adapter="bottleneck" if bottleneck else "linear", adapter_bias=bias
+    cases = [(64, 48, 5, 2, False, False), (64, 48, 5, 2, True, True), (192, 192, 8, 4, True, True)]
+    cases += [(64, 48, 0, 1, True, True), (1024, 768, 6, 4, False, False)]
+    cases += [(1024, 768, 6, 4, False, True)]
+
+    def rounds():
+        for width, joint, blocks, levels, bottleneck, bias in cases:
+            recipe = Recipe.course().replace(
+                adapter="bottleneck" if bottleneck else "linear", adapter_bias=bias
+            )
+            with torch.device("meta"):
+                modules = adapters.image_adapters(recipe, width, joint, blocks, levels)
+            true = sum(p.numel() for p in modules.parameters())
+            found = learner(width, joint, blocks, levels, bottleneck, bias)
+            yield found, true, _other_counts(width, joint, blocks, levels, bottleneck, bias)
+
+    same_in_all(rounds(), "the count", 1e-9)
+
+
+def _other_counts(width, joint, blocks, levels, bottleneck, bias) -> dict:
+    """What goes wrong in the count -> what comes of it."""
+
+    def count(blocks=blocks, heads=levels + 1, inner=width // 2, goes=(width, joint), **other):
+        deep, ups = other.get("bottleneck", bottleneck), other.get("ups", 1)
+        down, up, head = (
+            other.get("bias", bias) * n for n in other.get("biases", (inner, width, goes[1]))
         )
-        with torch.device("meta"):
-            modules = adapters.image_adapters(recipe, width, joint, blocks, levels)
-        true, projection = (
-            sum(p.numel() for p in modules.parameters()),
-            width * joint + bias * joint,
-        )
-        bias_less = true - bias * (
-            blocks * (width + bottleneck * (width // 2)) + (levels + 1) * joint
-        )
-        hints = [
-            (true - projection, "the projection for detection is missing"),
-            (true - (levels + 1) * projection, "the projections are missing"),
-            (bias_less, "the biases are missing"),
-            (
-                true + bias * (levels + 1) * (width - joint),
-                "a projection's bias is as long as what it puts out",
-            ),
-            (
-                true - bottleneck * blocks * width * (width // 2),
-                "a bottleneck goes down and up again: two matrices",
-            ),
-            (
-                true - bias * bottleneck * blocks * (width // 2),
-                "the bottleneck's first matrix has a bias too",
-            ),
-        ]
-        what = f"the count for {'bottleneck' if bottleneck else 'square'} adapters, bias {bias},"
-        hints = [hint for hint in hints if hint[0] != true]
-        same(learner(width, joint, blocks, levels, bottleneck, bias), true, what, 1e-9, hints)
+        adapter = (1 + ups) * width * inner + down + up if deep else width * width + up
+        return blocks * adapter + heads * (goes[0] * goes[1] + head)
+
+    half = width // 2
+    return {
+        "one projection is missing: one a level, and one more for detection": count(heads=levels),
+        "there is one projection too many: one a level, and one for detection": count(
+            heads=levels + 2
+        ),
+        "the projections are missing": count(heads=0),
+        "the adapters are missing": count(blocks=0),
+        "the adapters are counted by levels: there is one a block": count(blocks=levels),
+        "the projections are counted by blocks: there is one a level": count(heads=blocks + 1),
+        "blocks and levels are swapped": count(blocks=levels, heads=blocks + 1),
+        "only one block's adapter is counted": count(blocks=1),
+        "one block's adapter is missing": count(blocks=blocks - 1),
+        "one adapter is too many: one a block": count(blocks=blocks + 1),
+        "the biases are missing": count(biases=(0, 0, 0)),
+        "the biases of the projections are missing": count(biases=(half, width, 0)),
+        "the biases of the adapters are missing": count(biases=(0, 0, joint)),
+        "a bottleneck has two matrices and two biases: the first bias is missing, or it is square": count(
+            biases=(0, width, joint)
+        ),
+        "the second matrix (or the only one) has a bias too": count(biases=(half, 0, joint)),
+        "a bias is as long as what its matrix puts out: half the width, where it goes down": count(
+            biases=(width, width, joint)
+        ),
+        "a projection's bias is as long as what it puts out": count(biases=(half, width, width)),
+        "each matrix has one bias; in an adapter there is one too many": count(
+            biases=(half, 2 * width, joint)
+        ),
+        "a bottleneck goes down and up again: two matrices": count(ups=0),
+        "without `bottleneck` an adapter is one square matrix": count(bottleneck=True),
+        "with `bottleneck` an adapter goes down to half the width and up": count(bottleneck=False),
+        "`bias` is turned round": count(biases=(half, width, joint), bias=1 - bias),
+        "`bottleneck` is turned round": count(bottleneck=not bottleneck),
+        "the bottleneck is as wide as half the width, not as a quarter": count(inner=width // 4),
+        "the bottleneck is as wide as half the width, not as the joint space": count(inner=joint),
+        "a projection goes from the width to the joint space: width x joint": count(
+            goes=(joint, joint)
+        ),
+        "a projection goes from the width to the joint space, not back to the width": count(
+            goes=(width, width)
+        ),
+        "the bottleneck is as wide as half the width, not as the width": count(inner=width),
+        "a projection's bias has one weight for each number it puts out, not one": count(
+            biases=(half, width, 1)
+        ),
+        "the biases of the levels' projections are missing": count() - bias * levels * joint,
+        "the bias of the projection for detection is missing": count() - bias * joint,
+        "there is one adapter a block, not one for each block and level": count(
+            blocks=blocks * levels
+        ),
+        "one projection is missing, one adapter too many": count(blocks=blocks + 1, heads=levels),
+        "weights are counted one by one, not in millions": count() / 1e6,
+    }
 
 
 @exercise("03_adapters")
 def adapted_walk(learner: Callable) -> None:
-    generator = torch.Generator().manual_seed(0)
-    matrices = [torch.randn(6, 6, generator=generator) / 2 for _ in range(9)]
+    draw = torch.Generator().manual_seed(0)
+    matrices = [torch.randn(6, 6, generator=draw) / 2 for _ in range(9)]
     for depth, behind, levels, weight in (
         (4, (1, 2), (2, 4), 0.1),
         (5, (1, 3, 5), (1, 3, 5), 0.3),
         (3, (), (3,), 0.5),
     ):
-        x = torch.randn(2, 3, 6, generator=generator)
+        x = torch.randn(2, 3, 6, generator=draw)
         blocks = [lambda t, m=m: t + torch.tanh(t @ m) for m in matrices[:depth]]
         modules = {number: (lambda t, m=matrices[-number]: torch.tanh(t @ m)) for number in behind}
-
         case = x, blocks, modules, levels, weight
-        expected, found = _walk(*case), learner(x.clone(), *case[1:])
+        found, here = learner(x.clone(), *case[1:]), f"{depth} blocks, adapters behind {behind}: "
         if not isinstance(found, (list, tuple)):
             raise Hint(f"expected a list of tokens, one a level, not {kind_of(found)}")
         if len(found) != len(levels):
-            counted = " Are blocks counted from 1?" if len(found) == len(levels) - 1 else ""
-            raise Hint(
-                f"{len(found)} levels came back of the {len(levels)} asked for: {levels}.{counted}"
-            )
-        wrong = {
-            "a level is read before its adapter has spoken": _walk(*case, early=True),
-            "blocks seem to be counted from 0: level 1 is what the first block puts out": _walk(
-                *case, shift=1
-            ),
-            "every adapter stands one block too late": _walk(*case, adapter_shift=1),
-            "the adapters have no effect": _walk(x, blocks, {}, levels, weight),
-        }
-        for place, level in enumerate(levels):
-            hints = [(each[place], say) for say, each in wrong.items() if len(each) == len(levels)]
-            same(found[place], expected[place], f"level {level} of {depth} blocks", 1e-4, hints)
+            why = {
+                len(levels) - 1: ". Are blocks counted from 1?",
+                depth: ", but only at levels, not behind every block",
+            }.get(len(found), "")
+            raise Hint(f"{here}{len(found)} tokens came back, levels are {levels}{why}")
+        wrong = {fault: _walk(*case, fault) for fault in WALKS}
+        for place, (level, expected) in enumerate(zip(levels, _walk(*case), strict=True)):
+            hints = {
+                here + WALKS[fault]: each[place]
+                for fault, each in wrong.items()
+                if len(each) == len(levels)
+            }
+            same(found[place], expected, f"{here}level {level}", hints=hints)
 
 
-def _walk(x, blocks, behind, levels, weight, shift=0, adapter_shift=0, early=False):
-    """The walk of the exercise, or one of its mistakes."""
-    found = []
-    for number, block in enumerate(blocks, start=1 - shift):
-        plain = x = block(x)
-        if number - adapter_shift in behind:
-            x = adapters.mix(x, behind[number - adapter_shift](x), weight)
+WALKS = {
+    "early": "a level is read before its adapter has spoken",
+    "from 0": "blocks seem to be counted from 0: level 1 is what the first block puts out",
+    "late": "every adapter stands one block too late",
+    "none": "the adapters have no effect",
+    "before": "an adapter works before its block; it stands behind it",
+    "input": "an adapter is given what goes into its block; it is to see what comes out",
+    "aside": "a level is adapted, but the next block goes on with tokens that are not",
+    "afresh": "every block starts from the first tokens, not from what the one before it puts out",
+    "levels": "only adapters at levels work; the others stand behind their blocks as well",
+    "twice": "an adapter works twice behind its block",
+    "last": "every level shows the last block's tokens: read them while you walk",
+    "replaced": "the adapter's tokens replace the others: where is aa.adapters.mix?",
+    "added": "the adapter's tokens are added: where is aa.adapters.mix, which keeps lengths?",
+    "unscaled": "tokens are mixed without keeping their length: use aa.adapters.mix",
+    "turned": "the weight belongs to the adapted tokens, the rest to the block's",
+    "swapped": "mix takes the block's tokens first, then the adapted ones",
+}
+
+
+def _walk(x, blocks, behind, levels, weight, fault=""):
+    """The walk of the exercise, or one of its mistakes (WALKS)."""
+    start, found = x, []
+    for number, block in enumerate(blocks, 0 if fault == "from 0" else 1):
+        adapter = None if fault == "none" else behind.get(number - (fault == "late"))
+        given = start if fault == "afresh" else x
+        if adapter and fault == "before":
+            given = adapters.mix(given, adapter(given), weight)
+        plain = x = block(given)
+        if adapter and fault != "before" and (fault != "levels" or number in levels):
+            x = _mixed(plain, adapter(given if fault == "input" else plain), weight, fault)
+            x = _mixed(x, adapter(x), weight) if fault == "twice" else x
         if number in levels:
-            found.append(plain if early else x)
-    return found
+            found.append(plain if fault == "early" else x)
+        x = plain if fault == "aside" else x
+    return [x] * len(levels) if fault == "last" else found
+
+
+def _mixed(x, adapted, weight, fault=""):
+    if fault == "unscaled":
+        return weight * adapted + (1 - weight) * x
+    if fault == "swapped":
+        return adapters.mix(adapted, x, weight)
+    if fault == "turned":
+        return adapters.mix(x, adapted, 1 - weight)
+    if fault in ("replaced", "added"):
+        return adapted if fault == "replaced" else x + weight * adapted
+    return adapters.mix(x, adapted, weight)

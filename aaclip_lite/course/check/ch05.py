@@ -30,6 +30,8 @@ def manifest_line(learner):
             f"class_name of {path}",
             hints=[(kind, "class_name is the kind of defect")],
         )
+        if isinstance(line["label"], str):
+            raise Hint(f"label of {path} is the text {line['label']!r}; it is a number, 0 or 1")
         if not isinstance(line["label"], (int, float)) or line["label"] != bad:
             raise Hint(f"label of {path} is {line['label']!r}: 0 stands for normal, 1 for abnormal")
         wrong = [
@@ -45,7 +47,11 @@ def manifest_line(learner):
                 f"{name}/ground_truth/{number}_mask.png",
                 "inside ground_truth each kind has its folder",
             ),
+            (mask.split("/", 1)[1], "the mask's path begins with the class's folder"),
+            (mask.replace(number, f"{int(number)}"), "the number keeps its zeros: 003, not 3"),
         ]
+        if not isinstance(given, str):
+            raise Hint(f"mask_path of {path} is {kind_of(given)}: a text, empty where no mask is")
         if not bad and given != "":
             raise Hint(f"mask_path of {path}, a normal picture, is {given!r}: it has no mask")
         same(given, mask if bad else "", f"mask_path of {path}", hints=wrong)
@@ -62,8 +68,8 @@ def draw_shots(learner):
         drawn = []
         for seed in range(30):
             found = learner(list(labels), k, seed)
-            if found is None:
-                raise Hint("the result is None: does your function return it?")
+            if any(np.ndim(each) for each in found):
+                raise Hint("give one list of indices, both kinds together, not lists in a list")
             found = [int(index) for index in found]
             drawn.append(found)
             if len(found) != k:
@@ -151,6 +157,12 @@ def move_pair(learner):
                 (rolled(x), f"what leaves the {word} on one side comes in again on the other"),
                 (moved(x, **swapped, outside=out), f"right and down are swapped in the {word}"),
                 (moved(x, **backwards, outside=out), f"the {word} moves the other way"),
+                (moved(x, right, -down, out), f"the {word} moves up where it should move down"),
+                (moved(x, -right, down, out), f"the {word} moves left where it should move right"),
+                (
+                    moved(x, outside=out.mean().expand(len(x), 1, 1)),
+                    f"the {word} is filled with one grey; fill has a value for each channel",
+                ),
                 (
                     moved(x, outside=(zero, tone)[which]),
                     f"the {word} is filled with what belongs outside "
@@ -169,6 +181,15 @@ def move_pair(learner):
                 float((mask.sum() - true.sum()) / mask.numel()),
                 "lost is a share of the picture, not of the mask",
             ),
+            (
+                float((mask * (1 - true)).sum() / mask.sum()),
+                "lost is what lies no more where it was; it should be what left the picture",
+            ),
+            (
+                float((mask.sum() - true.sum()) / true.sum().clamp(min=1)),
+                "lost is divided by what stayed; it should be a share of the whole mask",
+            ),
+            (100 * share, "lost is in per cent; it should be a share, 0 to 1"),
         ]
         same(found[2], share, "lost", hints=wrong)
     empty = learner(torch.rand(3, 4, 4), torch.zeros(1, 4, 4), 1, 1, fill)[2]

@@ -5,132 +5,181 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 
-from .judge import Hint, exercise, same
+from ...losses import dice, focal
+from .ch04 import other_dices
+from .judge import Hint, exercise, same_in_all
 from .loops import judge_loop
 
 
 @exercise("06_stage1_text")
-def stage1_feature(learner):
+def stage1_feature(learner: Callable) -> None:
     """(patches (B, N, d), picture (B, d)) -> the sum of their unit vectors (B, N, d)"""
-    for count, patches, width in ((2, 9, 5), (3, 4, 3), (1, 16, 8)):
-        draw = torch.Generator().manual_seed(width)
-        x = 3 * torch.randn(count, patches, width, generator=draw)
-        picture = 2 * torch.randn(count, width, generator=draw)
-        unit, whole = F.normalize(x, dim=-1), F.normalize(picture, dim=-1).unsqueeze(1)
-        hints = [
-            (unit, "the picture's feature is not in it"),
-            (
-                x + picture.unsqueeze(1),
-                "both features should have unit length before they are added",
-            ),
-            (
-                unit + picture.unsqueeze(1),
-                "the picture's feature should have unit length before it is added",
-            ),
-            (x + whole, "the patches should have unit length before the sum"),
-            (
-                F.normalize(unit + whole, dim=-1),
-                "the sum is not to be brought to unit length again",
-            ),
-            (
-                F.normalize(x, dim=1) + whole,
-                "unit length is meant along the last axis, not along the patches",
-            ),
-        ]
-        same(learner(x, picture), unit + whole, "the feature", hints=hints)
+
+    def rounds():
+        for count, patches, width in ((2, 9, 5), (3, 4, 3), (1, 16, 8)):
+            draw = torch.Generator().manual_seed(width)
+            x = 3 * torch.randn(count, patches, width, generator=draw)
+            picture = 2 * torch.randn(count, width, generator=draw)
+            unit, whole = F.normalize(x, dim=-1), F.normalize(picture, dim=-1).unsqueeze(1)
+            raw, along = picture.unsqueeze(1), "unit length is meant along the last axis, not along"
+            added = "the two are added; they are"
+            hints = {
+                "the picture's feature is not in it": unit,
+                "the patches are not in it": whole.expand_as(unit),
+                "both features should have unit length before they are added": x + raw,
+                "the picture's feature should have unit length before it is added": unit + raw,
+                "the patches should have unit length before the sum": x + whole,
+                "the sum is not to be brought to unit length again": F.normalize(
+                    unit + whole, dim=-1
+                ),
+                "unit length comes before the sum, for each of the two": F.normalize(
+                    x + raw, dim=-1
+                ),
+                f"{along} the patches": F.normalize(x, dim=1) + whole,
+                f"{along} the pictures": unit + F.normalize(picture, dim=0).unsqueeze(1),
+                "one length is taken of everything together: each vector has its own": x / x.norm()
+                + raw / picture.norm(),
+                "every patch gets the picture of the first place: each picture has its own": unit
+                + whole[:1],
+                f"{added} multiplied here": unit * whole,
+                f"{added} subtracted here": unit - whole,
+                f"{added} averaged here: the half is too much": (unit + whole) / 2,
+                f"{added} joined along the patches here": torch.cat([unit, whole], 1),
+                f"{added} laid side by side here": torch.cat([unit, whole.expand_as(unit)], -1),
+                f"{added} compared here: that is their cosine": (unit * whole).sum(-1),
+                "the patches are averaged; each keeps a feature of its own": (unit + whole).mean(1),
+                "the picture is stretched to each patch's length; both have length 1": unit
+                + x.norm(dim=-1, keepdim=True) * whole,
+                "a softmax is no unit length: divide by the vector's norm": x.softmax(-1)
+                + raw.softmax(-1),
+            }
+            yield learner(x.clone(), picture.clone()), unit + whole, hints
+
+    same_in_all(rounds(), "the feature")
 
 
 @exercise("06_stage1_text")
-def blind_dice(learner):
+def blind_dice(learner: Callable) -> None:
     """mask (B, 1, H, W) -> both dice losses of a model that says normal everywhere"""
-    for count, side, share in ((4, 8, 0.3), (3, 16, 0.05), (2, 6, 0.0)):
-        mask = (
-            torch.rand(count, 1, side, side, generator=torch.Generator().manual_seed(side)) < share
-        ).float()
-        mask[0] = 0  # every batch has a picture without a defect
-        defect, pixels = mask.flatten(1).sum(1), side * side
-        sound = pixels - defect
-        normal, abnormal = (
-            1 - ((2 * sound + 1) / (pixels + sound + 1)).mean(),
-            1 - (1 / (defect + 1)).mean(),
-        )
-        pooled = (
-            2 - (2 * sound.sum() + 1) / (count * pixels + sound.sum() + 1) - 1 / (defect.sum() + 1)
-        )
-        bare = 2 - (2 * sound / (pixels + sound)).mean()
-        hints = [
-            (normal, "only the normal channel is in it; the abnormal one misses its defects too"),
-            (
-                abnormal,
-                "only the abnormal channel is in it; the normal one pays where it covers a defect",
-            ),
-            (
-                pooled,
-                "the overlap is taken over all pictures at once; each picture counts for itself, "
-                "then the mean",
-            ),
-            (
-                bare,
-                "the 1 that is added above and below the line is missing: a picture without a "
-                "defect loses nothing",
-            ),
-            (
-                2 - normal - abnormal,
-                "this is the overlap; the loss is what is missing to a full one",
-            ),
-        ]
-        same(learner(mask), normal + abnormal, "the loss", hints=hints)
+
+    def rounds():
+        for count, side, share in ((4, 8, 0.3), (3, 16, 0.05), (2, 6, 0.0)):
+            draw = torch.Generator().manual_seed(side)
+            mask = (torch.rand(count, 1, side, side, generator=draw) < share).float()
+            mask[0] = 0  # every batch has a picture without a defect
+            flat = mask[:, 0]
+            normal, abnormal = dice(torch.ones_like(flat), 1 - flat), dice(0 * flat, flat)
+            hints = {
+                "only the normal channel is in it; the abnormal one misses its defects too": normal,
+                "only the abnormal channel is in it; the normal one pays where it covers a "
+                "defect": abnormal,
+                "the two are added, not averaged: a half is too much": (normal + abnormal) / 2,
+                "this is the overlap; the loss is what is missing to a full one": 2
+                - normal
+                - abnormal,
+                "the map says abnormal everywhere, or the mask is inverted: normal belongs to 1 - mask": dice(
+                    0 * flat + 1, flat
+                )
+                + dice(0 * flat, 1 - flat),
+                "the abnormal channel says 0 everywhere, not 1": normal + dice(0 * flat + 1, flat),
+                "this is an undecided model; it says normal with certainty": dice(
+                    0 * flat + 0.5, 1 - flat
+                )
+                + dice(0 * flat + 0.5, flat),
+                "focal is in it; the two dice losses are asked for": normal
+                + abnormal
+                + focal(torch.stack([0 * flat + 1, 0 * flat], 1), mask),
+                "pictures without a defect are left out; they count as well": _held(flat),
+                "the loss is the same for every mask; the normal channel's depends on it": torch.ones(
+                    ()
+                ),
+            }
+            hints |= _in_both(flat)
+            sound = (1 - flat).flatten(1).sum(1)
+            hints[
+                "the 1 that is added above and below the line is missing: a picture without a defect "
+                "loses nothing"
+            ] = 2 - (2 * sound / (flat[0].numel() + sound)).mean()
+            yield learner(mask.clone()), normal + abnormal, hints
+
+    same_in_all(rounds(), "the loss")
+
+
+def _in_both(mask: torch.Tensor) -> dict:
+    """What can be wrong with a dice loss, made in both channels."""
+    normal, abnormal = other_dices(torch.ones_like(mask), 1 - mask), other_dices(0 * mask, mask)
+    return {say: normal[say] + abnormal[say] for say in normal if "channel" not in say}
+
+
+def _held(mask: torch.Tensor) -> torch.Tensor:
+    held = mask[mask.flatten(1).sum(1) > 0]
+    return (
+        dice(torch.ones_like(held), 1 - held) + dice(0 * held, held)
+        if len(held)
+        else 0 * mask.sum()
+    )
 
 
 @exercise("06_stage1_text")
-def choose_step(learner):
+def choose_step(learner: Callable) -> None:
     """(steps, validation figures, test figures) -> (step to keep, test figure to report)"""
     cases = (
         ([10, 20, 30, 40], [0.6, 0.8, 0.7, 0.75], [0.5, 0.7, 0.9, 0.6]),
         ([10, 20, 30, 40], [0.5, 0.9, 0.9, 0.1], [0.3, 0.4, 0.6, 0.95]),
         ([5, 15], [0.2, 0.1], [0.1, 0.2]),
         ([70, 10, 40], [0.8, 0.8, 0.3], [0.6, 0.5, 0.9]),
+        ([30, 20, 10], [0.3, 0.4, 0.6], [0.7, 0.3, 0.45]),
     )
     for steps, validation, test in cases:
-        best = min(
-            (i for i in range(len(steps)) if validation[i] == max(validation)),
-            key=lambda i: steps[i],
-        )
+        best = min(range(len(steps)), key=lambda i: (-validation[i], steps[i]))
         found = learner(list(steps), list(validation), list(test))
         if not isinstance(found, tuple | list) or len(found) != 2:
             raise Hint("return two things: the step, and the test figure that belongs to it")
         step, figure = found
-        if step == steps[best] and figure == test[best]:
-            continue
-        if step == steps[test.index(max(test))] and step != steps[best]:
+        if step != steps[best]:
+            raise Hint(_why_step(step, best, steps, validation, test))
+        if figure != test[best]:
             raise Hint(
-                "the step was chosen by its test figure; the test set must have no say in it"
+                f"step {step} is right, its figure is not: {_why_figure(figure, best, validation, test)}"
             )
-        if (
-            step != steps[best]
-            and step in steps
-            and validation[steps.index(step)] == max(validation)
-        ):
-            raise Hint(
-                "two steps are equally good on validation: the earliest of them is to be kept"
-            )
-        if step == len(steps) - 1 or step in range(len(steps)):
-            raise Hint("give the step itself, not its place in the list")
-        if step == steps[best]:
-            if figure == validation[best]:
-                raise Hint(
-                    "the figure to report is the test figure of that step, not the one it was "
-                    "chosen by"
-                )
-            if figure == max(test):
-                raise Hint(
-                    "the figure to report belongs to the chosen step; the best test figure was "
-                    "another step's"
-                )
-        raise Hint(
-            f"for validation figures {validation} at steps {steps}, keeping step {step} is not the "
-            "best choice"
+
+
+def _why_step(step, best, steps, validation, test) -> str:
+    """How a wrong step may have been chosen."""
+    if step in (*validation, *test) and step not in steps:
+        return f"{step:.4g} is a figure: return the step itself first, then its test figure"
+    if step not in steps:
+        asked = ": is it a place in the list?" if step in range(len(steps)) else ""
+        return f"{step!r} is none of the steps{asked}. Give the step itself"
+    at = steps.index(step)
+    if validation[at] == validation[best]:
+        return "two steps are equally good on validation: the earliest of them is to be kept"
+    if sorted(steps)[best] == step:
+        return "the figures were looked up in a sorted list: each belongs to its own step"
+    if test[at] == max(test):
+        return "the step was chosen by its test figure; the test set must have no say in it"
+    if validation[at] == min(validation):
+        return f"step {step} has the lowest validation figure; the highest is the best"
+    together = [v + t for v, t in zip(validation, test, strict=True)]
+    if together[at] == max(together):
+        return "both figures together chose the step; the test set must have no say in it"
+    if at in (0, len(steps) - 1):
+        return (
+            f"step {step} is the {'first' if at == 0 else 'last'}; the best on validation is kept"
         )
+    return f"step {step} is not the best on validation"
+
+
+def _why_figure(figure, best, validation, test) -> str:
+    if figure == validation[best]:
+        return "report the test figure of that step, not the one it was chosen by"
+    if figure == max(test):
+        return "it belongs to the chosen step; the best test figure was another step's"
+    if figure in test:
+        return "it is the test figure of another step"
+    if abs(figure - 100 * test[best]) < 1e-6 or figure == round(test[best]):
+        return "give the test figure as it stands, neither rounded nor in per cent"
+    return f"{figure!r} is none of the test figures"
 
 
 @exercise("06_stage1_text")

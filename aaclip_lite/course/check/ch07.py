@@ -6,104 +6,178 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .judge import exercise, same
+from .judge import exercise, same_in_all
 from .loops import judge_loop
 
 
 @exercise("07_stage2_image")
-def detection_feature(learner):
+def detection_feature(learner: Callable) -> None:
     """tokens (B, 1 + N, d), class token first -> mean of the unit patch vectors (B, d)"""
-    for count, patches, width in ((2, 4, 5), (3, 9, 6), (1, 16, 3)):
-        draw = torch.Generator().manual_seed(patches)
-        tokens = (
-            torch.randn(count, 1 + patches, width, generator=draw)
-            * torch.linspace(0.5, 3, 1 + patches)[:, None]
-        )
-        unit = F.normalize(tokens, dim=-1)
-        expected = unit[:, 1:].mean(1)
-        hints = [
-            (unit.mean(1), "the class token is in the mean; only patches belong there"),
-            (unit[:, :-1].mean(1), "the class token stands first, not last"),
-            (
-                tokens[:, 1:].mean(1),
-                "long patch vectors count more than short ones: unit length first",
-            ),
-            (
-                F.normalize(tokens[:, 1:].mean(1), dim=-1),
-                "unit length comes before the mean, not after it",
-            ),
-            (
-                F.normalize(expected, dim=-1),
-                "the mean is not to be brought to unit length: its length says something",
-            ),
-            (unit[:, 0], "this is the class token; the mean is over the patches"),
-        ]
-        same(learner(tokens.clone()), expected, "the feature", hints=hints)
+
+    def rounds():
+        for count, patches, width in ((2, 4, 5), (3, 9, 6), (1, 16, 3)):
+            draw = torch.Generator().manual_seed(patches)
+            tokens = torch.randn(count, 1 + patches, width, generator=draw)
+            tokens *= torch.linspace(0.5, 3, 1 + patches)[:, None]
+            unit, raw = F.normalize(tokens, dim=-1), tokens[:, 1:]
+            right, along = (
+                unit[:, 1:].mean(1),
+                "unit length is meant along the last axis, not along",
+            )
+            class_token = "this is the class token; the mean is over the patches"
+            hints = {
+                "the class token is in the mean; only patches belong there": unit.mean(1),
+                "the class token stands first, not last": unit[:, :-1].mean(1),
+                "long patch vectors count more than short ones: unit length first": raw.mean(1),
+                "unit length comes before the mean, not after it": F.normalize(raw.mean(1), dim=-1),
+                "the mean is not to be brought to unit length: its length says something": F.normalize(
+                    right, dim=-1
+                ),
+                class_token: unit[:, 0],
+                f"{class_token}, and not of unit length": tokens[:, 0],
+                "this is a sum over the patches; take their mean": unit[:, 1:].sum(1),
+                "the sum is divided by the number of all tokens, the class token among them": unit[
+                    :, 1:
+                ].sum(1)
+                / (1 + patches),
+                "the class token is subtracted: only the patches count": F.normalize(
+                    raw - tokens[:, :1], dim=-1
+                ).mean(1),
+                f"{along} the patches": F.normalize(raw, dim=1).mean(1),
+                f"{along} the pictures": F.normalize(raw, dim=0).mean(1),
+                "one length is taken of all patches together: each has its own": raw.mean(1)
+                / raw.norm(),
+                "the first patch is left out": unit[:, 2:].mean(1),
+                "this is the first patch alone; the mean is over all of them": unit[:, 1],
+                "a softmax is no unit length: divide by the vector's norm": raw.softmax(-1).mean(1),
+                "that is a deviation; the mean is asked for": unit[:, 1:].std(1),
+                "this is the largest value over the patches; take the mean": unit[:, 1:].amax(1),
+                "this is the median over the patches; take the mean": unit[:, 1:].median(1).values,
+                "the pictures are averaged with the patches; each has its own feature": right.mean(
+                    0
+                ),
+            }
+            yield learner(tokens.clone()), right, hints
+
+    same_in_all(rounds(), "the feature")
 
 
 @exercise("07_stage2_image")
-def patch_middles(learner):
+def patch_middles(learner: Callable) -> None:
     """(patches in a row, pixels of a patch) -> coordinates of their middles (grid,)"""
-    for grid, patch in ((4, 8), (16, 8), (37, 14), (3, 5), (1, 4)):
-        left, side = np.arange(grid) * float(patch), grid * patch
-        hints = [
-            (left, "those are the left edges of the patches"),
-            (
-                left + patch / 2,
-                "off by half a pixel: pixel 0 has its middle at 0, so a patch begins at -0.5",
-            ),
-            (left + patch - 1, "those are the last pixels of the patches"),
-            (
-                np.linspace(0, side - 1, grid),
-                "the first and last lie on the picture's rim: that is the aligned way",
-            ),
-            (
-                np.linspace(0, side, grid),
-                "the first and last lie on the picture's rim: that is the aligned way",
-            ),
-            (left / side + 0.5 / grid, "those are shares of the side; pixels are asked for"),
-        ]
-        same(learner(grid, patch), left + (patch - 1) / 2, "the middles", hints=hints)
+
+    def rounds():
+        for grid, patch in ((4, 8), (16, 8), (37, 14), (3, 5), (1, 4)):
+            left, side, half = np.arange(grid) * float(patch), grid * patch, (patch - 1) / 2
+            rim = "the first and last lie on the picture's rim: that is the aligned way"
+            share = "those are shares of the side; pixels are asked for"
+            number = "those are numbers of patches, not yet times the pixels of a patch"
+            hints = {
+                "those are the left edges of the patches": left,
+                "those are the right edges of the patches": left + patch,
+                "those are the last pixels of the patches": left + patch - 1,
+                "off by half a pixel: pixel 0 has its middle at 0, so a patch begins at -0.5": left
+                + patch / 2,
+                "off by a whole pixel: pixel 0 has its middle at 0, not at 1": left + half + 1,
+                "a middle may lie between two pixels: // cuts the half off": left
+                + (patch - 1) // 2,
+                "patches are counted from 0: everything lies one patch too far": left
+                + patch
+                + half,
+                rim: np.linspace(0, side - 1, grid),
+                f"{rim} ": np.linspace(0, side, grid),
+                share: left / side + 0.5 / grid,
+                f"{share} (and they run from 0 to 1 here)": 2 * (left / side + 0.5 / grid) - 1,
+                number: np.arange(grid) + 0.5,
+                f"{number} ": np.arange(grid) * 1.0,
+                "grid and patch are swapped": np.arange(patch) * grid + (grid - 1) / 2,
+                "neighbours lie a whole patch apart; here it is half a patch": np.arange(grid)
+                * half,
+                "neighbours lie a whole patch apart; here it is a pixel less": left
+                - np.arange(grid)
+                + half,
+                "0 is the middle of the first pixel, not the middle of the row": left
+                + half
+                - (side - 1) / 2,
+            }
+            found = learner(grid, patch)
+            yield found, left + half, hints
+
+    same_in_all(rounds(), "the row of middles")
 
 
 @exercise("07_stage2_image")
-def patch_scores(learner):
+def patch_scores(learner: Callable) -> None:
     """(list of levels (B, N, d), anchors (B, d, 2), scale) -> the summed scores of the patches (B,
     N)
     """
-    for count, patches, width, number, scale in (
-        (2, 4, 5, 3, 100.0),
-        (3, 9, 4, 4, 15.0),
-        (1, 4, 6, 1, 1.0),
-    ):
-        draw = torch.Generator().manual_seed(number)
-        levels = [
-            F.normalize(torch.randn(count, patches, width, generator=draw), dim=-1)
-            for _ in range(number)
-        ]
-        anchors = F.normalize(torch.randn(count, width, 2, generator=draw), dim=1)
-        cosines = torch.stack(levels).sum(0) @ anchors
-        normal, abnormal = (scale * cosines).unbind(-1)
-        expected = (abnormal + number - normal) / 2
-        hints = [
-            (
-                (normal + number - abnormal) / 2,
-                "hot where patches are normal: which column of the anchors is which?",
-            ),
-            (
-                (abnormal + 1 - normal) / 2,
-                "the constant 1 belongs to every level, not to the sum once",
-            ),
-            ((abnormal - normal) / 2, "the constant 1 of every level is missing"),
-            (abnormal + number - normal, "the half is missing"),
-            (expected / number, "this is the mean of the levels; their sum is asked for"),
-            ((cosines[..., 1] + number - cosines[..., 0]) / 2, "the scale has no effect"),
-            (
-                scale * (cosines[..., 1] + number - cosines[..., 0]) / 2,
-                "the scale acts on the cosines, not on the 1",
-            ),
-        ]
-        same(learner(list(levels), anchors, scale), expected, "the scores", hints=hints)
+
+    def rounds():
+        for count, patches, width, number, scale in (
+            (2, 4, 5, 3, 100.0),
+            (3, 9, 4, 4, 15.0),
+            (1, 4, 6, 1, 1.0),
+        ):
+            draw = torch.Generator().manual_seed(number)
+            levels = torch.randn(number, count, patches, width, generator=draw)
+            anchors = torch.randn(count, width, 2, generator=draw)
+            levels, anchors = F.normalize(levels, dim=-1), F.normalize(anchors, dim=1)
+            found, right = learner(list(levels), anchors, scale), _scores(levels @ anchors, scale)
+            yield found, right, _other_scores(levels, anchors, scale)
+
+    same_in_all(rounds(), "the table of scores")
+
+
+def _scores(cosines: torch.Tensor, scale: float, one: float = 1.0) -> torch.Tensor:
+    """(levels, B, N, 2) -> (B, N)"""
+    return ((scale * cosines[..., 1] + one - scale * cosines[..., 0]) / 2).sum(0)
+
+
+def _other_scores(levels: torch.Tensor, anchors: torch.Tensor, scale: float) -> dict:
+    """What goes wrong in the sum of the levels -> what comes of it."""
+    cosines, number = levels @ anchors, len(levels)
+    right, one_level = _scores(cosines, scale), "only one level is in it; all are added up: the"
+    normal, abnormal = scale * cosines[..., 0], scale * cosines[..., 1]
+    probability, sign = (
+        (scale * cosines).softmax(-1),
+        "a sign is off: the normal cosine is subtracted, ",
+    )
+    return {
+        "hot where patches are normal: which column of the anchors is which?": _scores(
+            cosines.flip(-1), scale
+        ),
+        "the constant 1 belongs to every level, not to the sum once": right - (number - 1) / 2,
+        "the constant 1 of every level is missing": right - number / 2,
+        "the half is missing": 2 * right,
+        "the half is meant for all three terms: a pair of brackets is missing": (
+            abnormal + 1 - normal / 2
+        ).sum(0),
+        "this is the mean of the levels; their sum is asked for": right / number,
+        "this is the largest of the levels; their sum is asked for": torch.stack(
+            [_scores(each[None], scale) for each in cosines]
+        ).amax(0),
+        "the scale has no effect": _scores(cosines, 1.0),
+        "the cosines are divided by the scale; it multiplies": _scores(cosines, 1 / scale),
+        "the scale acts on the cosines, not on the 1": scale * _scores(cosines, 1.0),
+        "a softmax over the two cosines is another form of score; this one has none": probability[
+            ..., 1
+        ].sum(0),
+        "the normal cosine is not in it": abnormal.sum(0),
+        "the normal cosine is not in it ": (abnormal + 1).sum(0) / 2,
+        f"{sign}it is added here": (abnormal + 1 + normal).sum(0) / 2,
+        f"{sign}the 1 is added": (abnormal - 1 + normal).sum(0) / 2,
+        f"{sign}the 1 is added, not subtracted": right - number,
+        "the first level is left out": _scores(cosines[1:], scale),
+        "the last level is left out": _scores(cosines[:-1], scale),
+        f"{one_level} last is": _scores(cosines[-1:], scale),
+        f"{one_level} first is": _scores(cosines[:1], scale),
+        "the sum of the levels is brought to unit length: then it is no sum any more": _scores(
+            F.normalize(levels.sum(0), dim=-1)[None] @ anchors, scale
+        ),
+        "each picture has anchors of its own; the first picture's are used for all": _scores(
+            levels @ anchors[:1], scale
+        ),
+    }
 
 
 @exercise("07_stage2_image")

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from .judge import Hint, exercise, kind_of, same
+from .judge import Hint, exercise, kind_of, same_in_all
 
 
 @exercise("08_evaluation")
@@ -11,72 +11,143 @@ def class_mean(learner):
     """{product: figure or NaN} -> the mean over the products that have the figure"""
     nan = float("nan")
     cases = (
-        {"bottle": 0.5, "cable": 0.9, "pill": nan},
+        {"bottle": 0.5, "cable": 0.9372, "pill": nan, "nut": 0.61},
         {"wood": 0.8, "tile": 0.6, "grid": 0.1},
         {"screw": nan, "zipper": 0.7},
-        {"bottle": nan, "cable": nan},
     )
-    for figures in cases:
-        known = [value for value in figures.values() if value == value]
-        found = learner(dict(figures))
-        if not isinstance(found, float | int | np.floating | torch.Tensor):
-            raise Hint(f"the mean is {kind_of(found)}: return a number")
-        if not known:
-            if float(found) == float(found):
-                raise Hint("if no product has the figure, the mean has no value either")
-            continue
-        if float(found) != float(found):
-            raise Hint("a product without a value makes the whole mean undefined: leave it out")
-        hints = [
-            (
-                sum(known) / len(figures),
-                "a figure without a value counts as 0 here; it should not count at all",
-            ),
-            (max(known), "that is the best product, not the mean"),
-        ]
-        same(float(found), sum(known) / len(known), "the mean", hints=hints)
+
+    def rounds():
+        for figures in cases:
+            found = _number(learner(dict(figures)))
+            if found != found:
+                raise Hint("a product without a value makes the whole mean undefined: leave it out")
+            known = [value for value in figures.values() if value == value]
+            yield found, sum(known) / len(known), _other_means(figures, known)
+
+    same_in_all(rounds(), "the mean")
+    if (found := _number(learner({"bottle": nan, "cable": nan}))) == found:
+        raise Hint("if no product has the figure, the mean has no value either: NaN")
+
+
+def _number(found) -> float:
+    if not isinstance(found, float | int | np.floating | torch.Tensor):
+        raise Hint(f"the mean is {kind_of(found)}: return a number")
+    return float(found)
+
+
+def _other_means(figures: dict, known: list) -> dict:
+    """What goes wrong in the mean of the products -> what comes of it."""
+    half = [value if value == value else 0.5 for value in figures.values()]
+    unknown = "a figure without a value counts as"
+    return {
+        f"{unknown} 0 here; it should not count at all": sum(known) / len(figures),
+        f"{unknown} 0.5 here; it should not count at all": np.mean(half),
+        "that is the sum; divide it by the number of products that have the figure": sum(known),
+        "that is the best product, not the mean": max(known),
+        "that is the worst product, not the mean": min(known),
+        "that is the median, not the mean": np.median(known),
+        "the last product that has a figure is left out": np.mean(known[:-1] or [0]),
+        "the first product that has a figure is left out": np.mean(known[1:] or [0]),
+        "products with a low figure are left out; every figure counts": np.mean(
+            [value for value in known if value > 0.5] or [0]
+        ),
+    }
 
 
 @exercise("08_evaluation")
 def best_f1(learner):
     """(scores (N,), labels (N,) in {0, 1}) -> the largest F1 that a threshold reaches"""
-    draw = np.random.default_rng(8)
-    cases = [
-        (np.array([0.4, 0.3, 0.1]), np.array([1, 1, 0])),
-        (np.array([0.2, 0.2, 0.2]), np.array([1, 0, 1])),
-    ]
-    for count in (12, 40, 41):
+    draw, cases = np.random.default_rng(8), []
+    for count in (40, 41, 12):
         labels = draw.integers(0, 2, count)
         cases.append((np.round(draw.normal(2, 3, count) + labels, 1), labels))
-    for scores, labels in cases:
+    cases.append((np.array([0.4, 0.3, 0.1]), np.array([1, 1, 0])))
+    cases.append((np.array([0.2, 0.2, 0.2]), np.array([1, 0, 1])))
+    cases.append((np.array([0.9, 0.2, 0.5]), np.array([0, 1, 0])))  # best: everything is found
 
-        def f1(said, labels=labels):
-            return 2 * (said & (labels == 1)).sum() / max(1, said.sum() + (labels == 1).sum())
+    def rounds():
+        for scores, labels in cases:
+            found = learner(scores.copy(), labels.copy())
+            right = max(_f1(scores >= cut, labels) for cut in scores)
+            yield found, right, _other_f1(scores, labels)
 
-        tried = np.unique(scores)
-        accuracy = max(tried, key=lambda t: ((scores >= t) == (labels == 1)).mean())
-        hints = [
-            (
-                max(f1(scores > t) for t in tried),
-                "a score equal to the threshold counts as found: at least, not above",
-            ),
-            (f1(scores >= 0.5), "one fixed threshold of 0.5 is tried; every score is a candidate"),
-            (
-                np.mean([f1(scores >= t) for t in tried]),
-                "that is the mean over thresholds; the largest is asked for",
-            ),
-            (
-                f1(scores >= accuracy),
-                "that is the F1 at the threshold of best accuracy, which need not be the best F1",
-            ),
-            (
-                f1(scores >= np.median(scores)),
-                "one threshold in the middle is tried; every score is a candidate",
-            ),
-            (max(f1(scores <= t) for t in tried), "low scores are taken as defective"),
-        ]
-        found = learner(scores.copy(), labels.copy())
-        same(found, max(f1(scores >= t) for t in tried), "the largest F1", hints=hints)
+    same_in_all(rounds(), "the largest F1")
+
+
+def _f1(said, labels):
+    return 2 * (said & (labels == 1)).sum() / max(1, said.sum() + (labels == 1).sum())
+
+
+def _other_f1(scores, labels) -> dict:
+    """What goes wrong in F1-max -> what comes of it."""
+
+    def precision(said):
+        return (said & (labels == 1)).sum() / max(1, said.sum())
+
+    def recall(said):
+        return (said & (labels == 1)).sum() / max(1, (labels == 1).sum())
+
+    tried, ordered = np.unique(scores), np.sort(scores)
+    said = [scores >= cut for cut in tried]
+    every = [_f1(each, labels) for each in said]
+    best = int(np.argmax(every))
+    accuracy = [(each == (labels == 1)).mean() for each in said]
+    fixed, other = "; every score is a candidate", "; F1 is asked for"
+    middles = (ordered[1:] + ordered[:-1]) / 2
+    return {
+        "that is the threshold; the F1 it reaches is asked for": tried[best],
+        f"one fixed threshold of 0.5 is tried{fixed}": _f1(scores >= 0.5, labels),
+        f"one threshold in the middle (the median) is tried{fixed}": _f1(
+            scores >= np.median(scores), labels
+        ),
+        f"only whole numbers are tried as thresholds{fixed}": max(
+            _f1(scores >= cut, labels) for cut in range(-20, 21)
+        ),
+        f"one threshold, the highest score, is tried{fixed}": _f1(scores >= scores.max(), labels),
+        f"one threshold is tried, which finds as many items as are to be found{fixed}": _f1(
+            scores >= ordered[-max(1, int(labels.sum()))], labels
+        ),
+        f"one threshold, the mean, is tried{fixed}": _f1(scores >= scores.mean(), labels),
+        f"thresholds from 0 to 1 are tried, scores can be others{fixed}": max(
+            _f1(scores >= cut, labels) for cut in np.linspace(0, 1, 101)
+        ),
+        f"a few thresholds of equal distance are tried{fixed}": max(
+            _f1(scores >= cut, labels) for cut in np.linspace(scores.min(), scores.max(), 10)
+        ),
+        "that is the F1 at the threshold of best accuracy, which need not be the best F1": every[
+            int(np.argmax(accuracy))
+        ],
+        "a score equal to the threshold counts as found: at least, not above": max(
+            _f1(scores > cut, labels) for cut in tried
+        ),
+        f"only thresholds between two scores are tried, so never all items are found{fixed}": max(
+            _f1(scores >= cut, labels) for cut in middles
+        ),
+        "that is the mean over thresholds; the largest is asked for": np.mean(every),
+        "that is the smallest F1; the largest is asked for": min(every),
+        "low scores are taken as defective": max(_f1(scores <= cut, labels) for cut in tried),
+        "label 0 is taken as what is to be found; it is label 1": max(
+            _f1(each, 1 - labels) for each in said
+        ),
+        "scores are sorted without their labels: keep the pairs together": max(
+            _f1(ordered >= cut, labels) for cut in tried
+        ),
+        f"that is the best accuracy{other}": max(accuracy),
+        f"that is the best precision{other}": max(map(precision, said)),
+        f"that is the best recall{other}": max(map(recall, said)),
+        "that is the plain mean of precision and recall; F1 is their harmonic one": max(
+            (precision(each) + recall(each)) / 2 for each in said
+        ),
+        "that is precision times recall; F1 is their harmonic mean": max(
+            precision(each) * recall(each) for each in said
+        ),
+        "TP counts twice above the line: F1 is 2 TP / (2 TP + FP + FN)": max(every) / 2,
+        "that is TP / (TP + FP + FN), the IoU; in F1 TP counts twice": max(every)
+        / (2 - max(every)),
+        "that is 2 TP / (TP + FP + FN): TP counts twice below the line, too": max(
+            2 * (each & (labels == 1)).sum() / (each | (labels == 1)).sum() for each in said
+        ),
+    }
 
 
 @exercise("08_evaluation")
@@ -84,50 +155,68 @@ def fused_scores(learner):
     """(maps (n, H, W), detection scores (n,)) of all pictures of a product -> the published scores
     (n,)
     """
-    for count, side in ((4, 5), (6, 3), (2, 8)):
-        draw = torch.Generator().manual_seed(side)
-        maps = (
-            3
-            * torch.randn(count, side, side, generator=draw)
-            * torch.linspace(1, 2, count)[:, None, None]
-            - 1
-        )
-        scores = torch.rand(count, generator=draw) * 0.2 + 0.4
-        low, high = maps.min(), maps.max()
-        unit, detection = (
-            (maps - low) / (high - low),
-            (scores - scores.min()) / (scores.max() - scores.min()),
-        )
-        peaks, own = unit.flatten(1).amax(1), maps.flatten(1)
-        each = torch.ones(count)  # where each map is brought to 0 ... 1 by itself
-        again = (own.amax(1) - own.amax(1).min()) / (own.amax(1).max() - own.amax(1).min())
-        hints = [
-            (
-                0.5 * each + 0.5 * detection,
-                "every map has a peak of 1: take the range over all maps together",
-            ),
-            (
-                0.5 * again + 0.5 * detection,
-                "the range is that of all the maps' values, not of their peaks",
-            ),
-            (
-                0.5 * peaks + 0.5 * scores,
-                "the detection scores should be brought to the range 0 to 1 as well",
-            ),
-            (
-                0.5 * own.amax(1) + 0.5 * detection,
-                "the maps' values should be brought to the range 0 to 1 first",
-            ),
-            (
-                0.5 * unit.flatten(1).mean(1) + 0.5 * detection,
-                "that is each map's mean; its peak is asked for",
-            ),
-            (peaks, "the detection score is not in it"),
-            (peaks + detection, "half of each is meant, not their sum"),
-        ]
-        same(
-            learner(maps.clone(), scores.clone()),
-            0.5 * peaks + 0.5 * detection,
-            "the scores",
-            hints=hints,
-        )
+
+    def rounds():
+        for count, side in ((4, 5), (6, 3), (2, 8)):
+            draw = torch.Generator().manual_seed(side)
+            maps = torch.randn(count, side, side, generator=draw)
+            maps = 3 * maps * torch.linspace(1, 2, count)[:, None, None] - 1
+            scores = torch.rand(count, generator=draw) * 0.2 + 0.4
+            right = (_ranged(maps).flatten(1).amax(1) + _ranged(scores)) / 2
+            found = learner(maps.clone(), scores.clone())
+            yield found, right, _other_fusions(maps, scores)
+
+    same_in_all(rounds(), "the row of scores")
+
+
+def _ranged(values: torch.Tensor) -> torch.Tensor:
+    return (values - values.min()) / (values.max() - values.min())
+
+
+def _other_fusions(maps: torch.Tensor, scores: torch.Tensor) -> dict:
+    """What goes wrong in the published score -> what comes of it."""
+
+    unit, detection = _ranged(maps).flatten(1), _ranged(scores)
+
+    def half(peaks, detection=detection):
+        return (peaks + detection) / 2
+
+    peaks, raw = unit.amax(1), maps.flatten(1).amax(1)
+    low = "dividing by the largest value is not enough: the least is to become 0"
+    spread = "the range 0 to 1 is asked for, by least and largest value, not"
+    standard = (raw - maps.mean()) / maps.std(), (scores - scores.mean()) / scores.std()
+    return {
+        "every map has a peak of 1: is the range taken of each map, or the peak of all maps at once? "
+        "One range for all, and a peak for each": half(torch.ones(())),
+        "the range is that of all the maps' values, not of their peaks": half(_ranged(raw)),
+        "the detection scores should be brought to the range 0 to 1 as well": half(peaks, scores),
+        "the maps' values should be brought to the range 0 to 1 first": half(raw),
+        "maps and detection scores should be brought to the range 0 to 1 first": half(raw, scores),
+        "that is each map's mean; its peak is asked for": half(unit.mean(1)),
+        "that is each map's lowest value; its peak is asked for": half(unit.amin(1)),
+        "that is the mean of the 3 highest pixels; the peak is the highest": half(
+            unit.topk(3).values.mean(1)
+        ),
+        "that is the place of the peak, not its height": half(unit.argmax(1)),
+        "the maps are turned round: the defect lies where they are high": half(1 - unit.amin(1)),
+        "the detection score is not in it": peaks,
+        "the detection score is not in it; the half of the peak is": peaks / 2,
+        "the map is not in it": detection,
+        "the map is not in it; the half of the detection score is": detection / 2,
+        "half of each is meant; here they have other shares": 0.7 * peaks + 0.3 * detection,
+        "the detection score is subtracted": (peaks - detection) / 2,
+        "that is each map's median; its peak is asked for": half(unit.median(1).values),
+        "half of each is meant, not their sum": peaks + detection,
+        "half of each is meant, not their product": peaks * detection,
+        "half of each is meant, not the larger of the two": torch.maximum(peaks, detection),
+        "the sum is not to be brought to the range 0 to 1 again": _ranged(peaks + detection),
+        low: half(raw / maps.max(), scores / scores.max()),
+        f"{low} (in the maps)": half(raw / maps.max()),
+        f"{low} (in the detection scores)": half(peaks, scores / scores.max()),
+        "the range is largest less least; only the largest is below the line": half(
+            (raw - maps.min()) / maps.max()
+        ),
+        f"{spread} a sigmoid": half(raw.sigmoid()),
+        f"{spread} mean and deviation": half(*standard),
+        f"{spread} mean and deviation of the maps": half(standard[0]),
+    }

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .judge import Hint, exercise, kind_of, same
+from .judge import Hint, exercise, kind_of, same_in_all
 
 
 @exercise("09_explorer")
@@ -13,41 +13,75 @@ def level_map(learner):
     defective - good
     """
     draw = torch.Generator().manual_seed(91)
-    for count, side, width, zero in (
-        (4, 3, 6, False),
-        (2, 5, 4, False),
-        (3, 4, 8, True),
-        (1, 2, 5, False),
-    ):
-        levels = F.normalize(torch.randn(count, side**2, width, generator=draw), dim=-1)
-        anchors = F.normalize(torch.randn(width, 2, generator=draw), dim=0)
-        weights = 0.2 + 2 * torch.rand(count, generator=draw)
-        weights[0] = 0.0 if zero else weights[0]
-        gap = levels @ (anchors[:, 1] - anchors[:, 0])  # (L, n * n)
-        right = ((weights / weights.sum()) @ gap).unflatten(0, (side, side))
-        hints = [
-            (-right, "the sign is turned round: defective patches must come out high"),
-            (
-                (weights @ gap).unflatten(0, (side, side)),
-                "that is a weighted sum; a mean is divided by the weights'",
-            ),
-            (
-                (weights @ gap / count).unflatten(0, (side, side)),
-                "divided by the number of levels, not the weights'",
-            ),
-            (
-                gap.mean(0).unflatten(0, (side, side)),
-                "every level counts the same: where are the weights?",
-            ),
-            (right.T, "rows and columns are swapped: patches are listed row by row"),
-            (
-                (weights / weights.sum() @ (levels @ anchors[:, 1])).unflatten(0, (side, side)),
-                "only the defective anchor is compared: what does the good one say?",
-            ),
-        ]
-        same(
-            learner(levels.clone(), anchors.clone(), weights.clone()), right, "the map", hints=hints
-        )
+
+    def rounds():
+        for count, side, width, zero in (
+            (4, 3, 6, False),
+            (2, 5, 4, False),
+            (3, 4, 8, True),
+            (1, 2, 5, False),
+        ):
+            levels = F.normalize(torch.randn(count, side**2, width, generator=draw), dim=-1)
+            anchors = F.normalize(torch.randn(width, 2, generator=draw), dim=0)
+            weights = 0.2 + 2 * torch.rand(count, generator=draw)
+            weights[0] = 0.0 if zero else weights[0]
+            hints = _other_maps(levels @ anchors, weights, side)
+            right = _map(levels @ anchors, weights / weights.sum(), side)
+            found = learner(levels.clone(), anchors.clone(), weights.clone())
+            yield found, right, hints
+
+    same_in_all(rounds(), "the map")
+
+
+def _map(cosines: torch.Tensor, shares: torch.Tensor, side: int) -> torch.Tensor:
+    return (shares @ (cosines[..., 1] - cosines[..., 0])).unflatten(0, (side, side))
+
+
+def _other_maps(cosines: torch.Tensor, weights: torch.Tensor, side: int) -> dict:
+    """What goes wrong in the fused map -> what comes of it."""
+    count, shares = len(weights), weights / weights.sum()
+    right, one = _map(cosines, shares, side), torch.eye(count)
+    softmax = "a softmax is no mean: divide the weights by their sum"
+    return {
+        "the sign is turned round: defective patches must come out high": -right,
+        "that is a weighted sum; a mean is divided by the weights'": _map(cosines, weights, side),
+        "divided by the number of levels, not the weights'": _map(cosines, weights / count, side),
+        "divided by the length of the weights, not by their sum": _map(
+            cosines, weights / weights.norm(), side
+        ),
+        "every level counts the same: where are the weights?": _map(
+            cosines, torch.full((count,), 1 / count), side
+        ),
+        "every level counts the same: where are the weights? ": _map(
+            cosines, (weights > 0) / (weights > 0).sum(), side
+        ),
+        "each weight counts twice (it is squared)": _map(
+            cosines, weights**2 / (weights**2).sum(), side
+        ),
+        "the weights are in the reverse order": _map(cosines, shares.flip(0), side),
+        "only the last level is in it": _map(cosines, one[-1], side),
+        "only the first level is in it": _map(cosines, one[0], side),
+        "rows and columns are swapped: patches are listed row by row": right.T,
+        "only the defective anchor is compared: what does the good one say?": _map(
+            cosines * torch.tensor([0.0, 1.0]), shares, side
+        ),
+        "only the good anchor is compared: what does the defective one say?": _map(
+            cosines * torch.tensor([1.0, 0.0]), shares, side
+        ),
+        "only the good anchor is compared, and with the sign turned": _map(
+            cosines * torch.tensor([-1.0, 0.0]), shares, side
+        ),
+        "that is the largest of the levels; their weighted mean is asked for": torch.stack(
+            [_map(cosines, each, side) for each in one]
+        ).amax(0),
+        "the good cosine is added; it is to be subtracted": _map(
+            cosines * torch.tensor([-1.0, 1.0]), shares, side
+        ),
+        f"{softmax} ": _map(cosines, weights.softmax(0), side),
+        "the two cosines are subtracted, not made probabilities by a softmax": (
+            shares @ cosines.softmax(-1)[..., 1]
+        ).unflatten(0, (side, side)),
+    }
 
 
 @exercise("09_explorer")
@@ -56,27 +90,74 @@ def cut_for_recall(learner):
     the defective
     """
     rng = np.random.default_rng(92)
-    for good, bad, recall in ((6, 4, 0.75), (3, 8, 0.5), (10, 5, 0.7), (4, 3, 1.0), (5, 7, 0.1)):
-        scores = rng.normal(size=good + bad).round(3)
-        labels = rng.permutation([0] * good + [1] * bad)
-        found = learner(scores.copy(), labels.copy(), recall)
-        hits = np.sort(scores[labels == 1])[::-1]
-        wanted = int(np.ceil(recall * bad - 1e-9))
-        if (
-            not isinstance(found, (float, int, np.number, np.ndarray, torch.Tensor))
-            or np.size(found) != 1
-        ):
-            raise Hint(f"the threshold is {kind_of(found)}, expected one number")
-        caught = int((hits >= float(found)).sum())
-        if caught < wanted:
-            raise Hint(
-                f"with recall {recall} asked, {caught} of {bad} defective parts reach the "
-                "threshold: too few"
-            )
-        if caught > wanted:
-            raise Hint(
-                f"with recall {recall} asked, {caught} of {bad} defective parts reach it: it can "
-                "be higher"
-            )
-        low = "it lies below the last defective part that it must catch: the highest is that part's own score"
-        same(float(found), float(hits[wanted - 1]), "the threshold", 1e-6, [(float(found), low)])
+    cases = ((6, 4, 0.75), (3, 8, 0.5), (10, 5, 0.7), (4, 3, 1.0), (5, 7, 0.1), (4, 6, 0.4))
+
+    def rounds():
+        for good, bad, recall in cases:
+            scores = rng.normal(size=good + bad).round(3)
+            labels = rng.permutation([0] * good + [1] * bad)
+            found = learner(scores.copy(), labels.copy(), recall)
+            hits, wanted = np.sort(scores[labels == 1])[::-1], int(np.ceil(recall * bad - 1e-9))
+            numbers = float, int, np.number, np.ndarray, torch.Tensor
+            if not isinstance(found, numbers) or np.size(found) != 1:
+                raise Hint(f"the threshold is {kind_of(found)}, expected one number")
+            cut, right = float(found), float(hits[wanted - 1])
+            caught = int((hits >= cut).sum())
+            if abs(cut - right) < 1e-6 and caught < wanted:
+                raise Hint(
+                    "it lies a hair above a score that is to reach it: give the score itself"
+                )
+            hints = _other_cuts(scores, labels, recall, wanted)
+            for say, holds in (
+                ("too few defective parts reach the threshold", caught < wanted),
+                ("more defective parts reach it than promised: it can be higher", caught > wanted),
+                (
+                    "it lies below the last defective part that it must catch: the highest is "
+                    "that part's own score",
+                    caught == wanted,
+                ),
+            ):
+                hints[say] = cut if holds else right
+            yield cut, right, hints
+
+    same_in_all(rounds(), "the threshold", 1e-6)
+
+
+def _other_cuts(scores, labels, recall, wanted) -> dict:
+    """What goes wrong in the threshold -> what comes of it."""
+    hits, good = np.sort(scores[labels == 1])[::-1], np.sort(scores[labels == 0])[::-1]
+    of_good = int(np.ceil(recall * len(good) - 1e-9)) - 1
+    missed = int(np.ceil((1 - recall) * len(hits) - 1e-9)) - 1
+    return {
+        "the scores of the defective parts are not sorted": scores[labels == 1][wanted - 1],
+        "the number of parts that must be caught is rounded down: too few are": hits[
+            max(1, int(recall * len(hits))) - 1
+        ],
+        "the number of parts that must be caught is rounded; it may not be less than promised": hits[
+            max(1, round(recall * len(hits))) - 1
+        ],
+        "the order runs the wrong way: high scores are caught first": hits[::-1][wanted - 1],
+        "that is one place too low in the order: places are counted from 0": hits[
+            min(wanted, len(hits) - 1)
+        ],
+        "the good parts' scores are used; the promise is about the defective ones": good[of_good],
+        "the recall is turned round: it is the share that is caught, not missed": hits[
+            max(missed, 0)
+        ],
+        "all parts are counted; the promise is about the defective ones": np.sort(scores)[::-1][
+            int(np.ceil(recall * len(scores) - 1e-9)) - 1
+        ],
+        "that is a place in the order; the score that stands there is asked for": wanted - 1,
+        "that is the recall itself; a score is asked for": recall,
+        "that is the mean of the defective parts' scores: the recall is not used": hits.mean(),
+        "that is the median of the defective parts' scores: the recall is not used": np.median(
+            hits
+        ),
+        "that is the highest defective score: too few reach it, the recall is not used": hits[0],
+        "a quantile lies between two scores; the threshold is one of the scores": np.quantile(
+            hits, 1 - recall
+        ),
+        "that is a quantile of all parts; the promise is about the defective ones": np.quantile(
+            scores, 1 - recall
+        ),
+    }

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from scipy import ndimage
 
-from .judge import Hint, exercise, same
+from .judge import Hint, exercise, kind_of, same_in_all
 
 
 @exercise("10_your_own_data")
@@ -14,17 +14,32 @@ def pictures_needed(learner):
     for rate in (0.05, 0.01, 0.5, 0.3, 0.07, 0.001, 0.9, 0.2):
         need = next(n for n in range(1, 2000) if math.ceil((n + 1) * (1 - rate) - 1e-9) <= n)
         found, what = learner(rate), f"the number for a rate of {rate}"
-        if found is not None and float(found) != int(found):
+        if not isinstance(found, float | int | np.number):
+            raise Hint(f"{what} is {kind_of(found)}, expected a whole number")
+        if float(found) != int(found):
             raise Hint(f"{what} is {float(found):.4g}: pictures come whole")
+        for wrong, say in (
+            (int(100 * rate), "the smaller the rate, the more pictures it takes: turn it round"),
+            (math.ceil(1 / (1 - rate)), "the rate itself is that of false alarms, not 1 - rate"),
+            (math.ceil(2 / rate), "that is twice too many: alarms lie at one end of the order"),
+            (math.ceil(math.log(0.05) / math.log(1 - rate)), SURE),
+            (math.ceil(math.log(0.1) / math.log(1 - rate)), SURE),
+            (math.ceil(1 / rate**2), "that is the square of what a rate needs, about 1 / rate"),
+        ):
+            if found == wrong and abs(wrong - need) > 1:
+                raise Hint(f"{what} is {int(found)}. {say}")
         if found == need + 1:
             raise Hint(
                 f"{what} is one more than needed: think of the new picture as one more draw from "
                 "the same lot"
             )
-        if found is not None and found != need:
+        if found != need:
             off = "one" if found == need - 1 else f"{abs(int(found) - need)}"
-            raise Hint(f"{what} is {off} too {'few' if found < need else 'many'}")
-        same(found, need, what)
+            why = ", is it rounded down?" if found == need - 1 else ""
+            raise Hint(f"{what} is {off} too {'few' if found < need else 'many'}{why}")
+
+
+SURE = "that is how many it takes to see an alarm almost surely; a threshold can be set with fewer"
 
 
 @exercise("10_your_own_data")
@@ -33,36 +48,19 @@ def threshold_for(learner):
     more often
     """
     generator = np.random.default_rng(101)
-    for count, rate in ((19, 0.05), (40, 0.1), (99, 0.05), (30, 0.25), (7, 0.5)):
-        scores = generator.gamma(2.0, 1.0, count)
-        ordered, rank = np.sort(scores), math.ceil((count + 1) * (1 - rate) - 1e-9)
-        found = learner(scores.copy(), rate)
-        wrong = [
-            (
-                ordered[max(0, math.ceil(count * (1 - rate) - 1e-9) - 1)],
-                "the rank is reckoned without the new picture, which is one more",
-            ),
-            (ordered[min(count - 1, rank)], "the threshold is one place too high in the order"),
-            (
-                np.quantile(scores, 1 - rate),
-                "a quantile between two scores; take a score that occurred, and count the "
-                "new picture too",
-            ),
-            (
-                np.sort(scores)[count - rank],
-                "the order runs the wrong way: alarms lie at the high end",
-            ),
-            (scores[rank - 1], "the scores are not sorted"),
-            (ordered[-1], "that is the highest score of all: the rate is not used"),
-        ]
-        shaped = "mean and deviation suppose a shape of the scores"
-        wrong += [(scores.mean() + n * scores.std(), shaped) for n in (2, 3)]
-        same(
-            found,
-            float(ordered[rank - 1]),
-            f"the threshold of {count} scores at a rate of {rate}",
-            hints=wrong,
-        )
+
+    def rounds():
+        for count, rate in ((19, 0.05), (40, 0.1), (99, 0.05), (30, 0.25), (7, 0.5)):
+            scores = generator.gamma(2.0, 1.0, count)
+            rank = math.ceil((count + 1) * (1 - rate) - 1e-9)
+            right, found = float(np.sort(scores)[rank - 1]), learner(scores.copy(), rate)
+            hints = _other_thresholds(scores, rate, rank)
+            single = isinstance(found, float | int | np.number)
+            none = single and not np.isclose(scores, found).any()
+            hints["that is none of the scores; take one that occurred"] = found if none else right
+            yield found, right, hints
+
+    same_in_all(rounds(), "the threshold")
     try:
         learner(generator.random(18), 0.05)
     except ValueError:
@@ -70,52 +68,117 @@ def threshold_for(learner):
     raise Hint("18 pictures can't promise a rate of 0.05: raise a ValueError")
 
 
+def _other_thresholds(scores: np.ndarray, rate: float, rank: int) -> dict:
+    """What goes wrong in the threshold -> what comes of it."""
+    count, ordered = len(scores), np.sort(scores)
+    new = "the rank is reckoned without the new picture, which is one more"
+    ends = "the order runs the wrong way: alarms lie at the high end"
+    shaped = "mean and deviation suppose a shape of the scores"
+    between = (
+        "a quantile between two scores; take a score that occurred, and count the new picture too"
+    )
+    known = {
+        new: ordered[max(0, math.ceil(count * (1 - rate) - 1e-9) - 1)],
+        f"{new} (a quantile's next score)": np.quantile(scores, 1 - rate, method="higher"),
+        f"{new} (a quantile's score before)": np.quantile(scores, 1 - rate, method="lower"),
+        "the rank is rounded down: the next higher one keeps the promise": ordered[
+            max(0, int((count + 1) * (1 - rate)) - 1)
+        ],
+        "the threshold is one place too high in the order": ordered[min(count - 1, rank)],
+        "the threshold is one place too low in the order": ordered[max(0, rank - 2)],
+        between: np.quantile(scores, 1 - rate),
+        f"{ends} (count from the end, too)": ordered[count - rank],
+        ends: np.quantile(scores, rate),
+        f"{ends} ": ordered[max(0, math.ceil((count + 1) * rate - 1e-9) - 1)],
+        f"{ends}  ": ordered[max(0, math.ceil(count * rate - 1e-9) - 1)],
+        "the scores are not sorted": scores[rank - 1],
+        "that is the highest score of all: the rate is not used": ordered[-1],
+        "that is the lowest score of all: alarms lie at the high end": ordered[0],
+        "that is a place in the order; the score that stands there is asked for": rank,
+        "that is 1 - rate; a score is asked for": 1 - rate,
+        "that is the rate; a score is asked for": rate,
+        "np.percentile counts in per cent: 100 times the share": np.percentile(scores, 1 - rate),
+        "that is the median: the rate is not used": np.median(scores),
+        "that is the mean: the rate is not used": scores.mean(),
+    }
+    for n in (1, 1.645, 2, 3):
+        known[f"{shaped} ({n} deviations)"] = scores.mean() + n * scores.std()
+        known[f"{shaped} ({n} deviations, divided by n - 1)"] = scores.mean() + n * scores.std(
+            ddof=1
+        )
+    return known
+
+
 @exercise("10_your_own_data")
 def hot_boxes(learner):
     """(map (H, W), threshold, least) -> [(top, left, bottom, right), ...] of its hot regions"""
     generator = np.random.default_rng(102)
     for height, width, least in ((12, 17, 1), (20, 9, 3), (15, 15, 5), (6, 6, 1)):
-        heat = ndimage.gaussian_filter(generator.normal(0, 1, (height, width)), 0.8).astype(
-            np.float32
-        )
+        heat = ndimage.gaussian_filter(generator.normal(0, 1, (height, width)), 0.8)
+        heat = heat.astype(np.float32)
         cut = float(np.quantile(heat, 0.75)) if height > 6 else float(heat.max() + 1)
-
-        def boxes(heat=heat, cut=cut, least=least, corners=True, swap=False, end=0):
-            regions, _ = ndimage.label(heat > cut, np.ones((3, 3)) if corners else None)
-            found = []
-            for number, (rows, columns) in enumerate(ndimage.find_objects(regions), 1):
-                if (regions == number).sum() >= least:
-                    box = rows.start, columns.start, rows.stop - end, columns.stop - end
-                    found.append((box[1], box[0], box[3], box[2]) if swap else box)
-            return sorted(found)
-
-        found = learner(heat.copy(), cut, least)
+        found, right = learner(heat.copy(), cut, least), _boxes(heat, cut, least)
         try:
-            mine = sorted(tuple(int(edge) for edge in box) for box in found)
+            mine = sorted(tuple(float(edge) for edge in box) for box in found)
         except TypeError:
             mine = [()]
         if any(len(box) != 4 for box in mine):
             raise Hint("the result is no list of boxes, each of four numbers")
-        for wrong, sentence in (
-            (boxes(corners=False), "regions that touch at a corner are counted as two"),
-            (boxes(least=0), "regions of fewer pixels than `least` are still there"),
-            (boxes(least=least + 1), "a region of exactly `least` pixels is dropped"),
-            (boxes(swap=True), "rows and columns are swapped: a box is (top, left, bottom, right)"),
-            (
-                boxes(end=1),
-                "bottom and right are the last hot row and column; they should be the first "
-                "behind it",
-            ),
-            (boxes(heat=-heat, cut=-cut), "cold regions are boxed, not hot ones"),
-        ):
-            if mine != boxes() and mine == wrong:
-                raise Hint(sentence)
-        if len(mine) != len(boxes()):
-            raise Hint(
-                f"{len(mine)} boxes, expected {len(boxes())} (threshold {cut:.3g}, least {least})"
-            )
-        if mine != boxes():
-            off = next(box for box in mine if box not in boxes())
-            raise Hint(f"no hot region has the box {off}")
-        if [tuple(map(int, box)) for box in found] != boxes():
+        if mine == right and [tuple(map(float, box)) for box in found] != right:
             raise Hint("the boxes are not in order: sort them from the top")
+        if mine == right:
+            continue
+        for say, wrong in _other_boxes(heat, cut, least).items():
+            if mine == sorted(wrong):
+                raise Hint(say.strip())
+        if sorted(map(sorted, mine)) == sorted(map(sorted, right)):
+            raise Hint("the edges stand in another order: a box is (top, left, bottom, right)")
+        if any(edge % 1 for box in mine for edge in box):
+            raise Hint("edges are whole rows and columns, in pixels: no shares and no middles")
+        if len(mine) != len(right):
+            raise Hint(f"{len(mine)} boxes, expected {len(right)}")
+        off = next(box for box in mine if box not in right)
+        raise Hint(f"no hot region has the box ({', '.join(f'{edge:g}' for edge in off)})")
+
+
+def _boxes(heat, cut, least, corners=True, area=False):
+    regions, _ = ndimage.label(heat > cut, np.ones((3, 3)) if corners else None)
+    found = []
+    for number, (rows, columns) in enumerate(ndimage.find_objects(regions), 1):
+        whole = (rows.stop - rows.start) * (columns.stop - columns.start)
+        if (whole if area else (regions == number).sum()) >= least:
+            found.append((rows.start, columns.start, rows.stop, columns.stop))
+    return sorted(found)
+
+
+def _other_boxes(heat, cut, least) -> dict:
+    """What goes wrong in the boxes -> what comes of it."""
+    right, order = _boxes(heat, cut, least), "a box is (top, left, bottom, right)"
+    behind = "bottom and right are the last hot row and column; they should be the first behind it"
+    rows, columns = np.nonzero(heat > cut)
+    whole = (rows.min(), columns.min(), rows.max() + 1, columns.max() + 1) if len(rows) else ()
+    return {
+        "regions that touch at a corner are counted as two": _boxes(heat, cut, least, False),
+        "regions of fewer pixels than `least` are still there": _boxes(heat, cut, 0),
+        "a region of exactly `least` pixels is dropped": _boxes(heat, cut, least + 1),
+        "`least` counts a region's own pixels, not those of its box": _boxes(
+            heat, cut, least, area=True
+        ),
+        f"rows and columns are swapped: {order}": [(b[1], b[0], b[3], b[2]) for b in right],
+        behind: [(b[0], b[1], b[2] - 1, b[3] - 1) for b in right],
+        "boxes lie one pixel too far: rows and columns are counted from 0": [
+            tuple(edge + 1 for edge in b) for b in right
+        ],
+        f"the last two are height and width: {order}": [
+            (b[0], b[1], b[2] - b[0], b[3] - b[1]) for b in right
+        ],
+        "the threshold is not used: hot is what lies above it": _boxes(heat, 0.0, least),
+        "cold regions are boxed, not hot ones": _boxes(-heat, -cut, least),
+        "one box holds all hot pixels; each region has its own": [whole] if whole else [],
+        "each hot pixel has a box; pixels that touch are one region": [
+            (r, c, r + 1, c + 1) for r, c in zip(rows, columns, strict=True)
+        ],
+        "the last box is missing: regions are numbered from 1 to their number": right[:-1],
+        "the first box is missing: regions are numbered from 1": right[1:],
+        "only one box is given; each region has one": right[:1],
+    }

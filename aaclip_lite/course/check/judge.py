@@ -2,25 +2,44 @@
 
 Special: an answer is true only when the exercise is solved, so `aa.check.mix(my_mix)` prints "not
 done yet", "correct" or a hint, and `assert aa.check.mix(my_mix)` stops a run. A hint names the
-shape, value or idea that is off, never the answer. An empty exercise is no error: a notebook with
-all of them left blank still runs to its end.
+shape, value or idea that is off and the input it was seen with, never the answer. An empty
+exercise is no error: a notebook with all of them left blank still runs to its end.
 Use: `aa.check.NAME(your_function)`; `aa.check.EXERCISES` lists them by chapter.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
+
+from .same import Hint, as_array, close, kind_of, same, same_in_all, shown
+
+__all__ = [
+    "EXERCISES",
+    "Answer",
+    "Hint",
+    "as_array",
+    "close",
+    "exercise",
+    "kind_of",
+    "same",
+    "same_in_all",
+]
 
 EXERCISES: dict[
     str, tuple[str, Callable]
 ] = {}  # name -> (chapter, check), in the order of the course
-
-
-class Hint(Exception):
-    """What is off, said by a check."""
+STOPPED = {  # what an error of torch or Python most often means
+    "must match the size": "two shapes don't fit: keepdim=True or unsqueeze keeps an axis in place",
+    "must match the existing size": "two shapes don't fit: unsqueeze puts an axis in place",
+    "could not be broadcast": "two shapes don't fit: keepdims=True or None keeps an axis in place",
+    "Dimension out of range": "there are inputs with fewer axes: count axes from the end, dim=-1",
+    "cannot be multiplied": "the inner sizes of a product must agree: which side is transposed?",
+    "KeyError": "not every key is there: ask before you look up",
+    "ZeroDivisionError": "what if nothing is left to divide by?",
+}
 
 
 @dataclass(frozen=True, repr=False)
@@ -42,27 +61,21 @@ def exercise(chapter: str) -> Callable:
     def decorate(check: Callable) -> Callable:
         @functools.wraps(check)
         def judged(learner: Callable) -> Answer:
-            name = check.__name__
+            name, seen = check.__name__, []
             if not callable(learner):
-                return Answer(
-                    name,
-                    "look again",
-                    f"give the function itself, not what it returns ({kind_of(learner)})",
-                )
+                say = f"give the function itself, not what it returns ({kind_of(learner)})"
+                return Answer(name, "look again", say)
             try:
-                check(learner)
+                check(_watched(learner, seen))
             except NotImplementedError:
-                return Answer(
-                    name, "not done yet", "Replace the line that raises NotImplementedError"
-                )
+                say = "Replace the line that raises NotImplementedError"
+                return Answer(name, "not done yet", say)
             except Hint as hint:
-                return Answer(name, "look again", str(hint))
-            except Exception as error:  # whatever the learner's code does is the learner's to see
-                return Answer(
-                    name,
-                    "look again",
-                    f"your function stopped with {type(error).__name__}: {error}",
-                )
+                return Answer(name, "look again", _told(str(hint), seen, hint.call))
+            except Exception as error:  # of the learner's code, or of reading what it returned
+                say = f"what your function returns can't be read: {type(error).__name__}: {error}"
+                say = _stopped(error, learner) if hasattr(error, "learners") else say
+                return Answer(name, "look again", _told(say, seen))
             from .progress import record
 
             record(name)
@@ -74,70 +87,76 @@ def exercise(chapter: str) -> Callable:
     return decorate
 
 
-def same(
-    found, expected, what: str = "the result", tolerance: float = 1e-4, hints: Sequence[tuple] = ()
-) -> None:
-    """Raise a Hint that says in what `found` differs from `expected`: kind, shape or values.
-
-    hints: (wrong value, sentence) pairs: what a known mistake would have given, and the idea to
-    look at again.
+def _watched(learner: Callable, calls: list) -> Callable:
+    """The learner's function, whose arguments must stay as they were; `calls` gets what it was
+    called with, in words, and what it returned.
     """
-    if found is None:
-        raise Hint(f"{what} is None: does your function return it?")
-    if isinstance(expected, (bool, str)) or not isinstance(
-        expected, (torch.Tensor, np.ndarray, float, int)
-    ):
-        if found != expected:
-            raise Hint(
-                next(
-                    (say for wrong, say in hints if found == wrong),
-                    f"{what} is {found!r}, which is not it",
-                )
-            )
-        return
-    if not isinstance(found, (torch.Tensor, np.ndarray, np.generic, float, int)):
-        raise Hint(f"{what} is {kind_of(found)}, expected {kind_of(expected)}")
-    mine, true = as_array(found), as_array(expected)
-    if mine.shape != true.shape:
-        raise Hint(f"{what} has shape {mine.shape}, expected {true.shape}")
-    if np.isnan(mine).any():
-        raise Hint(f"{what} holds values that are not a number")
-    if close(mine, true, tolerance):
-        return
-    for wrong, sentence in hints:
-        if as_array(wrong).shape == mine.shape and close(mine, as_array(wrong), tolerance):
-            raise Hint(sentence)
-    several = true.size > 1  # a single number has no pattern
-    ratio = np.median(mine[true != 0] / true[true != 0]) if (true != 0).any() else np.nan
-    if (
-        several
-        and np.isfinite(ratio)
-        and ratio not in (0, 1)
-        and close(mine, ratio * true, tolerance)
-    ):
-        raise Hint(f"{what} has the right pattern, but every value is {ratio:.3g} times too large")
-    if several and close(mine - mine.mean(), true - true.mean(), tolerance):
-        raise Hint(
-            f"{what} has the right pattern, but all values are off by "
-            f"{float((mine - true).mean()):.3g}"
+    code = getattr(learner, "__code__", None)
+    names = code.co_varnames[: code.co_argcount] if code else ()
+
+    def call(*given):
+        named = (
+            names if len(names) == len(given) else [f"argument {n + 1}" for n in range(len(given))]
         )
-    worst = np.unravel_index(np.abs(mine - true).argmax(), true.shape)
-    place = f" at {tuple(map(int, worst))}" if true.shape else ""
-    side = "large" if mine[worst] > true[worst] else "small"
-    raise Hint(f"{what}{place} is {float(mine[worst]):.4g}, which is too {side}")
+        told = [
+            f"{name} {text}"
+            for name, value in zip(named, given, strict=True)
+            if (text := shown(value))
+        ]
+        calls.append((f" [seen with {', '.join(told)}]" if told else "", ...))
+        before = [_kept(value) for value in given]
+        try:
+            found = learner(*given)
+        except Exception as error:
+            error.learners = True  # not an error of the check, which reads what comes back
+            raise
+        calls[-1] = calls[-1][0], found
+        for name, was, now in zip(named, before, given, strict=True):
+            if not _alike(was, now):
+                raise Hint(f"your function changed {name} in place: work on a copy")
+        return found
+
+    return call
 
 
-def close(a: np.ndarray, b: np.ndarray, tolerance: float) -> bool:
-    return np.allclose(
-        a, b, rtol=tolerance, atol=tolerance * max(1e-6, float(np.abs(b).max(initial=0)))
+def _told(say: str, calls: list, number: int = -1) -> str:
+    """The hint, and the input it was seen with."""
+    given, found = calls[number] if calls else ("", ...)
+    if found is None and not any(word in say for word in ("None", "return ", "ValueError")):
+        say = "your function returns None: does it end with return? A print is no return"
+    return say + given
+
+
+def _kept(value):
+    if hasattr(value, "detach"):
+        return value.detach().clone()
+    if isinstance(value, list | tuple):
+        return [_kept(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _kept(each) for key, each in value.items()}
+    return value.copy() if hasattr(value, "dtype") else value
+
+
+def _alike(was, now) -> bool:
+    if isinstance(was, list):
+        return len(was) == len(now) and all(map(_alike, was, now))
+    if isinstance(was, dict):
+        return was.keys() == now.keys() and all(_alike(was[key], now[key]) for key in was)
+    if hasattr(was, "dtype"):
+        return np.array_equal(as_array(now), as_array(was), equal_nan=True)
+    return was is now or was == now
+
+
+def _stopped(error: Exception, learner: Callable) -> str:
+    """What the error says, in which line of the learner's, and what it most often means."""
+    file = getattr(getattr(learner, "__code__", None), "co_filename", None)
+    lines = [
+        place.line for place in traceback.extract_tb(error.__traceback__) if place.filename == file
+    ]
+    text = f"{type(error).__name__}: {error}"
+    means = next((f". Perhaps {say}" for sign, say in STOPPED.items() if sign in text), "")
+    return (
+        f"your function stopped with {text}"
+        + (f", in `{lines[-1]}`" if lines and lines[-1] else "")
+        + means
     )
-
-
-def as_array(values) -> np.ndarray:
-    return np.asarray(
-        values.detach().cpu() if isinstance(values, torch.Tensor) else values, dtype=np.float64
-    )
-
-
-def kind_of(value) -> str:
-    return "a tensor" if isinstance(value, torch.Tensor) else f"a {type(value).__name__}"

@@ -21,7 +21,7 @@ from .files.weights import read_safetensors
 from .load import load_clip
 from .model import STAGES, AdaptedCLIP
 
-REFERENCES = "references.safetensors"
+REFERENCES = notes.REFERENCES
 Banks = dict[str, Float[Tensor, "M D"]]  # of patches, by product
 
 
@@ -68,9 +68,9 @@ def read(name: str | Path, clip: FrozenCLIP | None) -> Saved:
 
 
 def write(folder: Path, saved: Saved) -> Path:
+    notes.sweep(folder)
     for stage in STAGES:
-        path = folder / f"{stage}.safetensors"
-        save_adapter(path, saved.model, stage, saved.training.get(stage))
+        save_adapter(folder / f"{stage}.safetensors", saved.model, stage, saved.training.get(stage))
     if saved.references:
         banks = {name: bank.half().contiguous() for name, bank in saved.references.items()}
         atomic(folder / REFERENCES, lambda path: save_file(banks, path))

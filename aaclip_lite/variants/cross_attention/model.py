@@ -90,10 +90,14 @@ class CrossAttentionCLIP(AdaptedCLIP):
     # ---- stage 2: pictures look at words ---------------------------------------------------------
 
     def forward(
-        self, images: Float[Tensor, "B 3 S S"], names: Sequence[str] | None = None
+        self, images: Float[Tensor, "B 3 S S"], names: Sequence[str] | Tensor | None = None
     ) -> Features:
-        """names: each picture's class; None or use_context = False: pictures see no words."""
-        if names is not None and self.use_context:
+        """names: each picture's class, or its `sentence_states`; None or use_context = False:
+        pictures see no words.
+        """
+        if isinstance(names, Tensor):
+            self._words = names if self.use_context else None
+        elif names is not None and self.use_context:
             states = {name: self.sentence_states(name) for name in dict.fromkeys(names)}
             self._words = torch.stack([states[name] for name in names])
         try:

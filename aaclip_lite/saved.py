@@ -46,9 +46,9 @@ def read(name: str | Path, clip: FrozenCLIP | None) -> Saved:
     if clip is None:
         size = metadata["image"]["backbone"]["image_size"]
         clip = load_clip(**noted.get("backbone", {"source": "lite", "image_size": size}))
-    recipe = metadata["image"]["recipe"]
+    given = (clip, metadata["image"]["recipe"])
     variant = metadata["image"].get("variant")
-    model = late("variant")(variant, clip, recipe) if variant else AdaptedCLIP(clip, recipe)
+    model = late("variant")(variant, *given, files["image"]) if variant else AdaptedCLIP(*given)
     try:
         for stage in metadata:
             load_adapter(files[stage], model)

@@ -72,7 +72,7 @@ class Command:
         clip = self.backbone.load(notes.read(files[0].parent, alone=True).get("backbone"))
         said = header.get("variant")
         given = (clip, header["recipe"])
-        model = build(said, *given) if said else AdaptedCLIP(*given)
+        model = build(said, *given, files[0]) if said else AdaptedCLIP(*given)
         for file in files if len(files) > 1 else ():
             load_adapter(file, model)
         return model

@@ -6,7 +6,6 @@ notes about other adapters than those beside them, as a stopped save leaves them
 Use: `folder = find("course")`, `notes = read(folder)`, `write(folder, notes)`.
 """
 
-import contextlib
 import hashlib
 from pathlib import Path
 
@@ -112,9 +111,11 @@ def sweep(folder: Path) -> None:
 def _beside(folder: Path) -> dict[str, str]:
     """Checksums by file: of the adapters as their own header says it, of the references."""
     found = {}
-    with contextlib.suppress(OSError, SafetensorError):  # whoever loads them says what is wrong
+    try:
         with safe_open(folder / ADAPTERS, "pt") as file:
             found[ADAPTERS] = (file.metadata() or {}).get("checksum", "none").strip('"')[:40]
+    except (OSError, SafetensorError):
+        pass  # whoever loads them says what is wrong
     if (folder / REFERENCES).is_file():
         digest = hashlib.sha256((folder / REFERENCES).read_bytes())
         found[REFERENCES] = digest.hexdigest()[:16]

@@ -13,15 +13,19 @@ from aaclip_lite.load import load_clip
 from aaclip_lite.model import AdaptedCLIP
 from tests.faults import (
     cases_calls,
+    cases_course,
     cases_data,
     cases_detector,
+    cases_lab,
     cases_options,
     cases_pictures,
+    cases_variant,
     places,
 )
 from tests.faults.judge import GOOD, judge
 
-HOMES = (cases_pictures, cases_options, cases_detector, cases_data, cases_calls)
+OLDER = (cases_pictures, cases_options, cases_detector, cases_data, cases_calls)
+HOMES = (*OLDER, cases_lab, cases_course, cases_variant)
 CASES = [case for home in HOMES for case in home.cases()]
 POOR = 0.05  # share of refusals that may be poor
 TALLY = {}

@@ -14,14 +14,18 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-from ..files.checked import fields_open, mapping, read_json, text
+from ..files.checked import fields, fields_open, listing, mapping, read_json, text
 from ..files.keep import atomic, write_json, write_text
 
 RECORD = ".copied.json"  # by chapter: the digest of what was written
 
 
+CELL = fields(("cell_type", "source"), True, cell_type=text())
+NOTEBOOK = fields(("cells",), True, cells=listing(CELL), metadata=fields_open)
+
+
 def cleared(path: Path) -> dict:
-    notebook = read_json(path, fields_open, "fetch the course again")
+    notebook = read_json(path, NOTEBOOK, "fetch the course again")
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             cell |= {"outputs": [], "execution_count": None}
@@ -60,7 +64,7 @@ def _bring(chapter: Path, mine: Path, known: dict[str, str]) -> list[str]:
         told = f"{mine.name} is there"
     elif known.get(mine.name) == new:
         return []
-    elif _own_digest(mine) == known.get(mine.name):
+    elif known.get(mine.name, "not ours") == _own_digest(mine):
         told = f"{mine.name} is newer now"
     else:
         names = (mine.with_suffix(f".new{n or ''}.ipynb") for n in count())

@@ -55,6 +55,7 @@ def told(error: OSError, path: Path) -> OSError:
         errno.EDQUOT: ("disk full", "free some space and try again"),
         errno.EFBIG: ("disk full", "free some space and try again"),
         errno.EACCES: ("not writable", "choose another folder"),
+        errno.ENOENT: ("cannot be written", "choose another folder"),
         errno.EPERM: ("not writable", "choose another folder"),
         errno.EROFS: ("not writable", "choose another folder"),
         errno.ENAMETOOLONG: ("name too long", "choose a shorter one"),

@@ -7,6 +7,7 @@ Use: `folder = find("course")`, `notes = read(folder)`, `write(folder, notes)`.
 """
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -27,6 +28,7 @@ from .checked import (
     text,
 )
 from .environment import data_path
+from .weights import existing
 
 NAME = "detector.json"
 ADAPTERS = "image.safetensors"
@@ -111,11 +113,10 @@ def sweep(folder: Path) -> None:
 def _beside(folder: Path) -> dict[str, str]:
     """Checksums by file: of the adapters as their own header says it, of the references."""
     found = {}
-    try:
-        with safe_open(folder / ADAPTERS, "pt") as file:
-            found[ADAPTERS] = (file.metadata() or {}).get("checksum", "none").strip('"')[:40]
-    except (OSError, SafetensorError):
-        pass  # whoever loads them says what is wrong
+    adapters = folder / ADAPTERS
+    # whoever loads them says what is wrong; a pipe, which is no file, would wait for ever
+    with suppress(OSError, SafetensorError), safe_open(existing(adapters), "pt") as file:
+        found[ADAPTERS] = (file.metadata() or {}).get("checksum", "none").strip('"')[:40]
     if (folder / REFERENCES).is_file():
         digest = hashlib.sha256((folder / REFERENCES).read_bytes())
         found[REFERENCES] = digest.hexdigest()[:16]

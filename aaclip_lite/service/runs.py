@@ -126,6 +126,8 @@ class _Run:
         self.history, self.step = self.files.go_on(
             model, self.optimizer, self.identity, options.resume
         )
+        if stage == "image" and not self.step:  # drop-out must not depend on what stage 1 drew
+            torch.manual_seed(options.seed)
         if stage == "image":
             with torch.no_grad():
                 parts.anchors = model.text_anchors(data.classes)

@@ -162,7 +162,7 @@ def recorded(before):
 
 
 def newer_than_the_course(place, folder):
-    names = {"mix": "2026-01-01", "an exercise of another course": "2026-01-01"}
+    names = {"norm_preserving_mix": "2026-01-01", "an exercise of another course": "2026-01-01"}
     (folder / "solved.json").write_text(json.dumps(names))
     assert len(progress().solved) == 1
 
@@ -173,7 +173,7 @@ LEDGER = [
     (["--markdown", ""], "--markdown"),
     (["--markdown", "empty"], "empty"),
     (["--markdown", "file/below.md"], "file"),
-    (["--markdown", "/proc/x.md"], "/proc"),
+    (["--markdown", "/proc/nothing/x.md"], "/proc"),
     (["--nonsense"], "nonsense"),
     (["extra"], "extra"),
 ]

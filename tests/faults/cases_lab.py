@@ -59,6 +59,7 @@ OTHERS = [  # words after `lab`, what the message names
 
 def walks(place, folder):
     """Everything that walks a folder refuses the system's own."""
+    places.picture(folder / "part.png")
     for words in (["predict", "/proc"], ["eval", place.folder, "--data", "/proc"]):
         try:
             command(*words)

@@ -18,6 +18,7 @@ from tests.faults.judge import Case, command
 
 NAN, INFINITE = float("nan"), float("inf")
 ATTENTIVE = [*TRAIN, "--variant", "cross_attention"]
+XAVIER = ["--recipe.adapter-init", "xavier"]  # as the detector that serves as a base has it
 
 
 def folder_of(place):
@@ -137,7 +138,7 @@ def on_base(*words: str):
         shutil.copytree(place.folder, folder / "kept")
         bases(folder)
         filled = [w.format(variant=folder_of(place)) if "{v" in w else w for w in words]
-        refused(*ATTENTIVE, *filled)(place, folder)
+        refused(*ATTENTIVE, *XAVIER, *filled)(place, folder)
 
     return run
 
@@ -149,10 +150,15 @@ def damaged_base(place, folder):
     refused(*ATTENTIVE, "--base", "kept")(place, folder)
 
 
+def other_recipe(place, folder):
+    shutil.copytree(place.folder, folder / "kept")
+    refused(*ATTENTIVE, "--base", "kept")(place, folder)
+
+
 def base_in_out(place, folder):
     """The base's own folder as --out: its files are another system's."""
     shutil.copytree(place.folder, folder / "run")
-    refused(*ATTENTIVE, "--base", "run")(place, folder)
+    refused(*ATTENTIVE, *XAVIER, "--base", "run")(place, folder)
 
 
 OPTIONS = [  # words behind a training, what the message names
@@ -210,7 +216,7 @@ def of_plan(place, folder):
 def cases() -> list[Case]:
     found = []
     for name, value in HEADERS.items():
-        found.append(Case("variant", f"header_{name}", header(value), r"image\.safetensors"))
+        found.append(Case("variant", f"header_{name}", header(value), r"\.safetensors"))
     text = header(HEADERS["unknown"], "text.safetensors")
     found += [
         Case("variant", "header_text", text, r"text\.safetensors"),
@@ -235,6 +241,7 @@ def cases() -> list[Case]:
         found.append(Case("variant", f"option_{i}-{words[-1]}"[:40], refused(*words), subject))
     found += [
         Case("variant", "base_half", on_base("--base", "half"), "half"),
+        Case("variant", "base_of_other_recipe", other_recipe, r"kept/text\.safetensors"),
         Case("variant", "base_of_variant", on_base("--base", "{variant}"), "variant"),
         Case("variant", "base_damaged", damaged_base, r"kept/text\.safetensors"),
         Case("variant", "base_in_out", base_in_out, r"run/text\.safetensors|run"),

@@ -59,7 +59,7 @@ def test_fault(case, place, tmp_path, monkeypatch, record_property):
     monkeypatch.chdir(tmp_path)
     way, said = judge(case, place, tmp_path)
     TALLY[str(case)] = (way, said)
-    record_property("fault", (case.group, way))
+    record_property("fault", (case.group, way, str(case), said))
     assert way in (*GOOD, "poor"), f"{way}: {said}"
 
 

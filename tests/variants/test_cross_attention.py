@@ -197,6 +197,20 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(clip, data, tmp_path)
         assert torch.equal(weight, again.trainable("text")[name]), name
 
 
+def test_a_run_that_was_stopped_between_its_stages_ends_with_the_same_weights(clip, data, tmp_path):
+    """A bug: drop-out of stage 2 went on where stage 1 had left the random numbers."""
+    found = []
+    for folder in ("whole", "parts"):
+        model = build(clip)
+        train_text(model, data, tmp_path / folder, seed=1)
+        if folder == "parts":  # killed here, and started again
+            model = build(clip)
+            train_text(model, data, tmp_path / folder, seed=1)
+        train_image(model, data, tmp_path / folder, seed=1)
+        found.append(model.trainable("image"))
+    assert tiny.same(*found)
+
+
 @pytest.fixture
 def run(clip, data, tmp_path):
     model = build(clip)

@@ -11,7 +11,7 @@ always copied, never mixed: they stay 0 or 1.
     (B, C, H, W)
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,6 +79,25 @@ VARIANTS = {
 }
 
 
+def change(augment: object, seed: int, view: int, stage: int) -> Callable | None:
+    """What happens to the rows of a batch: a function of rows, images and masks; None: nothing.
+
+    augment: a recipe or the name of its variant.
+    """
+    name = getattr(augment, "augmentation", augment) or "none"
+    if name == "none":
+        return None
+    if name not in VARIANTS:
+        raise ValueError(f"augment={name!r}: choose none, {', '.join(VARIANTS)}")
+    variant = VARIANTS[name]
+
+    def vary(rows: list[int], images: torch.Tensor, masks: torch.Tensor):
+        drawn = draw(variant, [(seed, view, row) for row in rows])
+        return apply(variant, drawn, images, masks, with_colour=stage == 2)
+
+    return vary
+
+
 def draw(variant: Variant, keys: Sequence[tuple[int, ...]]) -> dict[str, np.ndarray]:
     """What happens to each picture: arrays (B,), one entry a key, each following from its key
     alone.
@@ -112,10 +131,8 @@ def matrices(variant: Variant, drawn: dict[str, np.ndarray], side: int) -> list[
     of the picture.
     """
     angle = np.deg2rad(drawn["angle"] + 90 * drawn["turns"])
-    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]).transpose(
-        2, 0, 1
-    )
-    turn = drawn["zoom"][:, None, None] * turn
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    turn = drawn["zoom"][:, None, None] * turn.transpose(2, 0, 1)
     shift = (side if variant.whole_pixels else side - 1) * np.stack(
         [drawn["shift_x"], drawn["shift_y"]], 1
     )
@@ -137,9 +154,8 @@ def colour(drawn: dict[str, np.ndarray], images: torch.Tensor) -> torch.Tensor:
         torch.as_tensor(drawn[name], dtype=images.dtype, device=images.device)
         for name in ("brightness", "contrast", "saturation")
     )
-    images = adjust_contrast_with_mean_subtraction(
-        adjust_brightness_accumulative(images, brightness), contrast
-    )
+    images = adjust_brightness_accumulative(images, brightness)
+    images = adjust_contrast_with_mean_subtraction(images, contrast)
     return adjust_saturation_with_gray_subtraction(images, saturation)
 
 
@@ -166,9 +182,8 @@ def apply(
             )
 
         if variant.mode == "nearest":
-            images, masks = warp(torch.cat([images, masks], 1), "nearest").split(
-                [3, masks.shape[1]], 1
-            )
+            both = warp(torch.cat([images, masks], 1), "nearest")
+            images, masks = both.split([3, masks.shape[1]], 1)
         else:
             images = warp(images, variant.mode)
             masks = warp(masks, "nearest")

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from .files.activation import activation_cost
 from .files.beginnings import shared_beginnings
 from .files.weights import fitted
 from .recipe import Recipe
@@ -94,19 +95,9 @@ class FrozenCLIP(nn.Module):
         other.activation = activation
         return other
 
-    @torch.no_grad()
     def activation_cost(self, other: str) -> tuple[float, float]:
         """How much another activation would change the features of one picture and one sentence."""
-        generator = torch.Generator().manual_seed(0)
-        noise = torch.rand(1, 3, self.image_size, self.image_size, generator=generator)
-        picture = self.preprocess(noise.to(self.text_projection.device))
-        sentence = ["a photo of a damaged part."]
-        twin = self.with_activation(other)
-        image = twin.encode_image(picture)
-        text = twin.encode_text(sentence)
-        image_change = (self.encode_image(picture) - image).norm() / image.norm()
-        text_change = (self.encode_text(sentence) - text).norm() / text.norm()
-        return float(image_change), float(text_change)
+        return activation_cost(self, self.with_activation(other))
 
     def fingerprint(self) -> str:
         """Twelve hex digits of the weights but the position grid: the same for all image sizes."""

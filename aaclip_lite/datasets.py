@@ -13,9 +13,6 @@ replaced by black pictures or empty masks. Decoded, resized pictures stay in mem
     for batch in data.batches(16, shuffle=True, seed=0, augment="course", epoch=3, stage=2): ...
 """
 
-import hashlib
-import os
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,13 +22,13 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from . import batching
-from .files import decoding, layouts
-from .files.audit import copies, quick_problems, tell_odd_masks
+from . import augment as augmentation
+from .files import audit, batching, decoding, layouts
 from .files.decoding import Cache
 from .files.door import door
 from .files.late import late
 from .files.layouts import LAYOUTS, TOLERABLE, DataError, Record
+from .files.shots import few_shot
 
 __all__ = ["AnomalyDataset", "DataError", "Record", "Sample", "open_dataset", "overlap"]
 
@@ -115,26 +112,7 @@ class AnomalyDataset:
 
     def few_shot(self, k: int, seed: int = 0) -> "AnomalyDataset":
         """k/2 normal and k/2 abnormal pictures a class; a smaller k takes a part of a larger one's."""
-        if k < 2 or k % 2:
-            raise ValueError(
-                f"few_shot takes an even k of at least 2 (half normal, half abnormal), not {k}"
-            )
-        chosen = set()
-        short = []
-        for name in self.classes:
-            # a class draws for itself
-            generator = np.random.default_rng([seed, zlib.crc32(name.encode())])
-            for label, kind in enumerate(("normal", "abnormal")):
-                key = (name, label)
-                have = [i for i, r in enumerate(self.records) if (r.class_name, r.label) == key]
-                chosen |= set(generator.permutation(have)[: k // 2])
-                if len(have) < k // 2:
-                    short.append(f"{name} has {len(have)} {kind}")
-        if short:
-            raise ValueError(
-                f"{k}-shot needs {k // 2} normal and {k // 2} abnormal a class: {', '.join(short)}"
-            )
-        return self.view(r for i, r in enumerate(self.records) if i in chosen)
+        return self.view(few_shot(self.records, k, seed))
 
     def references(self, count: int) -> "AnomalyDataset":
         """The first `count` sound pictures a class of the set's split "train", which are never
@@ -155,13 +133,10 @@ class AnomalyDataset:
 
     def check(self, decode: bool = True, strict: bool = False) -> list[str]:
         """All that is wrong; `decode` also decodes every file, `strict` raises what is found."""
-        problems = list(quick_problems(self.root, self.records, self.image_level))
-        for group in copies(self.root / record.image for record in self.records):
-            names = ", ".join(os.path.relpath(file, self.root) for file in group)
-            problems.append(f"duplicate: {names}: equal bytes")
+        problems = audit.problems(self.root, self.records, self.image_level)
         if decode:
             problems += decoding.problems(self)
-            tell_odd_masks(self.root, [] if self.image_level else self.records)
+            audit.tell_odd_masks(self.root, [] if self.image_level else self.records)
         problems = [p for p in dict.fromkeys(problems) if p.split(":")[0] not in self.allow]
         if problems and strict:
             raise DataError(problems, self.root)
@@ -169,12 +144,7 @@ class AnomalyDataset:
 
     def fingerprint(self) -> str:
         """Follows from the files' names, labels, sizes and order."""
-        digest = hashlib.sha256()
-        for r in self.records:
-            names = [name for name in (r.image, r.mask) if name is not None]
-            sizes = [(self.root / name).stat().st_size for name in names]
-            digest.update(repr((r.image, r.label, r.class_name, r.mask, sizes)).encode())
-        return digest.hexdigest()[:16]
+        return audit.fingerprint(self.root, self.records)
 
     # ---- batches ---------------------------------------------------------------------------------
 
@@ -194,19 +164,17 @@ class AnomalyDataset:
         augment: a recipe or the name of its variant. Order and augmentation follow from seed and
         epoch. place: see batching.Place.
         """
-        return batching.batches(self, batch_size, shuffle, seed, augment, device, **place)
+        where = batching.Place(**place)
+        change = augmentation.change(augment, seed, where.view, where.stage)
+        order_seed = seed if shuffle else None
+        return batching.batches(self, batch_size, order_seed, change, device, where)
 
 
 def overlap(first: AnomalyDataset, second: AnomalyDataset) -> list[tuple[str, str]]:
     """Pictures that two data sets share, byte for byte, as training and test must not."""
     ours = {first.root / record.image for record in first.records}
     theirs = {second.root / record.image for record in second.records}
-    pairs = []
-    for group in copies([*ours, *theirs]):
-        mine = ours & set(group)
-        others = (theirs & set(group)) - mine
-        pairs += [(str(a), str(b)) for a in mine for b in others]
-    return sorted(pairs)
+    return audit.shared(ours, theirs)
 
 
 @dataclass(frozen=True)
@@ -263,7 +231,7 @@ def open_dataset(
         references=[r for r in others if r.split == "train" and r.label == 0],
         cache=Cache(how.cache_bytes),
     )
-    problems = [*files.problems, *_empty_classes(files, chosen, split)]
+    problems = [*files.problems, *files.empty_classes(chosen, split)]
     problems = [p for p in problems if p.split(":")[0] not in data.allow]
     problems += data.check(decode=False)
     problems += _shared(data, others)
@@ -278,14 +246,6 @@ def _shared(data: AnomalyDataset, others: list[Record]) -> list[str]:
         return []
     pairs = overlap(data, data.view(others))
     return [f"duplicate: {a}, {b}: equal bytes in two splits" for a, b in pairs]
-
-
-def _empty_classes(files: layouts.Files, chosen: list[Record], split: str) -> list[str]:
-    empty = sorted(files.classes - {record.class_name for record in chosen})
-    if not chosen and not empty:
-        empty = ["any"]
-    where = f"(split {split!r}, layout {files.layout!r})"
-    return [f"class: {name}: no pictures {where}" for name in empty]
 
 
 def _refuse_unknown(layout: str | None, size: int | None, allow: Iterable[str]) -> None:

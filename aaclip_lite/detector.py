@@ -23,7 +23,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from . import decision, normal, references, saved, scoring
+from . import decision, normal, references, scoring
 from .clip import FrozenCLIP
 from .datasets import AnomalyDataset
 from .files.door import door
@@ -268,7 +268,7 @@ class AnomalyDetector:
 
         clip: the backbone, where the folder does not say which (it does after save()).
         """
-        found = saved.read(name, clip)
+        found = late("read")(name, clip)
         detector = cls(found.model.to(device), **found.notes)
         detector.references = {name: bank.to(device) for name, bank in found.references.items()}
         detector.training = found.training
@@ -279,8 +279,7 @@ class AnomalyDetector:
         """Adapters, references, calibration, words, and the backbone's source, not the backbone."""
         names = ("backbone", "domain", "words", "calibration")
         notes = {name: getattr(self, name) for name in names}
-        kept = saved.Saved(self.model, notes, self.references, self.training)
-        return saved.write(Path(folder), kept)
+        return late("write")(Path(folder), self.model, notes, self.references, self.training)
 
     def push_to_hub(self, repo_id: str, private: bool = False, token: str | None = None) -> str:
         """Save to a repository of the Hugging Face hub, from which load(repo_id) fetches it."""

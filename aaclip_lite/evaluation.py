@@ -11,22 +11,19 @@ process takes its share of the classes and all get the whole report.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor, distributed
-from tqdm.auto import tqdm
+from torch import Tensor
 
 from . import scoring
 from .clip import FrozenCLIP
 from .datasets import AnomalyDataset
 from .files.door import expect
-from .files.forms import refuse_endless
 from .files.late import late
 from .files.report import NAMES, Report, assemble
-from .files.tally import Tally
+from .files.ruler import Ruler
 from .model import AdaptedCLIP, Features, stack_anchors
 
 __all__ = ["NAMES", "Judged", "MapsAndScores", "Options", "Report", "Words", "evaluate", "maps_of"]
@@ -89,7 +86,7 @@ def evaluate(
     # a detector scores each picture by itself, whatever was published
     whole = inner.recipe.image_score == "released" and not detects
     fuse = partial(scoring.fuse, domain=domain) if whole else None
-    ruler = _Ruler(sources, fuse, inner.clip.text_projection.device, how)
+    ruler = Ruler(sources, fuse, inner.clip.text_projection.device, how)
     results = ruler.judge_all(data)
     about = _about(model, inner, data, stage, domain) | {"rounds": how.rounds}
     about["references"] = how.references
@@ -111,58 +108,6 @@ def _about(model: Any, inner: AdaptedCLIP, data: AnomalyDataset, stage: str, dom
         "image_score": score,
         "domain": model.domain if detects else domain,
     }
-
-
-class _Ruler(NamedTuple):
-    """What every class is judged by."""
-
-    sources: list[Judged]
-    fuse: Callable | None  # of a published score, which looks at all pictures of a class
-    device: torch.device
-    options: Options
-
-    def judge_all(self, data: AnomalyDataset) -> dict[str, dict]:
-        """Each process its share of the classes; all get all results."""
-        results = {}
-        rank, world = _processes()
-        hidden = not self.options.progress or rank > 0
-        with tqdm(total=len(data), desc="evaluating", unit="picture", disable=hidden) as bar:
-            for name in data.classes[rank::world]:
-                results[name] = self.judge(name, data.filter(name), bar)
-                _name_pictures(results[name][""]["pictures"], data, name)
-        shares = [results] * world
-        if world > 1:
-            distributed.all_gather_object(shares, results)
-        everyones = {name: result for share in shares for name, result in share.items()}
-        return {name: everyones[name] for name in data.classes}
-
-    def judge(self, name: str, part: AnomalyDataset, bar: tqdm) -> dict[str, dict]:
-        """{source of maps ("" for what is judged): its results} on one class."""
-        tallies: dict[str, Tally] = {}
-        for batch in part.batches(self.options.batch_size, device=self.device):
-            defects = [part.records[i].defect for i in batch["index"]]
-            for source in self.sources:
-                with torch.no_grad():
-                    judged = source(batch)
-                for label, (maps, scores) in judged.items():
-                    if label not in tallies:
-                        rounds = 0 if label else self.options.rounds
-                        tallies[label] = Tally(rounds, name, self.options.seed)
-                    refuse_endless(maps, scores, [part.records[i].image for i in batch["index"]])
-                    tallies[label].update(maps, scores, batch, defects)
-            bar.update(len(defects))
-        return {
-            label: tally.result(None if label else self.fuse) for label, tally in tallies.items()
-        }
-
-
-def _name_pictures(rows: list[dict], data: AnomalyDataset, class_name: str) -> None:
-    own = [(i, r) for i, r in enumerate(data.records) if r.class_name == class_name]
-    for row, (index, record) in zip(rows, own, strict=True):
-        row["index"] = index
-        row["path"] = record.image
-        row["class_name"] = class_name
-        row["defect"] = record.defect
 
 
 class Words:
@@ -226,12 +171,3 @@ def maps_of(model, stage: str = "image", domain: str = "industrial") -> Judged:
         return {"": (maps, scores)}
 
     return judge
-
-
-# ---- putting classes together --------------------------------------------------------------------
-
-
-def _processes() -> tuple[int, int]:
-    """(this one's number, how many)"""
-    up = distributed.is_available() and distributed.is_initialized()
-    return (distributed.get_rank(), distributed.get_world_size()) if up else (0, 1)

@@ -9,24 +9,23 @@ weights=PATH)`.
 """
 
 import copy
-import socket
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
-from urllib.request import getproxies
 
-import huggingface_hub
 import open_clip
 import torch
 from torch import Tensor, nn
 
 from .clip import ACTIVATIONS, FrozenCLIP
+from .files.activation import tell
 from .files.bounds import refuse_endless, refuse_unbounded
 from .files.checked import read_json
+from .files.configs import foreign_parts, refuse_odd_size
 from .files.door import door
 from .files.environment import data_path
+from .files.hub import fetched
 from .files.weights import WeightsError, read_state
 
 LARGEST_SIDE = 4096
@@ -57,8 +56,7 @@ def load_clip(
     """
     if activation not in (None, *ACTIVATIONS):
         raise ValueError(
-            f"activation = {activation!r} is not known; use {', '.join(map(repr, ACTIVATIONS))} or "
-            "None"
+            f"activation = {activation!r}: use None, {', '.join(map(repr, ACTIVATIONS))}"
         )
     if image_size is not None and not 0 < image_size <= LARGEST_SIDE:
         raise ValueError(f"image_size = {image_size}: give a side from 1 to {LARGEST_SIDE} pixels")
@@ -72,14 +70,7 @@ def load_clip(
     if found.state is not None:
         clip.load_state_dict(found.state, label=found.label, assign=True)
         if clip.activation != found.activation:
-            image_change, text_change = clip.activation_cost(found.activation)
-            warnings.warn(
-                f"{found.label}: trained with {found.activation}, run with {clip.activation}. "
-                "Image features change by "
-                f"{image_change:.1%}, text features by {text_change:.1%} (relative length, one "
-                "fixed input each)",
-                stacklevel=3,
-            )
+            tell(clip, found.activation, found.label)
     return clip
 
 
@@ -95,10 +86,8 @@ def _find(source: str | dict | Path, weights: str | Path | None) -> Found:
         if not file.is_file():
             raise FileNotFoundError(
                 f"{source!r} is not a source, and {file} is missing. Sources: 'lite', an open_clip "
-                "name such as "
-                "'ViT-L-14-336', a config dict, a .json file, a folder with config.json and "
-                "model.safetensors; "
-                "a weights file goes into weights=..."
+                "name such as 'ViT-L-14-336', a config dict, a .json file, a folder with "
+                "config.json and model.safetensors; a weights file goes into weights=..."
             )
         config = read_json(file, remedy="give the config that belongs to the weights")
         label = str(file)
@@ -139,7 +128,9 @@ def _find_named(name: str, weights: str | Path | None) -> Found:
         raise FileNotFoundError(
             f"weights = {str(weights)!r}: no such file, and no such tag; tags: {', '.join(tags)}"
         )
-    state, by_openai = read_state(_download(name, str(weights), tag) if tag else weights)
+    if tag:
+        weights = fetched(name, str(weights), tag, open_clip.download_pretrained)
+    state, by_openai = read_state(weights)
     refuse_endless(state, label)
     return Found(
         config, state, _activation(quick or by_openai or bool(tag.get("quick_gelu"))), label
@@ -150,33 +141,6 @@ def _activation(quick: bool) -> str:
     return "quick_gelu" if quick else "gelu"
 
 
-def _download(name: str, tag: str, entry: dict) -> str:
-    """A file from the cache, or else from the network; without either, the two remedies at once."""
-    repo, _, file = entry.get("hf_hub", "").rpartition("/")
-    for candidate in (
-        (file,) if file else ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
-    ):
-        cached = huggingface_hub.try_to_load_from_cache(repo, candidate) if repo else None
-        if isinstance(cached, str):
-            return cached
-    try:
-        # the hub's own retries take a minute
-        if not huggingface_hub.constants.HF_HUB_OFFLINE and not getproxies():
-            host = urlsplit(huggingface_hub.constants.ENDPOINT if repo else entry["url"])
-            socket.create_connection((host.hostname, host.port or 443), timeout=5).close()
-        return open_clip.download_pretrained(entry)
-    except (
-        Exception
-    ) as error:  # every network library has its own kinds; the reader needs the remedies
-        raise FileNotFoundError(
-            f"weights {tag!r} of {name} are not in the cache and cannot be fetched "
-            f"({type(error).__name__}). Either "
-            f"give a local file, load_clip({name!r}, weights='path/to/file'), or set the "
-            "environment variable "
-            "HF_HUB_CACHE to a cache folder that holds them."
-        ) from error
-
-
 def blank_clip(config: dict) -> tuple[nn.Module, Callable]:
     """open_clip's own untrained model and the tokenizer for it: where pretraining begins."""
     tokenizer = open_clip.SimpleTokenizer(context_length=config["text_cfg"]["context_length"])
@@ -185,24 +149,9 @@ def blank_clip(config: dict) -> tuple[nn.Module, Callable]:
 
 def _build(config: dict, label: str, device: str) -> nn.Module:
     """open_clip's own model, refused where our walk would not follow it."""
-    vision = config["vision_cfg"]
-    text = config["text_cfg"]
-    foreign = [
-        f"{key} = {part[key]!r}"
-        for part in (config, vision, text)
-        for key in _FOREIGN
-        if part.get(key)
-    ]
-    if isinstance(vision.get("layers"), list):
-        foreign.append("a ResNet for pictures")
+    foreign = foreign_parts(config)
     if not foreign:
-        size = vision.get("image_size", 224)
-        patch = vision.get("patch_size", 16)
-        if not isinstance(size, int) or not isinstance(patch, int) or size < patch or size % patch:
-            raise WeightsError(
-                f"{label}: image_size = {size!r} is not a multiple of the patch size {patch!r}; "
-                "give one"
-            )
+        refuse_odd_size(config, label)
         options = {
             key: value for key, value in config.items() if key not in ("quick_gelu", "custom_text")
         }
@@ -227,15 +176,3 @@ def _build(config: dict, label: str, device: str) -> nn.Module:
             f"{'; '.join(foreign)}"
         )
     return model
-
-
-_FOREIGN = (
-    "custom_text",
-    "multimodal_cfg",
-    "timm_model_name",
-    "hf_model_name",
-    "attentional_pool",
-    "embed_cls",
-    "proj_bias",
-    "act_kwargs",
-)

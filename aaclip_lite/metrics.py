@@ -8,12 +8,8 @@ says why. The counting itself stands in `files/curves.py`.
     histogram = PixelHistogram(); histogram.update(maps, masks); histogram.result()
 """
 
-from collections.abc import Callable, Mapping, Sequence
-
-import numpy as np
-
 from .files.curves import Curve, Undefined, binned_curve, exact_curve, jsonable, region_shares
-from .files.figures import IMAGE_NAMES, PIXEL_NAMES, image_metrics, pixel_metrics, pro
+from .files.figures import IMAGE_NAMES, PIXEL_NAMES, bootstrap, image_metrics, pixel_metrics, pro
 from .files.histogram import PixelHistogram
 
 __all__ = [
@@ -48,31 +44,3 @@ def evaluate(scores, labels, maps, masks, inside=None, binned: bool = False) -> 
     if scores is None or labels is None:
         return pixels | dict.fromkeys(IMAGE_NAMES, Undefined("no image scores were given"))
     return pixels | image_metrics(scores, labels)
-
-
-def bootstrap(
-    classes: Mapping[str, Sequence],
-    statistic: Callable,
-    rounds: int = 200,
-    level: float = 0.95,
-    seed: int = 0,
-) -> tuple[float, float, float]:
-    """(figure, low, high): the mean over classes of statistic(*arrays), and the interval that
-    `level` of the rounds lie in when the pictures (first axis of each array) of every class are
-    drawn anew. Undefined classes are left out.
-    """
-    generator = np.random.default_rng(seed)
-
-    def mean(draw: Callable[[int], np.ndarray]) -> float:
-        figures = []
-        for arrays in classes.values():
-            rows = draw(len(arrays[0]))
-            figures.append(statistic(*(np.asarray(array)[rows] for array in arrays)))
-        known = np.array([figure for figure in figures if not np.isnan(figure)], float)
-        return float(known.mean()) if len(known) else np.nan
-
-    drawn = [mean(lambda count: generator.integers(count, size=count)) for _ in range(rounds)]
-    if np.isnan(drawn).all():
-        return (Undefined("the figure is undefined in every class"),) * 3
-    low, high = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2]).tolist()
-    return mean(np.arange), low, high

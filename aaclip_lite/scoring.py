@@ -55,9 +55,8 @@ def probability_map(
     align_corners: bool = True,
 ) -> Float[Tensor, "B 2 H W"]:
     """Training map: logits enlarged to the picture, then softmax over normal and abnormal."""
-    return _enlarge(similarity_logits(level, anchors, scale), image_size, align_corners).softmax(
-        dim=1
-    )
+    logits = similarity_logits(level, anchors, scale)
+    return _enlarge(logits, image_size, align_corners).softmax(dim=1)
 
 
 def anomaly_map(
@@ -122,11 +121,9 @@ def fuse(
     if domain not in BLUR:
         raise ValueError(f"domain = {domain!r} is not one of {', '.join(BLUR)}")
     peaks = _min_max(torch.as_tensor(maps), "map values").flatten(1).amax(1)
-    return (
-        peaks
-        if domain == "medical"
-        else 0.5 * peaks + 0.5 * _min_max(torch.as_tensor(scores), "detection scores")
-    )
+    if domain == "medical":
+        return peaks
+    return 0.5 * peaks + 0.5 * _min_max(torch.as_tensor(scores), "detection scores")
 
 
 def top_fraction(maps: Float[Tensor, "B H W"], fraction: float = 0.01) -> Float[Tensor, " B"]:
@@ -202,8 +199,7 @@ def threshold_at(normal_scores: Tensor, false_alarm_rate: float) -> float:
     if rank > len(scores):
         raise ValueError(
             f"{len(scores)} normal pictures allow a false-alarm rate of "
-            f"{1 / (len(scores) + 1):.3g} or more, "
-            f"not {false_alarm_rate}"
+            f"{1 / (len(scores) + 1):.3g} or more, not {false_alarm_rate}"
         )
     return float(scores[rank - 1])
 

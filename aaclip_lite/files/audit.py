@@ -7,7 +7,7 @@ import hashlib
 import os
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from . import pictures
@@ -18,6 +18,34 @@ UNREADABLE = (OSError, ValueError)  # what the decoder raises
 
 def reason(error: Exception) -> str:
     return "missing" if isinstance(error, FileNotFoundError) else str(error)
+
+
+def problems(root: Path, records: Sequence[Record], image_level: bool) -> list[str]:
+    """All that is wrong and shows without decoding a picture."""
+    told = list(quick_problems(root, records, image_level))
+    for group in copies(root / record.image for record in records):
+        names = ", ".join(os.path.relpath(file, root) for file in group)
+        told.append(f"duplicate: {names}: equal bytes")
+    return told
+
+
+def fingerprint(root: Path, records: Iterable[Record]) -> str:
+    digest = hashlib.sha256()
+    for r in records:
+        names = [name for name in (r.image, r.mask) if name is not None]
+        sizes = [(root / name).stat().st_size for name in names]
+        digest.update(repr((r.image, r.label, r.class_name, r.mask, sizes)).encode())
+    return digest.hexdigest()[:16]
+
+
+def shared(ours: set[Path], theirs: set[Path]) -> list[tuple[str, str]]:
+    """Pairs of files, one of each side, with equal bytes."""
+    pairs = []
+    for group in copies([*ours, *theirs]):
+        mine = ours & set(group)
+        others = (theirs & set(group)) - mine
+        pairs += [(str(a), str(b)) for a in mine for b in others]
+    return sorted(pairs)
 
 
 def quick_problems(root: Path, records: Iterable[Record], image_level: bool) -> Iterator[str]:

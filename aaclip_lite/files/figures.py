@@ -1,4 +1,8 @@
-"""The figures of a class under their names, exact: six of pixels, three of pictures."""
+"""The figures of a class under their names, exact: six of pixels, three of pictures; and the
+interval of such a figure.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -79,3 +83,31 @@ def image_metrics(scores, labels) -> dict[str, float]:
         )
     figures = exact_curve(scores[labels == 1], scores[labels == 0], noun="pictures").figures()
     return dict(zip(IMAGE_NAMES, figures[:3], strict=True))
+
+
+def bootstrap(
+    classes: Mapping[str, Sequence],
+    statistic: Callable,
+    rounds: int = 200,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float, float]:
+    """(figure, low, high): the mean over classes of statistic(*arrays), and the interval that
+    `level` of the rounds lie in when the pictures (first axis of each array) of every class are
+    drawn anew. Undefined classes are left out.
+    """
+    generator = np.random.default_rng(seed)
+
+    def mean(draw: Callable[[int], np.ndarray]) -> float:
+        figures = []
+        for arrays in classes.values():
+            rows = draw(len(arrays[0]))
+            figures.append(statistic(*(np.asarray(array)[rows] for array in arrays)))
+        known = np.array([figure for figure in figures if not np.isnan(figure)], float)
+        return float(known.mean()) if len(known) else np.nan
+
+    drawn = [mean(lambda count: generator.integers(count, size=count)) for _ in range(rounds)]
+    if np.isnan(drawn).all():
+        return (Undefined("the figure is undefined in every class"),) * 3
+    low, high = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2]).tolist()
+    return mean(np.arange), low, high

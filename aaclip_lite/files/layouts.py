@@ -86,6 +86,14 @@ class Files(NamedTuple):
     problems: list[str]
     default_split: str
 
+    def empty_classes(self, chosen: list[Record], split: str) -> list[str]:
+        """The problem of each class of which a split has no pictures."""
+        empty = sorted(self.classes - {record.class_name for record in chosen})
+        if not chosen and not empty:
+            empty = ["any"]
+        where = f"(split {split!r}, layout {self.layout!r})"
+        return [f"class: {name}: no pictures {where}" for name in empty]
+
 
 def read(path: Path, layout: str | None, root: str | Path | None, class_name: str) -> Files:
     """path: a folder or a manifest; layout: None tells it from the files; root: where a manifest's

@@ -2,7 +2,7 @@
 
 Special: what pretraining taught the patches is measured where it must hold, inside the object, for
 every level; things thinner than a patch and things hardly visible are counted apart.
-Use: `place_heat(clip, image, "a red dot")`, `things(clip, levels=(2, 4, 6, 8))`.
+Use: `things(clip, levels=(2, 4, 6, 8))`.
 """
 
 import numpy as np
@@ -38,13 +38,6 @@ def patch_heat(
 def enlarged(heat: Tensor, size: tuple[int, int]) -> np.ndarray:
     large = F.interpolate(heat[None, None], size, mode="bilinear", align_corners=False)
     return large[0, 0].cpu().numpy()
-
-
-def place_heat(
-    clip: FrozenCLIP, image: np.ndarray, phrase: str, level: int | None = None
-) -> np.ndarray:
-    """patch_heat as large as the picture, (H, W)."""
-    return enlarged(patch_heat(clip, image, phrase, level), image.shape[:2])
 
 
 def auroc(heat: np.ndarray, held: np.ndarray) -> float:

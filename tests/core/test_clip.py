@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 
 from aaclip_lite import load as backbone
 from aaclip_lite.clip import MEAN_STD
+from aaclip_lite.files import hub
 from aaclip_lite.files.weights import WeightsError, read_state, resize_positions
 from aaclip_lite.load import load_clip
 from aaclip_lite.recipe import Recipe
@@ -429,7 +430,7 @@ def test_hub_name_without_network_or_cache_names_both_remedies(monkeypatch, tmp_
     monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: None)
     for setting in (True, False):
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", setting)
-        monkeypatch.setattr(backbone, "getproxies", dict)
+        monkeypatch.setattr(hub, "getproxies", dict)
         monkeypatch.setattr(socket, "create_connection", offline)
         monkeypatch.setattr(open_clip, "download_pretrained", offline)
         with pytest.raises(FileNotFoundError, match=r"weights='path/to/file'.*HF_HUB_CACHE"):

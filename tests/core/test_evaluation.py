@@ -238,14 +238,15 @@ def test_the_seed_decides_intervals_and_nothing_else(clip, data):
 def test_processes_share_the_classes_and_all_get_the_same_report(clip, data, monkeypatch):
     alone, shares, reports = evaluate(Bright(clip), data, rounds=5, progress=False), {}, []
     module = sys.modules["aaclip_lite.evaluation"]
+    ruler = sys.modules["aaclip_lite.files.ruler"]
 
     def gather(into, mine):
         shares[ranks[0]] = mine
         into[:] = [shares.get(i, {"bottle": {}, "carpet": {}}) for i in range(2)]
 
-    monkeypatch.setattr(module, "distributed", SimpleNamespace(all_gather_object=gather))
+    monkeypatch.setattr(ruler, "distributed", SimpleNamespace(all_gather_object=gather))
     monkeypatch.setattr(module, "assemble", lambda results, *_: reports.append(results))
-    monkeypatch.setattr(module, "_processes", lambda: (ranks[0], 2))
+    monkeypatch.setattr(ruler, "_processes", lambda: (ranks[0], 2))
     for rank in (1, 0):
         ranks = [rank]
         evaluate(Bright(clip), data, rounds=5, progress=False)

@@ -1,19 +1,22 @@
 """From records to batches on a device: order, share of each process, augmentation.
 
 Special: order and augmentation follow from seed and epoch alone, so a run can stop and go on, and
-two processes draw what one would. Used through `AnomalyDataset.batches`.
+two processes draw what one would. Used through `AnomalyDataset.batches`, which says how pictures
+are varied.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from . import augment as augmentation
-from .files import decoding
-from .files.decoding import Planes
+from . import decoding
+from .decoding import Planes
+
+Change = Callable[[list[int], Tensor, Tensor], tuple[Tensor, Tensor]]  # rows, images, planes
 
 
 @dataclass(frozen=True)
@@ -27,31 +30,30 @@ class Place:
     world: int = 1
     views: int | None = None  # after so many epochs augmentation, not order, repeats
 
+    @property
+    def view(self) -> int:
+        return self.epoch % self.views if self.views else self.epoch
+
 
 def batches(
     data: Any,
     batch_size: int,
-    shuffle: bool,
-    seed: int,
-    augment: object,
+    order_seed: int | None,
+    change: Change | None,
     device: str | torch.device,
-    **place,
+    place: Place,
 ) -> Iterator[dict]:
-    """See AnomalyDataset.batches."""
-    where = Place(**place)
-    name = getattr(augment, "augmentation", augment) or "none"
-    if name != "none" and name not in augmentation.VARIANTS:
-        raise ValueError(f"augment={name!r}: choose none, {', '.join(augmentation.VARIANTS)}")
-    variant = augmentation.VARIANTS.get(name)
-    shares = _shares(len(data), batch_size, shuffle, seed, where)
-    view = where.epoch % where.views if where.views else where.epoch
+    """See AnomalyDataset.batches. order_seed: None leaves the pictures in their order. change:
+    what happens to a batch's pictures and planes on their way.
+    """
+    shares = _shares(len(data), batch_size, order_seed, place)
     return (
-        _batch(data, rows, planes, _Change(variant, seed, view, where.stage), device)
+        _batch(data, rows, planes, change, device)
         for rows, planes in zip(shares, decoding.ahead(data, shares), strict=True)
     )
 
 
-def _shares(count: int, batch_size: int, shuffle: bool, seed: int, place: Place) -> list[list[int]]:
+def _shares(count: int, batch_size: int, seed: int | None, place: Place) -> list[list[int]]:
     """The rows of each batch that this process takes."""
     world = place.world
     if batch_size < 1 or batch_size % world or not 0 <= place.rank < world:
@@ -60,7 +62,7 @@ def _shares(count: int, batch_size: int, shuffle: bool, seed: int, place: Place)
             f"{place.rank}"
         )
     order = np.arange(count)
-    if shuffle:
+    if seed is not None:
         order = np.random.default_rng([seed, place.epoch]).permutation(count)
     steps = [order[i : i + batch_size].tolist() for i in range(0, count, batch_size)]
     if not steps:
@@ -69,21 +71,13 @@ def _shares(count: int, batch_size: int, shuffle: bool, seed: int, place: Place)
     return [share for share in shares if share]
 
 
-@dataclass(frozen=True)
-class _Change:
-    """What happens to the pictures of a batch on their way."""
-
-    variant: augmentation.Variant | None
-    seed: int
-    view: int
-    stage: int
-
-
-def _batch(data, rows: list[int], decoded: list[Planes], change: _Change, device) -> dict:
+def _batch(
+    data: Any, rows: list[int], decoded: list[Planes], change: Change | None, device
+) -> dict:
     images, masks, insides = zip(*decoded, strict=True)
     sizes = {image.shape for image in images}
     oblong = images[0].shape[0] != images[0].shape[1]
-    if len(sizes) > 1 or (change.variant and oblong):
+    if len(sizes) > 1 or (change is not None and oblong):
         raise ValueError(
             "pictures of different or oblong shapes cannot make a batch: open_dataset(..., "
             "size=...)"
@@ -98,10 +92,8 @@ def _batch(data, rows: list[int], decoded: list[Planes], change: _Change, device
     stacked = np.stack([np.stack(p) for p in (*planes.values(), [blank] * len(rows))], axis=1)
     flags = torch.from_numpy(stacked).to(device).float()
     image = torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2).float() / 255
-    if change.variant:
-        drawn = augmentation.draw(change.variant, [(change.seed, change.view, r) for r in rows])
-        coloured = change.stage == 2
-        image, flags = augmentation.apply(change.variant, drawn, image, flags, coloured)
+    if change is not None:
+        image, flags = change(rows, image, flags)
     records = [data.records[row] for row in rows]
     batch: dict[str, Any] = {"image": image.contiguous()}
     batch |= {name: flags[:, i : i + 1] for i, name in enumerate(planes)}

@@ -12,14 +12,14 @@ from jaxtyping import Float
 from safetensors.torch import save_file
 from torch import Tensor
 
-from .checkpoint import MismatchError, load_adapter, read_metadata, save_adapter, text_checksum
-from .clip import FrozenCLIP
-from .files import notes
-from .files.keep import atomic
-from .files.late import late
-from .files.weights import read_safetensors
-from .load import load_clip
-from .model import STAGES, AdaptedCLIP
+from ..checkpoint import MismatchError, load_adapter, read_metadata, save_adapter, text_checksum
+from ..clip import FrozenCLIP
+from ..files import notes
+from ..files.keep import atomic
+from ..files.late import late
+from ..files.weights import read_safetensors
+from ..load import load_clip
+from ..model import STAGES, AdaptedCLIP
 
 REFERENCES = notes.REFERENCES
 Banks = dict[str, Float[Tensor, "M D"]]  # of patches, by product
@@ -67,16 +67,19 @@ def read(name: str | Path, clip: FrozenCLIP | None) -> Saved:
     return Saved(model, noted, {name: bank.float() for name, bank in found.items()}, training)
 
 
-def write(folder: Path, saved: Saved) -> Path:
+def write(
+    folder: Path, model: AdaptedCLIP, noted: dict, references: Banks, training: dict[str, dict]
+) -> Path:
     notes.sweep(folder)
     for stage in STAGES:
-        save_adapter(folder / f"{stage}.safetensors", saved.model, stage, saved.training.get(stage))
-    if saved.references:
-        banks = {name: bank.half().contiguous() for name, bank in saved.references.items()}
+        path = folder / f"{stage}.safetensors"
+        save_adapter(path, model, stage, training.get(stage))
+    if references:
+        banks = {name: bank.half().contiguous() for name, bank in references.items()}
         atomic(folder / REFERENCES, lambda path: save_file(banks, path))
     else:
         (folder / REFERENCES).unlink(missing_ok=True)
-    notes.write(folder, saved.notes)
+    notes.write(folder, noted)
     return folder
 
 

@@ -60,15 +60,19 @@ class Command:
         they don't say.
         """
         from ..checkpoint import load_adapter, read_metadata
-        from ..files.notes import read as settings
+        from ..files import notes
         from ..files.weights import WeightsError
         from ..model import AdaptedCLIP
+        from ..variants import build
 
         try:
-            recipe = read_metadata(files[0])["recipe"]
+            header = read_metadata(files[0])
         except WeightsError:  # the doctor names what is wrong with the file
             return None
-        model = AdaptedCLIP(self.backbone.load(settings(files[0].parent).get("backbone")), recipe)
+        clip = self.backbone.load(notes.read(files[0].parent, alone=True).get("backbone"))
+        said = header.get("variant")
+        given = (clip, header["recipe"])
+        model = build(said, *given, files[0]) if said else AdaptedCLIP(*given)
         for file in files if len(files) > 1 else ():
             load_adapter(file, model)
         return model

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from . import _shared as shared
+
 
 @dataclass(frozen=True)
 class Command:
@@ -14,6 +16,10 @@ class Command:
         None
     )
     markdown: str | None = None  # also write the chosen claims to this file, an anchor each
+
+    def check(self, given: set[str]) -> None:
+        if self.markdown is not None:
+            shared.a_file_to_write("--markdown", self.markdown)
 
     def run(self) -> int:
         from ..course import ledger

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from ..files import notes
 from ..files.keep import sweep
 from ..files.locks import only_one
 from ..recipe import Recipe
@@ -91,8 +92,7 @@ class Command:
 
         with only_one(self.out, ours=processes().is_main_process):
             if processes().is_main_process:
-                written = ("text.png", "image.png", "detector.json")
-                sweep(Path(self.out, name) for name in written)
+                sweep(Path(self.out, name) for name in ("text.png", "image.png", notes.NAME))
             torch.manual_seed(self.seed)
             clip = self.backbone.load()
             data = shared.open_data(self.data, clip.image_size, self.shots, self.allow)
@@ -162,6 +162,7 @@ class Command:
         if self.read is not None:
             backbone = {**backbone, "image_size": self.read}
             clip = load_clip(**backbone)
+        notes.drop_stale(self.out)
         detector = AnomalyDetector.load(self.out, clip)
         detector.backbone = {**backbone, "image_size": clip.image_size}
         detector.calibrate(good, false_alarms=self.false_alarms).save(self.out)

@@ -10,16 +10,22 @@ import hashlib
 import json
 import shutil
 import sys
+from functools import partial
 from itertools import count
 from pathlib import Path
 
-from ..files.keep import write_json, write_text
+from ..files.checked import fields, fields_open, listing, mapping, read_json, text
+from ..files.keep import atomic, write_json, write_text
 
 RECORD = ".copied.json"  # by chapter: the digest of what was written
 
 
+CELL = fields(("cell_type", "source"), True, cell_type=text())
+NOTEBOOK = fields(("cells",), True, cells=listing(CELL), metadata=fields_open)
+
+
 def cleared(path: Path) -> dict:
-    notebook = json.loads(path.read_text(encoding="utf-8"))
+    notebook = read_json(path, NOTEBOOK, "fetch the course again")
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             cell |= {"outputs": [], "execution_count": None}
@@ -36,12 +42,14 @@ def copy_course(source: Path, target: Path) -> list[str]:
     """One sentence for each chapter that came or is offered."""
     chapters = sorted(source.glob("*.ipynb"))
     if not chapters:
-        raise FileNotFoundError(f"{source}: no chapters (*.ipynb) in there")
-    target.mkdir(parents=True, exist_ok=True)
+        raise FileNotFoundError(f"{source}: no chapters (*.ipynb) in there; name their folder")
+    if target.resolve() == source.resolve():
+        raise ValueError(f"{target} holds the chapters themselves; choose another folder")
     for picture in source.glob("*.svg"):
-        shutil.copyfile(picture, target / picture.name)
+        atomic(target / picture.name, partial(shutil.copyfile, picture))
     record = target / RECORD
-    known = json.loads(record.read_text()) if record.is_file() else {}
+    remedy = "remove it: chapters that you changed then still stay as they are"
+    known = read_json(record, mapping(text()), remedy) if record.is_file() else {}
     told = []
     for chapter in chapters:
         told += _bring(chapter, target / chapter.name, known)
@@ -56,7 +64,7 @@ def _bring(chapter: Path, mine: Path, known: dict[str, str]) -> list[str]:
         told = f"{mine.name} is there"
     elif known.get(mine.name) == new:
         return []
-    elif _own_digest(mine) == known.get(mine.name):
+    elif known.get(mine.name, "not ours") == _own_digest(mine):
         told = f"{mine.name} is newer now"
     else:
         names = (mine.with_suffix(f".new{n or ''}.ipynb") for n in count())
@@ -72,10 +80,22 @@ def _own_digest(mine: Path) -> str | None:
     """None where the reader's file is no notebook any more: that is theirs to mend."""
     try:
         return digest(cleared(mine))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OSError, RecursionError):
         return None
 
 
+def main(words: list[str]) -> int:
+    if len(words) != 2:
+        print("error: give two folders: the chapters, and where your copies go", file=sys.stderr)
+        return 2
+    try:
+        for sentence in copy_course(*map(Path, words)):
+            print(sentence)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
 if __name__ == "__main__":
-    for sentence in copy_course(Path(sys.argv[1]), Path(sys.argv[2])):
-        print(sentence)
+    sys.exit(main(sys.argv[1:]))

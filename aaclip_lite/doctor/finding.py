@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import torch
 
 VERDICTS = {  # gravest first; the last is the healthy one
-    "checkpoint": "broken, wrong backbone, wrong recipe, untrained, unknown, inconsistent, partial, "
-    "short, trained",
+    "checkpoint": "broken, wrong backbone, wrong variant, wrong recipe, untrained, unknown, "
+    "inconsistent, partial, short, trained",
     "log": "unreadable, not finite, out of order, doubled, gaps, stopped, at null, learned",
     "dataset": "one label, swapped masks, broken files, leak, copies, unbalanced, sound",
     "losses": "not finite, one label, detached, dominated, at null, balanced",

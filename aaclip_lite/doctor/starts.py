@@ -13,6 +13,8 @@ from torch import Tensor
 from ..adapters import image_adapters, text_adapters
 from ..recipe import Recipe
 
+# of a variant whose towers look at each other: matrices start Xavier-uniform, biases at zero
+ATTENTION = [f"{at}_proj.{kind}" for at in ("q", "k", "v", "out") for kind in ("weight", "bias")]
 TOO_FEW = 3  # events expected: where none is seen, fewer prove nothing
 
 
@@ -69,6 +71,9 @@ def _begun(part: str, name: str, fresh: dict[str, Tensor], model) -> tuple[Tenso
 
 def _fresh(part: str, own: dict[str, Tensor], recipe: Recipe) -> dict[str, Tensor]:
     """The adapters as training starts them, NaN where that is CLIP's own projection."""
+    if part.endswith("_attention"):
+        like = {name: own.get(name, torch.zeros(1)) for name in ATTENTION}
+        return {n: torch.full(w.shape, float(n.endswith("weight"))) for n, w in like.items()}
     numbers = [int(name.split(".")[0]) for name in own if name[0].isdigit()]
     head = "det_proj" if part == "image_adapter" else str(max(numbers, default=0))
     shape = own.get(f"{head}.fc.weight", own.get(f"{head}.fc.0.weight", torch.zeros(1, 1))).shape

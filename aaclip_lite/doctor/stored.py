@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 
 from ..checkpoint import FORMAT, read_metadata
+from ..files.late import late
 from ..files.weights import WeightsError, existing, read_pickle, read_safetensors
+from ..model import AdaptedCLIP
 from ..recipe import Recipe
 
 
@@ -136,6 +138,7 @@ def strangers(tensors: dict[str, Tensor], header: dict, model) -> dict[str, list
             k: (header["backbone"][k], v) for k, v in model.clip.describe().items()
         }
         pairs["recipe"] = header["recipe"].differences(model.recipe, training=False)
+        pairs["variant"] = {"variant": (header.get("variant"), model.variant)}
     elif model is not None:
         weights = {k: w for k, w in model.trainable(header["stage"]).items() if k in tensors}
         pairs["backbone"] = {
@@ -149,13 +152,18 @@ def strangers(tensors: dict[str, Tensor], header: dict, model) -> dict[str, list
     }
 
 
+def on_a_base(header: dict) -> bool:
+    """Whether the run began with the adapters of another one; its data names them."""
+    return ", base " in str(header.get("data"))
+
+
 def reach(header: dict) -> tuple[float, float | None]:
     """(learning rate, its sum over all steps, None if those are not stored): Adam moves a weight
     one rate a step.
     """
     recipe, stage, step = header["recipe"], header["stage"], header.get("step")
     rate = header.get("lr") or {"text": recipe.text_lr, "image": recipe.image_lr}[stage]
-    if step is None:
+    if step is None or on_a_base(header):
         return rate, None
     edges = [0, *(min(at, step) for at in recipe.milestones if stage != "text"), step]
     spans = enumerate(pairwise(edges))
@@ -175,5 +183,6 @@ def rebuilt(model, recipe: Recipe, seed: int, stage: str) -> dict[str, Tensor]:
     # a diagnosis must not change what a training run draws next
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        fresh = type(model)(model.clip, recipe)
+        fresh = model.variant and late("variant")(model.variant, model.clip, recipe)
+        fresh = fresh or AdaptedCLIP(model.clip, recipe)
     return {name: weight.detach().cpu() for name, weight in fresh.trainable(stage).items()}

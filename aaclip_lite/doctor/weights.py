@@ -18,7 +18,7 @@ from ..model import AdaptedCLIP
 from .finding import Finding, by_module, conclude, shown
 from .starts import TOO_FEW, expected_outside, tensor_rows
 from .statistics import relative_distance
-from .stored import neighbours, optimiser, reach, read, rebuilt, strangers, unread
+from .stored import neighbours, on_a_base, optimiser, reach, read, rebuilt, strangers, unread
 
 ENOUGH = 10  # events expected: where none is seen, so many prove it
 
@@ -55,7 +55,9 @@ def checkpoint(path, model: AdaptedCLIP | None = None) -> Finding:
     found["partial"] = _still(travel, header)
     found["short"] = _short(header)
     start = ""
-    if fitting is not None and not (found["wrong recipe"] or found["broken"]):
+    if fitting is not None and not any(
+        found[v] for v in ("wrong variant", "wrong recipe", "broken")
+    ):
         start = _reference(tensors, header, fitting, rows)
     notes = [*_notes(travel, header, model), said, start, *neighbours(path, header)]
     reached = [row | {"reach": travel.reach} for row in rows]
@@ -77,13 +79,13 @@ def _age(rows: list[dict], travel: Travel, header: dict) -> dict[str, list[str]]
         why = "all weights start as CLIP's own projections: give model= to compare with them"
         return {"unknown": [why]}
     if rows and not travel.moved:
-        seen = expected_outside(travel.told, travel.reach) if step else None
+        seen = expected_outside(travel.told, travel.reach) if travel.reach else None
         why = (
             "no weight lies beyond its initial support; the stored steps could have put "
             f"{shown(seen)} there"
         )
-        return {"unknown" if step and seen < TOO_FEW else "untrained": [why]}
-    if step is not None and travel.moved - 4 * travel.noise > travel.reach:
+        return {"unknown" if seen is not None and seen < TOO_FEW else "untrained": [why]}
+    if travel.reach is not None and travel.moved - 4 * travel.noise > travel.reach:
         why = f"weights moved by {travel.moved:.3g}, which {step} steps of {travel.rate} cannot do"
         return {"inconsistent": [why]}
     return {}
@@ -132,7 +134,8 @@ def _reference(tensors: dict[str, Tensor], header: dict, model, rows: list[dict]
     own, other = (
         rebuilt(model, header["recipe"], number, header["stage"]) for number in (seed, seed + 1)
     )
-    drawn = [n for n in own if n in tensors and not own[n].equal(other[n])]
+    new = [n for n in own if "attention." in n or not on_a_base(header)]
+    drawn = [n for n in new if n in tensors and not own[n].equal(other[n])]
     if not drawn:
         return f"seed {seed}: no tensor of this recipe starts at random"
     for row in rows:
@@ -165,11 +168,13 @@ def _notes(travel: Travel, header: dict, model) -> list[str]:
         notes.append(f"weights moved by {travel.moved:.3g} ± {travel.noise:.1g} on average")
     if step is None:
         notes.append("no step is stored: how far they could move is not known")
+    elif travel.reach is None:
+        notes.append("it began with the adapters of another run: how far they moved is not known")
     else:
         notes.append(
             f"{step} steps of {travel.rate} move a weight by about {travel.reach:.3g} at most"
         )
-    if step and null > 4 * travel.reach:
+    if travel.reach and null > 4 * travel.reach:
         notes.append(f"mean |w| shows nothing: at the start it is {null:.3g}, far above that")
     if model and not header["backbone"]:
         notes.append("the file does not name its backbone: only shapes compared")

@@ -55,13 +55,17 @@ def below(folder: str | Path) -> Below:
     return Below(sorted(found), skipped)
 
 
+def refuse_system(folder: Path) -> None:
+    if folder.resolve().parts[:2] in NO_FOLDERS:
+        raise ValueError(f"{folder} belongs to the system, not to pictures; name another folder")
+
+
 def walk(folder: str | Path) -> Iterator[Path]:
     """Everything below that is no folder, hidden ones apart. A folder that several links lead to is
     entered once, so that links in a circle end.
     """
     folder = Path(folder)
-    if folder.resolve().parts[:2] in NO_FOLDERS:
-        raise ValueError(f"{folder} belongs to the system, not to pictures; name another folder")
+    refuse_system(folder)
     entered = set()
     number = 0
     for place, folders, names in os.walk(folder, followlinks=True):

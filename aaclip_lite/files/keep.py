@@ -25,7 +25,7 @@ def atomic(path: str | Path, write: Callable[[str], object]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=start, dir=path.parent)
     except OSError as error:
-        raise _told(error, path) from error
+        raise told(error, path) from error
     try:
         write(temporary)
         os.chmod(temporary, 0o644)  # mkstemp lets only the owner read
@@ -33,7 +33,7 @@ def atomic(path: str | Path, write: Callable[[str], object]) -> Path:
             os.fsync(written.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise _told(error, path) from error
+        raise told(error, path) from error
     finally:
         os.close(handle)
         with contextlib.suppress(FileNotFoundError):
@@ -48,13 +48,14 @@ def sweep(paths: Iterable[Path]) -> None:
             left.unlink(missing_ok=True)
 
 
-def _told(error: OSError, path: Path) -> OSError:
+def told(error: OSError, path: Path) -> OSError:
     """The same error with the file that was meant, and what to do."""
     remedies = {
         errno.ENOSPC: ("disk full", "free some space and try again"),
         errno.EDQUOT: ("disk full", "free some space and try again"),
         errno.EFBIG: ("disk full", "free some space and try again"),
         errno.EACCES: ("not writable", "choose another folder"),
+        errno.ENOENT: ("cannot be written", "choose another folder"),
         errno.EPERM: ("not writable", "choose another folder"),
         errno.EROFS: ("not writable", "choose another folder"),
         errno.ENAMETOOLONG: ("name too long", "choose a shorter one"),
@@ -114,7 +115,7 @@ def append_jsonl(path: str | Path, rows: Iterable[dict]) -> Path:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise _told(error, path) from error
+        raise told(error, path) from error
     return path
 
 

@@ -103,6 +103,8 @@ def read(path: Path, layout: str | None, root: str | Path | None, class_name: st
         raise FileNotFoundError(
             f"{path}: no such folder or manifest (factory/train needs no download)"
         )
+    if not path.is_dir() and not path.is_file():
+        raise ValueError(f"{path}: a pipe or a device is no data set; name a folder or a manifest")
     manifest = path / "manifest.jsonl" if path.is_dir() else path
     if layout in ("manifest", "factory") or (layout is None and manifest.is_file()):
         if not manifest.is_file():

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .keep import told
+
 NAME = ".lock"
 _HELD: set[Path] = set()  # folders that this process holds
 
@@ -22,7 +24,10 @@ def only_one(folder: str | Path, ours: bool = True) -> Iterator[None]:
     if not ours:
         yield
         return
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise told(error, folder) from error
     place = folder.resolve()
     if place in _HELD:
         yield
@@ -34,6 +39,8 @@ def only_one(folder: str | Path, ours: bool = True) -> Iterator[None]:
         raise BlockingIOError(
             f"{folder} is being written by another process; wait for it or choose another folder"
         ) from error
+    except OSError as error:
+        raise told(error, folder / NAME) from error
     _HELD.add(place)
     try:
         yield

@@ -1,11 +1,16 @@
 """A detector's folder: where it lies, and what it says beside its adapters: detector.json, read,
 checked and written.
 
-Special: thresholds, scales and rates are finite and possible; an unknown key is refused.
+Special: thresholds, scales and rates are finite and possible; an unknown key is refused, and so are
+notes about other adapters than those beside them, as a stopped save leaves them.
 Use: `folder = find("course")`, `notes = read(folder)`, `write(folder, notes)`.
 """
 
+import hashlib
+from contextlib import suppress
 from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
 
 from . import keep
 from .checked import (
@@ -23,8 +28,11 @@ from .checked import (
     text,
 )
 from .environment import data_path
+from .weights import existing
 
 NAME = "detector.json"
+ADAPTERS = "image.safetensors"
+REFERENCES = "references.safetensors"
 REMEDY = "calibrate and save the detector again"
 _SCALE = pair(number(-1e9, 1e9), number(0, 1e9, above=True))  # mean, deviation
 # what other products showed of lines from few parts, of words and of references
@@ -54,23 +62,65 @@ _SHAPE = fields(
     domain=one_of("industrial", "medical"),
     words=mapping(text()),
     calibration=mapping(_ENTRY),
+    beside=mapping(text(40)),  # what they are about; older ones do not say
 )
 
 
-def read(folder: str | Path) -> dict:
-    """Backbone, domain, words, calibration; empty for a run that was not saved as a detector."""
-    path = Path(folder) / NAME
-    return read_json(path, _SHAPE, REMEDY) if path.is_file() else {}
+def read(folder: str | Path, alone: bool = False) -> dict:
+    """Backbone, domain, words, calibration; empty for a run that was not saved as a detector.
+
+    alone: whatever lies beside them.
+    """
+    notes, stale = _read(Path(folder))
+    if stale and not alone:
+        raise ValueError(
+            f"{Path(folder) / NAME} was written for other adapters or references than lie beside it, "
+            f"as a stopped training or save leaves it: {REMEDY}, or train again; without {NAME} and "
+            f"{REFERENCES} the adapters load, not calibrated"
+        )
+    return notes
+
+
+def _read(folder: Path) -> tuple[dict, bool]:
+    """(notes, whether they are about something else than what lies beside them)"""
+    notes = read_json(folder / NAME, _SHAPE, REMEDY) if (folder / NAME).is_file() else {}
+    return notes, notes.pop("beside", None) not in (None, _beside(folder))
 
 
 def write(folder: str | Path, notes: dict) -> Path:
     """Refused, and nothing written, where `read` would refuse it."""
     path = Path(folder) / NAME
+    notes = notes | {"beside": _beside(path.parent)}
     try:
         _SHAPE(notes, "")
     except ValueError as error:
         raise ValueError(f"{path}: not written, {error}; {REMEDY}") from error
     return keep.write_json(path, notes)
+
+
+def drop_stale(folder: str | Path) -> None:
+    """Before a new training is calibrated: what was noted about another one is worth nothing."""
+    if _read(Path(folder))[1]:
+        for name in (NAME, REFERENCES):
+            (Path(folder) / name).unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed saves left."""
+    keep.sweep(folder / name for name in (NAME, REFERENCES, ADAPTERS, "text.safetensors"))
+
+
+def _beside(folder: Path) -> dict[str, str]:
+    """Checksums by file: of the adapters as their own header says it, of the references."""
+    found = {}
+    adapters = folder / ADAPTERS
+    # whoever loads them says what is wrong; a pipe, which is no file, would wait for ever
+    with suppress(OSError, SafetensorError), safe_open(existing(adapters), "pt") as file:
+        found[ADAPTERS] = (file.metadata() or {}).get("checksum", "none").strip('"')[:40]
+    if (folder / REFERENCES).is_file():
+        digest = hashlib.sha256((folder / REFERENCES).read_bytes())
+        found[REFERENCES] = digest.hexdigest()[:16]
+    return found
 
 
 def find(name: str | Path) -> Path:

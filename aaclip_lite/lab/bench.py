@@ -155,6 +155,8 @@ def table(result: dict) -> str:
 def run(options: Bench) -> int:
     if options.public and not options.full:
         raise ValueError("--public needs --full: the public code knows ViT-L/14-336 only")
+    if options.public and not Path(options.public).is_dir():
+        raise FileNotFoundError(f"--public {options.public}: no such folder; name the code's")
     if any(os.environ.get(name) != value for name, value in SINGLE_THREADED.items()):
         call = f"from aaclip_lite.lab import bench; bench.run(bench.Bench(**{asdict(options)!r}))"
         return subprocess.call([sys.executable, "-c", call], env=os.environ | SINGLE_THREADED)

@@ -42,15 +42,16 @@ class Crossing:
 
 def run(options: Crossing) -> int:
     clip = load_clip("lite")
-    data = open_dataset("factory/train", size=clip.image_size)
-    val = open_dataset("factory/val", size=clip.image_size)
     settings = {"steps": [BASE, EXTRA], "every": options.every, "fingerprint": clip.fingerprint()}
     study = Study(options.out, settings, options.minutes)
+    data = open_dataset("factory/train", size=clip.image_size)
+    val = open_dataset("factory/val", size=clip.image_size)
     trial = Trial(clip, data, val.view(val.records[:: options.every]))
     for seed in range(options.seeds):
         for name in CONTESTANTS:
-            study.run({"name": name, "seed": seed}, lambda n=name, s=seed: trial.row(n, s))
-            print(f"seed {seed}: {name}", flush=True)
+            key = {"name": name, "seed": seed}
+            if study.run(key, lambda n=name, s=seed: trial.row(n, s)):
+                print(f"seed {seed}: {name}", flush=True)
     print(trial_table(study.rows, "base, more steps"))
     return 0
 

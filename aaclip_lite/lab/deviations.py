@@ -70,7 +70,9 @@ def variants(fields: tuple[str, ...] = ()) -> dict[str, dict]:
     course = Recipe.course()
     found = {"course": {}}
     if unknown := set(fields) - set(course.to_dict()):
-        raise ValueError(f"Recipe has no field {', '.join(sorted(unknown))}")
+        raise ValueError(
+            f"--fields: the recipe has no field {', '.join(sorted(unknown))}; `recipes` lists them"
+        )
     for field in course.to_dict():
         values = [getattr(recipe, field) for recipe in (Recipe.released(), Recipe.documented())]
         values = [*([] if field in LENGTHS or field == "name" else values), *OPTIONS.get(field, ())]

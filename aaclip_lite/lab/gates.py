@@ -46,6 +46,12 @@ class Gates:
 def run(options: Gates) -> int:
     """Exit code 1 if a gate is missed."""
     folder = Path(options.folder)
+    needed = folder / ("gates.json" if options.report else "model.safetensors")
+    if not needed.is_file() or (options.checkpoints and not Path(options.checkpoints).is_dir()):
+        raise FileNotFoundError(
+            f"--folder {folder}, --checkpoints {options.checkpoints or 'none'}: needs {needed}, and "
+            "a folder of checkpoints if one is named; `lab pretrain` makes them"
+        )
     if options.report:
         figures = json.loads((folder / "gates.json").read_text(encoding="utf-8"))
     else:

@@ -42,17 +42,16 @@ class Improvements:
 
 def run(options: Improvements) -> int:
     clip = load_clip("lite")
+    settings = {"steps": STEPS, "every": options.every, "fingerprint": clip.fingerprint()}
+    study = Study(options.out, settings, options.minutes)
     data = open_dataset("factory/train", size=clip.image_size)
     val = open_dataset("factory/val", size=clip.image_size)
     val = val.view(val.records[:: options.every])
-    settings = {"steps": STEPS, "every": options.every, "fingerprint": clip.fingerprint()}
-    study = Study(options.out, settings, options.minutes)
     for seed in range(options.seeds):
         for name in IDEAS if options.only is None else (RIVAL, options.only):
-            study.run(
-                {"name": name, "seed": seed}, lambda n=name, s=seed: row(n, s, clip, data, val)
-            )
-            print(f"seed {seed}: {name}", flush=True)
+            key = {"name": name, "seed": seed}
+            if study.run(key, lambda n=name, s=seed: row(n, s, clip, data, val)):
+                print(f"seed {seed}: {name}", flush=True)
     print(trial_table(study.rows, RIVAL))
     return 0
 

@@ -17,6 +17,7 @@ from scipy.io import loadmat
 
 from ..datasets import AnomalyDataset, open_dataset
 from ..files import keep
+from ..files.folders import refuse_system
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ def find(root: str | Path) -> dict[str, Photographs]:
     """The sets at or below `root` (three folders deep); an error names what is looked for."""
     root = Path(root)
     if not root.is_dir():
-        raise FileNotFoundError(f"--root {root}: no such folder")
+        raise FileNotFoundError(f"--root {root}: no such folder; name the one with the sets")
+    refuse_system(root)
     found = {}
     for folder in sorted([root, *(p for n in (1, 2, 3) for p in root.glob("*/" * n))]):
         for name, (spoken, mark, read) in SETS.items():
@@ -50,7 +52,9 @@ def find(root: str | Path) -> dict[str, Photographs]:
                 found[name] = Photographs(name, spoken, folder, tuple(read(folder)))
     if not found:
         marks = ", ".join(f"{name}: {mark}" for name, (_, mark, _) in SETS.items())
-        raise FileNotFoundError(f"--root {root}: none of the sets is there ({marks})")
+        raise FileNotFoundError(
+            f"--root {root}: none of the sets is there; put one there ({marks})"
+        )
     return found
 
 

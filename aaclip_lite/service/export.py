@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..clip import MEAN_STD
 from ..detector import AnomalyDetector
-from ..files.keep import atomic
+from ..files.keep import atomic, sweep
 from ..normal import calibrated
 
 CARD = Path(__file__).with_name("hub_card.md")
@@ -49,6 +49,7 @@ def to_onnx(detector: AnomalyDetector, path: Path, class_name: str) -> Path:
     }
     packed = {name: json.dumps(value) for name, value in facts.items()}
     program.model.metadata_props.update(packed)
+    sweep([path])  # what a killed export left
     return atomic(path, lambda name: program.save(name, external_data=False))
 
 
@@ -65,6 +66,9 @@ class OneClass(nn.Module):
         self.constants = detector.calibration_of(class_name)
         self.register_buffer("anchors", detector.anchor(class_name)[None])
         self.register_buffer("bank", detector.references.get(class_name))
+        # a variant's pictures may look at the words of their class: these do not change any more
+        states = getattr(self.model, "sentence_states", None)
+        self.register_buffer("words", states and states(class_name)[None])
         mean, std = MEAN_STD[detector.model.recipe.normalisation]
         self.register_buffer("mean", self.anchors.new_tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", self.anchors.new_tensor(std).view(1, 3, 1, 1))
@@ -74,7 +78,7 @@ class OneClass(nn.Module):
     ) -> tuple[Float[Tensor, "1 S S"], Float[Tensor, " 1"]]:
         x = (image - self.mean) / self.std
         size = image.shape[-2:]
-        features = self.model(x, [self.name])
+        features = self.model(x, [self.name] if self.words is None else self.words)
         maps, scores = self.detector.compare(features, self.anchors, size, self.bank)
         return calibrated(maps, scores, self.constants)
 

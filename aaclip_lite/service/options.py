@@ -1,6 +1,6 @@
 """What a call of train_text or train_image may set, and what cannot be trained at all."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from ..datasets import AnomalyDataset
 from ..files.door import expect
@@ -49,6 +49,13 @@ class Options:
         if "epochs" in given:
             changes[f"{stage}_steps"] = None
         return recipe.replace(**changes)
+
+
+def chosen(given: dict) -> Options:
+    known = [field.name for field in fields(Options)]
+    if unknown := sorted(given.keys() - set(known)):
+        raise TypeError(f"training: no option {', '.join(unknown)}; known: {', '.join(known)}")
+    return Options(**given)
 
 
 def refuse_unfit(stage: str, recipe: Recipe, data: AnomalyDataset, world: int) -> None:

@@ -24,7 +24,7 @@ from ..files.locks import only_one
 from ..model import AdaptedCLIP
 from ..train import History, free, learning_rate
 from .guards import StepJudge, TrainingError, checksums, spoiled
-from .options import Options, refuse_unfit
+from .options import Options, chosen, refuse_unfit
 from .processes import choose_accelerator, described, held_interrupts, memory_mb, processes
 from .runfiles import RunFiles, identity
 from .share import BatchShare
@@ -43,7 +43,7 @@ def train_text(
     `save_steps` steps, and at the end. options: see Options.
     Ctrl-C ends the step, saves, and returns the history so far.
     """
-    return _train("text", model, data, Path(out), on_progress, Options(**options))
+    return _train("text", model, data, Path(out), on_progress, chosen(options))
 
 
 @door(model=AdaptedCLIP, data=AnomalyDataset, out=(str, Path))
@@ -53,7 +53,7 @@ def train_image(
     """Stage 2: image adapters, against the anchors of the text adapters in `out`, or else of those
     the model holds. Arguments as in train_text.
     """
-    return _train("image", model, data, Path(out), on_progress, Options(**options))
+    return _train("image", model, data, Path(out), on_progress, chosen(options))
 
 
 def _train(
@@ -126,6 +126,9 @@ class _Run:
         self.history, self.step = self.files.go_on(
             model, self.optimizer, self.identity, options.resume
         )
+        # a variant's drop-out must not depend on what stage 1 drew
+        if stage == "image" and model.variant is not None and not self.step:
+            torch.manual_seed(options.seed)
         if stage == "image":
             with torch.no_grad():
                 parts.anchors = model.text_anchors(data.classes)

@@ -21,7 +21,7 @@ from ..files.weights import read_safetensors
 from ..load import load_clip
 from ..model import STAGES, AdaptedCLIP
 
-REFERENCES = "references.safetensors"
+REFERENCES = notes.REFERENCES
 Banks = dict[str, Float[Tensor, "M D"]]  # of patches, by product
 
 
@@ -46,9 +46,9 @@ def read(name: str | Path, clip: FrozenCLIP | None) -> Saved:
     if clip is None:
         size = metadata["image"]["backbone"]["image_size"]
         clip = load_clip(**noted.get("backbone", {"source": "lite", "image_size": size}))
-    recipe = metadata["image"]["recipe"]
+    given = (clip, metadata["image"]["recipe"])
     variant = metadata["image"].get("variant")
-    model = late("variant")(variant, clip, recipe) if variant else AdaptedCLIP(clip, recipe)
+    model = late("variant")(variant, *given, files["image"]) if variant else AdaptedCLIP(*given)
     try:
         for stage in metadata:
             load_adapter(files[stage], model)
@@ -70,6 +70,7 @@ def read(name: str | Path, clip: FrozenCLIP | None) -> Saved:
 def write(
     folder: Path, model: AdaptedCLIP, noted: dict, references: Banks, training: dict[str, dict]
 ) -> Path:
+    notes.sweep(folder)
     for stage in STAGES:
         path = folder / f"{stage}.safetensors"
         save_adapter(path, model, stage, training.get(stage))

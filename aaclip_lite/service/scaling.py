@@ -5,6 +5,7 @@ changed; memory follows from the formula in memory.py. Then it trains with what 
 Use: `plan(model, data, price=0.5)` only tells; `scale_up(model, data, "runs/full")` also trains.
 """
 
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,15 @@ from accelerate import Accelerator
 from .. import losses
 from ..datasets import AnomalyDataset
 from ..files.door import door
+from ..files.locks import only_one
 from ..model import STAGES, AdaptedCLIP
 from ..train import endless, free, step
 from . import memory
-from .processes import choose_accelerator, described
+from .options import chosen
+from .processes import choose_accelerator, described, processes
 from .runs import train_image, train_text
+
+MOST_STEPS = 1000  # that are measured in each stage
 
 
 @dataclass(frozen=True)
@@ -66,9 +71,10 @@ def plan(model: AdaptedCLIP, data: AnomalyDataset, price: float = 0.0, probe: in
     """What training with the model's recipe will take here. price: of an hour; probe: steps that
     are measured in each stage.
     """
-    if probe < 1 or price < 0:
+    if not 1 <= probe <= MOST_STEPS or not 0 <= price < math.inf:  # also true for NaN
         raise ValueError(
-            f"probe = {probe}, price = {price}: give at least 1 step, and no less than 0"
+            f"probe = {probe}, price = {price}: give 1 to {MOST_STEPS} steps, and a price of at "
+            "least 0"
         )
     on = choose_accelerator()
     there = room(on)
@@ -148,13 +154,20 @@ def scale_up(
     probe: int = 10,
     **options,
 ) -> Plan:
-    """Say what it will take, then train both stages so. options: those of train_image."""
-    found = plan(model, data, price, probe)
-    print(found, flush=True)
-    began = time.perf_counter()
-    if "text" in found.speeds:
-        train_text(model, data, out, **options)
-    fitted = {"batch": found.batch, "accumulate": found.accumulate}
-    train_image(model, data, out, **fitted, checkpointing=found.checkpointing, **options)
+    """Say what it will take, then train both stages so. options: those of train_image, apart from
+    batch, accumulate and checkpointing, which follow from the memory.
+    """
+    taken = {"batch", "accumulate", "checkpointing", "views"} & options.keys()
+    if taken:
+        raise ValueError(f"scale_up: {', '.join(sorted(taken))}: chosen by it; leave them out")
+    chosen(options).applied_to(model.recipe, "image")
+    with only_one(out, ours=processes().is_main_process):  # before anything is measured
+        found = plan(model, data, price, probe)
+        print(found, flush=True)
+        began = time.perf_counter()
+        if "text" in found.speeds:
+            train_text(model, data, out, **options)
+        fitted = {"batch": found.batch, "accumulate": found.accumulate}
+        train_image(model, data, out, **fitted, checkpointing=found.checkpointing, **options)
     print(f"it took {spoken((time.perf_counter() - began) / 3600)}")
     return found

@@ -120,16 +120,20 @@ def cut(name: str, share: float):
     return run
 
 
+def rewritten_in(path, change) -> None:
+    tensors = load_file(path)
+    with safe_open(path, "pt") as file:
+        metadata = dict(file.metadata())
+    change(tensors, metadata)
+    save_file(tensors, path, metadata=metadata)
+
+
 def rewritten(name: str, change):
     """Tensors and metadata changed by change(tensors, metadata), checksum left as it was."""
 
     def run(place, folder):
         kept = copy_of(place, folder)
-        tensors = load_file(kept / name)
-        with safe_open(kept / name, "pt") as file:
-            metadata = dict(file.metadata())
-        change(tensors, metadata)
-        save_file(tensors, kept / name, metadata=metadata)
+        rewritten_in(kept / name, change)
         place.mark()
         AnomalyDetector.load(kept, clip=place.clip)
 

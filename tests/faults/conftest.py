@@ -1,4 +1,5 @@
-"""The table of faults by class, printed at the end of a session in which they ran."""
+"""The table of faults by class, printed at the end of a session in which they ran; with -v every poor
+refusal."""
 
 from tests.faults.judge import WAYS
 
@@ -8,9 +9,11 @@ def pytest_terminal_summary(terminalreporter):
     for report in (r for reports in terminalreporter.stats.values() for r in reports):
         for name, value in getattr(report, "user_properties", ()):
             if name == "fault" and report.when == "call":
-                group, way = value
+                group, way, case, said = value
                 row = groups.setdefault(group, dict.fromkeys(WAYS, 0))
                 row[way] += 1
+                if way == "poor" and terminalreporter.verbosity > 0:
+                    terminalreporter.write_line(f"poor: {case}: {said[:400]!r}")
     if not groups:
         return
     total = {way: sum(row[way] for row in groups.values()) for way in WAYS}

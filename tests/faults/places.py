@@ -52,6 +52,15 @@ def write_detector(place: Path, calibrated: bool = True) -> Path:
     return detector.save(place / ("detector" if calibrated else "raw"))
 
 
+def write_older(place: Path) -> Path:
+    """A detector of other adapters and another calibration, which a new one replaces."""
+    detector = AnomalyDetector.load(place / "detector")
+    for weight in detector.model.image_adapter.parameters():
+        weight.data.mul_(1.5)
+    detector.calibrate([pixels(200 + i) for i in range(25)], "bolt")
+    return detector.save(place / "older")
+
+
 def write_set(folder: Path, pairs: int = 10, classes=("cup", "nut")) -> Path:
     """A manifest with as many normal as abnormal pictures of each class."""
     lines = []

@@ -13,15 +13,19 @@ from aaclip_lite.load import load_clip
 from aaclip_lite.model import AdaptedCLIP
 from tests.faults import (
     cases_calls,
+    cases_course,
     cases_data,
     cases_detector,
+    cases_lab,
     cases_options,
     cases_pictures,
+    cases_variant,
     places,
 )
 from tests.faults.judge import GOOD, judge
 
-HOMES = (cases_pictures, cases_options, cases_detector, cases_data, cases_calls)
+OLDER = (cases_pictures, cases_options, cases_detector, cases_data, cases_calls)
+HOMES = (*OLDER, cases_lab, cases_course, cases_variant)
 CASES = [case for home in HOMES for case in home.cases()]
 POOR = 0.05  # share of refusals that may be poor
 TALLY = {}
@@ -55,7 +59,7 @@ def test_fault(case, place, tmp_path, monkeypatch, record_property):
     monkeypatch.chdir(tmp_path)
     way, said = judge(case, place, tmp_path)
     TALLY[str(case)] = (way, said)
-    record_property("fault", (case.group, way))
+    record_property("fault", (case.group, way, str(case), said))
     assert way in (*GOOD, "poor"), f"{way}: {said}"
 
 

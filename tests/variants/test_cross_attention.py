@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import tiny
 from reference.formula import noise
 
-from aaclip_lite import evaluate, train
+from aaclip_lite import doctor, evaluate, train
 from aaclip_lite.checkpoint import MismatchError, load_adapter, read_metadata
 from aaclip_lite.detector import AnomalyDetector
 from aaclip_lite.service.runs import train_image, train_text
@@ -197,6 +197,20 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(clip, data, tmp_path)
         assert torch.equal(weight, again.trainable("text")[name]), name
 
 
+def test_a_run_that_was_stopped_between_its_stages_ends_with_the_same_weights(clip, data, tmp_path):
+    """A bug: drop-out of stage 2 went on where stage 1 had left the random numbers."""
+    found = []
+    for folder in ("whole", "parts"):
+        model = build(clip)
+        train_text(model, data, tmp_path / folder, seed=1)
+        if folder == "parts":  # killed here, and started again
+            model = build(clip)
+            train_text(model, data, tmp_path / folder, seed=1)
+        train_image(model, data, tmp_path / folder, seed=1)
+        found.append(model.trainable("image"))
+    assert tiny.same(*found)
+
+
 @pytest.fixture
 def run(clip, data, tmp_path):
     model = build(clip)
@@ -301,3 +315,49 @@ def test_feedback_trains_round_after_round_with_falling_rates(clip, data):
     rates = [history.rows[0]["lr"] for history in rounds]
     assert rates[2:] == [rate / 2 for rate in rates[:2]]
     assert model.recipe == RECIPE and model.feedback
+
+
+# ---- a run's folder at the other doors -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", ca.VERSIONS)
+def test_an_exported_detector_gives_the_same_map_and_score(clip, data, tmp_path, version):
+    ort = pytest.importorskip("onnxruntime")
+    detector = AnomalyDetector(build(clip, version, adapter_init="xavier"))
+    detector.remember([data[i].image for i in range(0, 6, 2)], "bolt")
+    picture = data[1].image
+    found = detector.predict(picture, "bolt")
+    path = detector.to_onnx(tmp_path / "bolt.onnx", "bolt")
+    x = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
+    heat, score = ort.InferenceSession(path).run(None, {"image": x.numpy()})
+    assert abs(heat[0] - found.map).max() < 1e-4 * abs(found.map).max()
+    assert score[0] == pytest.approx(found.score, rel=1e-4)
+
+
+def test_the_doctor_knows_attention_and_rebuilds_the_start_of_its_seed(clip, data, tmp_path):
+    model = build(clip, seed=7)
+    train_text(model, data, tmp_path, seed=7, steps=4)
+    finding = doctor.checkpoint(tmp_path / "text.safetensors", model)
+    assert finding.verdict == "trained", finding
+    assert any("start of its seed 7; another seed's" in reason for reason in finding.reasons)
+    assert {row["tensor"].split(".")[0] for row in finding.rows} == {
+        "text_adapter",
+        "text_attention",
+    }
+    alone = doctor.checkpoint(tmp_path / "text.safetensors")
+    assert "broken" not in repr(alone)
+    base = doctor.checkpoint(tmp_path / "text.safetensors", tiny.model(clip, RECIPE))
+    assert base.verdict == "wrong variant" and "cross_attention" in base.reasons[0]
+
+
+def test_the_doctor_does_not_count_a_base_as_steps_of_the_run(clip, data, tmp_path):
+    trained = tiny.model(clip, RECIPE, seed=3)
+    train_text(trained, data, tmp_path / "base", steps=60)
+    train_image(trained, data, tmp_path / "base")
+    model = build(clip)
+    ca.load_base(model, tmp_path / "base")
+    train_text(model, data, tmp_path / "run")
+    finding = doctor.checkpoint(tmp_path / "run" / "text.safetensors", model)
+    assert finding.verdict == "trained", finding
+    assert any("adapters of another run" in reason for reason in finding.reasons)
+    assert any("start of its seed 0" in reason for reason in finding.reasons)

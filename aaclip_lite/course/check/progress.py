@@ -4,11 +4,12 @@ Special: only a notebook records; a script or a test that calls a check leaves n
 Use: `aa.check.progress()`; the file is `solved.json`, which can be handed in.
 """
 
-import json
 import sys
+import warnings
 from datetime import date
 from pathlib import Path
 
+from ...files.checked import mapping, read_json, text
 from ...files.keep import table, write_json
 from .judge import EXERCISES
 
@@ -33,14 +34,14 @@ def progress() -> Progress:
 
 
 def _read() -> dict[str, str]:
-    if not FILE.is_file():
-        return {}
-    try:
-        return dict(json.loads(FILE.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{FILE}: {error}; remove it to begin anew") from None
+    shape = mapping(text(40))  # {exercise: day}
+    return read_json(FILE, shape, "remove it to begin anew") if FILE.is_file() else {}
 
 
 def record(name: str) -> None:
-    if "ipykernel" in sys.modules and name not in (known := _read()):
-        write_json(FILE, known | {name: str(date.today())})
+    """An exercise stays solved where its day cannot be kept: that is only told."""
+    try:
+        if "ipykernel" in sys.modules and name not in (known := _read()):
+            write_json(FILE, known | {name: str(date.today())})
+    except (ValueError, OSError) as error:
+        warnings.warn(f"{name} is solved, but not recorded: {error}", stacklevel=2)

@@ -84,7 +84,7 @@ class CrossAttention(nn.Module):
     ) -> None:
         super().__init__()
         inner = min(query_width, context_width) if inner is None else inner
-        if inner % heads:
+        if not isinstance(heads, int) or heads < 1 or inner % heads:
             raise ValueError(f"heads = {heads} do not divide the width {inner}: give a divisor")
         self.heads = heads
         self.dropout = dropout

@@ -15,9 +15,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ...checkpoint import load_adapter
+from ...checkpoint import MismatchError, load_adapter
 from ...clip import FrozenCLIP
 from ...files.digest import checksum
+from ...files.door import door
 from ...model import STAGES, AdaptedCLIP, Features
 from ...recipe import Recipe
 from .attention import CrossAttention, add_context, prepare_context, refuse_version
@@ -90,10 +91,14 @@ class CrossAttentionCLIP(AdaptedCLIP):
     # ---- stage 2: pictures look at words ---------------------------------------------------------
 
     def forward(
-        self, images: Float[Tensor, "B 3 S S"], names: Sequence[str] | None = None
+        self, images: Float[Tensor, "B 3 S S"], names: Sequence[str] | Tensor | None = None
     ) -> Features:
-        """names: each picture's class; None or use_context = False: pictures see no words."""
-        if names is not None and self.use_context:
+        """names: each picture's class, or its `sentence_states`; None or use_context = False:
+        pictures see no words.
+        """
+        if isinstance(names, Tensor):
+            self._words = names if self.use_context else None
+        elif names is not None and self.use_context:
             states = {name: self.sentence_states(name) for name in dict.fromkeys(names)}
             self._words = torch.stack([states[name] for name in names])
         try:
@@ -112,6 +117,7 @@ class CrossAttentionCLIP(AdaptedCLIP):
         return prepare_context(F.embedding(places.flatten(), rows), self.version)
 
 
+@door(model=CrossAttentionCLIP, text=(str, Path, None), image=(str, Path, None))
 def load_base(
     model: AdaptedCLIP,
     text: str | Path | None = None,
@@ -127,7 +133,10 @@ def load_base(
     taken: dict[str, Tensor] = {}
     for path in (text, image):
         if path is not None:
-            stage = load_adapter(path, base)["stage"]
+            try:
+                stage = load_adapter(path, base)["stage"]
+            except MismatchError as error:
+                raise MismatchError(f"{error}; take a run of the method with this recipe") from None
             taken |= base.trainable(stage)
             part = f"{stage}_adapter"
             model.load_part(part, getattr(base, part).state_dict(), str(path))

@@ -126,10 +126,9 @@ class _Run:
         self.history, self.step = self.files.go_on(
             model, self.optimizer, self.identity, options.resume
         )
-        # a variant's drop-out must not depend on what stage 1 drew
-        if stage == "image" and model.variant is not None and not self.step:
-            torch.manual_seed(options.seed)
         if stage == "image":
+            if model.variant is not None and not self.step:  # drop-out must not follow stage 1's
+                torch.manual_seed(options.seed)
             with torch.no_grad():
                 parts.anchors = model.text_anchors(data.classes)
         self._say()

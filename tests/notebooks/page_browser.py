@@ -20,10 +20,9 @@ def opened(book):
     with sync_playwright() as play:
         browser = play.chromium.launch(**options())
         try:
-            page = browser.new_context(
-                offline=True, viewport={"width": 390, "height": 844}
-            ).new_page()
-            page.set_default_timeout(1000 * SECONDS)
+            context = browser.new_context(offline=True, viewport={"width": 390, "height": 844})
+            context.set_default_timeout(1000 * SECONDS)
+            page = context.new_page()
             asked = []
             page.on("request", lambda request: asked.append(request.url))
             page.goto((book / "try_it.html").as_uri())

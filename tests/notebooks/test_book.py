@@ -162,8 +162,8 @@ def test_a_photo_of_any_shape_and_ones_own_words(site, detector, tmp_path):
     photo = (255 * smooth).astype(np.uint8)
     page_browser.Image.fromarray(photo).save(tmp_path / "photo.png")
     site.drop("photo", tmp_path / "photo.png")
-    shown = site.say("Rusty bolt's  head no. 17 für alle")
-    expected = detector.predict(photo, "any", words="Rusty bolt's  head no. 17 für alle")
+    shown = site.say("Rusty bolt's  head no. 17 für Eisen")
+    expected = detector.predict(photo, "any", words="Rusty bolt's  head no. 17 für Eisen")
     check(shown, expected)
     assert "für" in site.text("unread") and "bolt" not in site.text("unread").split(": ")[0]
     (tmp_path / "notes.png").write_text("no picture")

@@ -4,8 +4,8 @@ Special: nbval alone lets four things pass. A magic that does not exist and a sh
 raise nothing that it looks at; a cell tagged `raises-exception` may raise nothing; and after a
 failure it goes on with the rest of the notebook, whose failures then mean nothing. Here the first
 three fail, and the rest of that notebook is skipped. A session in which no test ran fails too.
-`tests/notebooks/test_holes.py` proves each. The browser test, where there is no browser, and the
-Colab test, where there is no package index, are listed as not run, with the remedy
+`tests/notebooks/test_holes.py` proves each. The browser tests, where there is no browser or
+no npm, and the Colab test, where there is no package index, are listed as not run, with the remedy
 (`tests/browser/test_missing.py`).
 
 Use: nothing to do, pytest finds this file from any folder of the project.
@@ -140,7 +140,7 @@ def pytest_terminal_summary(terminalreporter, exitstatus, config):
         for report in terminalreporter.stats.get("skipped", [])
         if not hasattr(report, "wasxfail")
     )
-    told = ("tests/browser/", "tests/notebooks/test_colab.py")
+    told = ("tests/browser/", "tests/notebooks/test_colab.py", "tests/notebooks/test_book.py")
     reasons = {
         r.nodeid.split("::")[0]: r.longrepr[-1] for r in skipped if r.nodeid.startswith(told)
     }

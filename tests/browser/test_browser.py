@@ -46,14 +46,24 @@ SECONDS = 300  # for a chapter on a busy machine; each takes a fraction of that
 CURRENT = "window.jupyterapp?.shell.currentWidget"
 
 
-@pytest.fixture(scope="module")
-def chromium():
+def found_chromium():
+    """The browser's path; where there is none the test that asks is not run, and says so."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(
             f"no Chromium found. To run it: {INSTALL}"
         )
     return found
+
+
+def options():
+    as_root = ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
+    return {"executable_path": found_chromium(), "args": [*QUIET, *as_root]}
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    return found_chromium()
 
 
 @pytest.fixture(scope="module")
@@ -125,10 +135,9 @@ def wait_for_server(server, address, log):
 
 @pytest.fixture(scope="module")
 def page(chromium, lab):
-    as_root = ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
     SHOTS.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=chromium, args=[*QUIET, *as_root])
+        browser = play.chromium.launch(**options())
         page = browser.new_page(viewport={"width": 1360, "height": 1000})
         page.set_default_timeout(1000 * SECONDS)
         try:

@@ -4,8 +4,8 @@ read on a phone.
     python -m tests.notebooks.make_book                     # or `make book`; writes
     build/book/index.html
 
-Nothing runs and nothing is fetched: Sphinx and the theme come from the package index, the pages
-need no network.
+Nothing of the chapters runs. Sphinx and the theme come from the package index, the runtime of the
+page that works without Python from npm, once; the pages need no network.
 """
 
 import os
@@ -17,21 +17,28 @@ from pathlib import Path
 
 import nbformat
 
+from aaclip_lite import decision, references, scoring
 from aaclip_lite.course import ledger
+from aaclip_lite.recipe import comparison
 
+from . import book_page, from_npm
 from .run_course import FOLDER, address, chapters
 
 ROOT = FOLDER.parent
 SETTINGS = {
     "project": "Anomaly detection with CLIP",
-    "extensions": "myst_nb",
+    "extensions": ["myst_nb"],
     "html_theme": "furo",
     "html_title": "Anomaly detection with CLIP",
     "nb_execution_mode": "off",
-    "myst_heading_anchors": "3",
-    "html_show_copyright": "0",
-    "html_copy_source": "0",
+    "myst_heading_anchors": 3,
+    "myst_enable_extensions": ["dollarmath"],
+    "mathjax_path": "mathjax.js",
+    "html_static_path": ["_static"],
+    "html_show_copyright": False,
+    "html_copy_source": False,
 }
+FOLD = "</details>"
 PICTURE = "data/sheets/detections.png"
 
 
@@ -51,19 +58,21 @@ def index() -> str:
     return (
         f"# Anomaly detection with CLIP\n\n{words}\n\n![Products that training never "
         f"sees]({Path(PICTURE).name})\n\n"
-        f"## Chapters\n\n{rows}\n- [The ledger](ledger.md): every claim of the five reference "
-        f"documents, its check and its verdict\n\nTo run them: "
+        f"**[Drop a photo, see the map](try_it.md)**: the detector in your browser, without Python."
+        f"\n\n## Chapters\n\n{rows}\n- [The ledger](ledger.md): every claim of the five reference "
+        f"documents, its check and its verdict\n- [The glossary](glossary.md): what every word means "
+        f"here\n- [The cheat sheet](cheat_sheet.md): two pages to print\n\nTo run them: "
         f"[{address().removeprefix('https://')}]({address()}).\n\n"
-        f"```{{toctree}}\n:hidden:\n\n{pages}\nledger\n```\n"
+        f"```{{toctree}}\n:hidden:\n\ntry_it\n{pages}\nledger\nglossary\ncheat_sheet\n```\n"
     )
 
 
 def page(path: Path) -> nbformat.NotebookNode:
     """A chapter for reading: the install cell goes, solutions and set-up fold."""
     notebook = nbformat.read(path, 4)
-    notebook.cells = [
-        cell for cell in notebook.cells if "colab" not in cell.metadata.get("tags", ())
-    ]
+    notebook.cells = folded_once(
+        [cell for cell in notebook.cells if "colab" not in cell.metadata.get("tags", ())]
+    )
     for cell in notebook.cells:
         cell.source = cell.source.replace("](../data/sheets/", "](")
         tags = cell.metadata.setdefault("tags", [])
@@ -72,39 +81,97 @@ def page(path: Path) -> nbformat.NotebookNode:
     return notebook
 
 
-def write_sources(folder: Path) -> None:
+def folded_once(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """A solution's code stands in the fold that announces it, and not in a second one below."""
+    kept = []
+    for cell in cells:
+        code = cell.cell_type == "code" and "solution" in cell.metadata.get("tags", ())
+        said = kept[-1].source.rstrip() if kept else ""
+        shows = any("image/png" in output.get("data", {}) for output in cell.get("outputs", ()))
+        if code and said.endswith(FOLD) and not shows:
+            inside = f"\n\n```python\n{cell.source}\n```\n\n{FOLD}"
+            kept[-1].source = said.removesuffix(FOLD).rstrip() + inside
+        else:
+            kept.append(cell)
+    return kept
+
+
+def glossary() -> str:
+    text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    return text.replace("](../notebooks/", "](")
+
+
+def cheat_sheet() -> str:
+    """The method, the recipe and the rules of judgement, with the package's own numbers."""
+    differing = [row for row in comparison(True) if row["course"] != row["released"]]
+    rows = [
+        f"| `{row['field']}` | {row['course']} | {row['released']} | {row['meaning']} |"
+        for row in differing
+        if row["field"] != "name"
+    ]
+    head = "| field | course | released | what it is |\n| --- | --- | --- | --- |\n"
+    numbers = {
+        "recipe": head + "\n".join(rows),
+        "hottest": f"{scoring.HOTTEST:.1%} of the pixels",
+        "detection": f"{scoring.DETECTION:g}",
+        "reference": f"{references.map_units(1, 1):g}",
+        "promised": f"{decision.needed(decision.RATE)}",
+        "fewest": f"{decision.FEWEST}",
+        "rate": f"{decision.RATE:.0%}",
+    }
+    text = (book_page.PAGE / "cheat_sheet.md").read_text(encoding="utf-8")
+    for name, value in numbers.items():
+        text = text.replace("{{" + name + "}}", value)
+    return text
+
+
+def fetch() -> tuple[dict[str, bytes], str]:
+    """What sets equations, and why what npm fetches is missing, if it is."""
+    try:
+        from_npm.archive("onnxruntime-web")
+        return from_npm.files("mathjax", "es5/tex-svg.js"), ""
+    except from_npm.NoNpm as error:
+        return {}, str(error)
+
+
+def write_sources(folder: Path, fetched: dict[str, bytes], missing: str) -> None:
+    """fetched, missing: see `fetch`."""
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    (folder / "_static").mkdir(parents=True)
+    for content in fetched.values():
+        (folder / "_static" / SETTINGS["mathjax_path"]).write_bytes(content)
     for picture in (PICTURE, "data/sheets/method.png", "notebooks/colab.svg"):
         shutil.copy(ROOT / picture, folder)
-    (folder / "index.md").write_text(index(), encoding="utf-8")
-    (folder / "ledger.md").write_text(ledger.page(), encoding="utf-8")
+    settings = "".join(f"{name} = {value!r}\n" for name, value in SETTINGS.items())
+    (folder / "conf.py").write_text(settings, encoding="utf-8")
+    pages = {
+        "index": index(),
+        "ledger": ledger.page(),
+        "glossary": glossary(),
+        "cheat_sheet": cheat_sheet(),
+        "try_it": (book_page.PAGE / "try_it.md").read_text(encoding="utf-8"),
+    }
+    if missing:
+        pages["try_it"] = f"# Drop a photo, see the map\n\nLeft out of this copy: {missing}\n"
+    for name, text in pages.items():
+        (folder / f"{name}.md").write_text(text, encoding="utf-8")
+    shutil.copy(book_page.PAGE / "page.html", folder)
     for path in chapters():
         nbformat.write(page(path), folder / path.name)
 
 
 def main(out: Path = ROOT / "build" / "book") -> int:
     sources = out.with_name(f".{out.name}-sources")
-    write_sources(sources)
-    settings = [
-        argument for name, value in SETTINGS.items() for argument in ("-D", f"{name}={value}")
-    ]
-    command = [
-        sys.executable,
-        "-m",
-        "sphinx",
-        "-q",
-        "-W",
-        "--keep-going",
-        "-C",
-        *settings,
-        str(sources),
-        str(out),
-    ]
+    fetched, missing = fetch()
+    write_sources(sources, fetched, missing)
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", str(sources), str(out)]
     # -W: a link to a chapter that is not there fails here, not under a reader's thumb
     code = subprocess.call(command, env=os.environ | {"PYTHONWARNINGS": "ignore"})
     if not code:
+        book_page.write(out, runs=not missing)
         print(out / "index.html")
+    if missing:
+        print(f"left out, equations and the page without Python: {missing}", file=sys.stderr)
     return code
 
 

@@ -1,5 +1,5 @@
 """Where a CLIP comes from: embedded, a hub, a local file, a config. The only file that imports
-open_clip.
+open_clip, and only where it must: for its names, its downloads and its random start.
 
 Special: the activation belongs to the weights (OpenAI's are QuickGELU), running another is reported
 with its measured cost; "lite" touches no network; a source that cannot work gives one error with
@@ -17,8 +17,6 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-import huggingface_hub
-import open_clip
 import torch
 from torch import Tensor, nn
 
@@ -27,9 +25,13 @@ from .files.bounds import refuse_endless, refuse_unbounded
 from .files.checked import read_json
 from .files.door import door
 from .files.environment import data_path
+from .files.towers import is_plain, tokenize, towers
 from .files.weights import WeightsError, read_state
 
 LARGEST_SIDE = 4096
+# words of a config that ask for another model than a plain CLIP
+FOREIGN = "custom_text multimodal_cfg timm_model_name hf_model_name attentional_pool embed_cls"
+FOREIGN += " proj_bias act_kwargs"
 
 
 class Found(NamedTuple):
@@ -68,7 +70,7 @@ def load_clip(
     # weights that are replaced need no random start
     device = "cpu" if found.state is None else "meta"
     model = _build(found.config, found.label, device)
-    clip = FrozenCLIP(model, open_clip.tokenize, activation or found.activation)
+    clip = FrozenCLIP(model, tokenize, activation or found.activation)
     if found.state is not None:
         clip.load_state_dict(found.state, label=found.label, assign=True)
         if clip.activation != found.activation:
@@ -84,8 +86,11 @@ def load_clip(
 
 
 def _find(source: str | dict | Path, weights: str | Path | None) -> Found:
-    if isinstance(source, str) and source.replace("/", "-") in open_clip.list_models():
-        return _find_named(source.replace("/", "-"), weights)
+    if isinstance(source, str) and source != "lite":
+        import open_clip
+
+        if source.replace("/", "-") in open_clip.list_models():
+            return _find_named(source.replace("/", "-"), weights)
     if isinstance(source, dict):
         config = copy.deepcopy(source)
         label = "config"
@@ -95,10 +100,8 @@ def _find(source: str | dict | Path, weights: str | Path | None) -> Found:
         if not file.is_file():
             raise FileNotFoundError(
                 f"{source!r} is not a source, and {file} is missing. Sources: 'lite', an open_clip "
-                "name such as "
-                "'ViT-L-14-336', a config dict, a .json file, a folder with config.json and "
-                "model.safetensors; "
-                "a weights file goes into weights=..."
+                "name such as 'ViT-L-14-336', a config dict, a .json file, a folder with "
+                "config.json and model.safetensors; a weights file goes into weights=..."
             )
         config = read_json(file, remedy="give the config that belongs to the weights")
         label = str(file)
@@ -124,6 +127,8 @@ def _find(source: str | dict | Path, weights: str | Path | None) -> Found:
 
 def _find_named(name: str, weights: str | Path | None) -> Found:
     """An architecture that open_clip knows, with a tag's weights, a file's, or random ones."""
+    import open_clip
+
     config = open_clip.get_model_config(name)
     tags = open_clip.list_pretrained_tags_by_model(name)
     quick = bool(config.get("quick_gelu"))
@@ -152,6 +157,9 @@ def _activation(quick: bool) -> str:
 
 def _download(name: str, tag: str, entry: dict) -> str:
     """A file from the cache, or else from the network; without either, the two remedies at once."""
+    import huggingface_hub
+    import open_clip
+
     repo, _, file = entry.get("hf_hub", "").rpartition("/")
     for candidate in (
         (file,) if file else ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
@@ -165,20 +173,19 @@ def _download(name: str, tag: str, entry: dict) -> str:
             host = urlsplit(huggingface_hub.constants.ENDPOINT if repo else entry["url"])
             socket.create_connection((host.hostname, host.port or 443), timeout=5).close()
         return open_clip.download_pretrained(entry)
-    except (
-        Exception
-    ) as error:  # every network library has its own kinds; the reader needs the remedies
+    except Exception as error:  # each network library has its own kinds
         raise FileNotFoundError(
             f"weights {tag!r} of {name} are not in the cache and cannot be fetched "
-            f"({type(error).__name__}). Either "
-            f"give a local file, load_clip({name!r}, weights='path/to/file'), or set the "
-            "environment variable "
-            "HF_HUB_CACHE to a cache folder that holds them."
+            f"({type(error).__name__}). Either give a local file, load_clip({name!r}, "
+            "weights='path/to/file'), or set the environment variable HF_HUB_CACHE to a cache "
+            "folder that holds them."
         ) from error
 
 
 def blank_clip(config: dict) -> tuple[nn.Module, Callable]:
     """open_clip's own untrained model and the tokenizer for it: where pretraining begins."""
+    import open_clip
+
     tokenizer = open_clip.SimpleTokenizer(context_length=config["text_cfg"]["context_length"])
     return _build(config, "config", "cpu"), tokenizer
 
@@ -190,7 +197,7 @@ def _build(config: dict, label: str, device: str) -> nn.Module:
     foreign = [
         f"{key} = {part[key]!r}"
         for part in (config, vision, text)
-        for key in _FOREIGN
+        for key in FOREIGN.split()
         if part.get(key)
     ]
     if isinstance(vision.get("layers"), list):
@@ -203,12 +210,14 @@ def _build(config: dict, label: str, device: str) -> nn.Module:
                 f"{label}: image_size = {size!r} is not a multiple of the patch size {patch!r}; "
                 "give one"
             )
-        options = {
-            key: value for key, value in config.items() if key not in ("quick_gelu", "custom_text")
-        }
         try:
             with torch.device(device):
-                model = open_clip.CLIP(**options)
+                if device == "meta" and is_plain(config):
+                    return towers(config)
+                import open_clip
+
+                own = config.keys() - {"quick_gelu", "custom_text"}
+                model = open_clip.CLIP(**{key: config[key] for key in own})
         except (TypeError, ValueError, AssertionError, RuntimeError, ZeroDivisionError) as error:
             raise WeightsError(f"{label}: open_clip cannot build this config: {error}") from error
         blocks = [*model.visual.transformer.resblocks, *model.transformer.resblocks]
@@ -227,15 +236,3 @@ def _build(config: dict, label: str, device: str) -> nn.Module:
             f"{'; '.join(foreign)}"
         )
     return model
-
-
-_FOREIGN = (
-    "custom_text",
-    "multimodal_cfg",
-    "timm_model_name",
-    "hf_model_name",
-    "attentional_pool",
-    "embed_cls",
-    "proj_bias",
-    "act_kwargs",
-)

@@ -22,8 +22,8 @@ FUNCTION_LINES = 50
 PARAMETERS = 7
 RECIPE_FIELDS = 40
 RECORDED = {
-    "core": 3665,
-    "all without variants": 26532,
+    "core": 3662,
+    "all without variants": 26759,
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 CORE = sorted(PACKAGE.glob("*.py"))

@@ -21,7 +21,9 @@ UV = $(shell uv --version >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
 GET_PYTHON = [ -n "$(BASE)" ] && echo "building with $(BASE)" || { echo "no Python 3.11 or newer found"; false; }
 GET_UV = $(UV) --version || { "$(BASE)" -m venv --clear .uv && .uv/bin/python -m pip install --quiet uv; }
 GET_VENV = $(PY) -c "" 2>/dev/null || $(UV) venv --quiet --clear --python "$(BASE)" $(VENV)
-GET_PINS = $(UV) pip sync --python $(PY) --require-hashes requirements.lock
+GET_PINS = $(UV) pip sync $(BYTECODE) --python $(PY) --require-hashes requirements.lock
+# where Python may not keep what it compiles, each start compiles anew: 3 s more, unless it is done here, in 25 s
+BYTECODE = $(if $(PYTHONDONTWRITEBYTECODE),--compile-bytecode)
 GET_SELF = $(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .
 OFFLINE = the package index must be reachable and 10 GB of disk free; then the same command again
 

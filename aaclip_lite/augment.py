@@ -16,12 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from kornia.enhance import (
-    adjust_brightness_accumulative,
-    adjust_contrast_with_mean_subtraction,
-    adjust_saturation_with_gray_subtraction,
-)
-from kornia.geometry.transform import warp_affine
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 
@@ -150,13 +144,15 @@ def matrices(variant: Variant, drawn: dict[str, np.ndarray], side: int) -> list[
 
 def colour(drawn: dict[str, np.ndarray], images: torch.Tensor) -> torch.Tensor:
     """Brightness, then contrast, then saturation, each cut to [0, 1]; images (B, 3, H, W)."""
+    from kornia import enhance  # only training needs it
+
     brightness, contrast, saturation = (
         torch.as_tensor(drawn[name], dtype=images.dtype, device=images.device)
         for name in ("brightness", "contrast", "saturation")
     )
-    images = adjust_brightness_accumulative(images, brightness)
-    images = adjust_contrast_with_mean_subtraction(images, contrast)
-    return adjust_saturation_with_gray_subtraction(images, saturation)
+    images = enhance.adjust_brightness_accumulative(images, brightness)
+    images = enhance.adjust_contrast_with_mean_subtraction(images, contrast)
+    return enhance.adjust_saturation_with_gray_subtraction(images, saturation)
 
 
 def apply(
@@ -169,6 +165,8 @@ def apply(
     """Images (B, 3, S, S) and masks (B, C, S, S) moved together; colour (stage 2 only, in every
     recipe) first.
     """
+    from kornia.geometry import warp_affine
+
     side = images.shape[-1]
     images = colour(drawn, images) if with_colour else images
     fill = torch.tensor(variant.fill, dtype=images.dtype, device=images.device).view(3, 1, 1)

@@ -11,7 +11,6 @@ import math
 
 import torch
 from jaxtyping import Float
-from scipy import stats
 from torch import Tensor
 
 from . import scoring
@@ -64,8 +63,10 @@ def draw_line(
         own = math.sqrt((TRUST * others**2 + (count - 1) * own**2) / (TRUST + count - 1))
     if not own > 0:
         raise ValueError(f"{count} sound parts with equal scores: are they the same picture?")
+    from scipy.special import ndtri
+
     # REACH belongs to RATE; another rate moves it as it would for a bell curve
-    reach = REACH * stats.norm.ppf(1 - false_alarms) / stats.norm.ppf(1 - RATE)
+    reach = REACH * ndtri(1 - false_alarms) / ndtri(1 - RATE)
     threshold = float(reach * math.sqrt(1 + 1 / count))
     constants = (float(scores.mean()), own)
     return entry | {"rule": "few", "score": constants, "threshold": threshold}
@@ -73,9 +74,11 @@ def draw_line(
 
 def rate_interval(alarms: int, parts: int, level: float = 0.95) -> tuple[float, float]:
     """Clopper and Pearson's interval of a rate of which `alarms` of `parts` were seen."""
+    from scipy.special import betaincinv
+
     tail = (1 - level) / 2
-    low = stats.beta.ppf(tail, alarms, parts - alarms + 1) if alarms else 0.0
-    high = stats.beta.ppf(1 - tail, alarms + 1, parts - alarms) if alarms < parts else 1.0
+    low = betaincinv(alarms, parts - alarms + 1, tail) if alarms else 0.0
+    high = betaincinv(alarms + 1, parts - alarms, 1 - tail) if alarms < parts else 1.0
     return float(low), float(high)
 
 

@@ -1,5 +1,5 @@
 """Where a CLIP comes from: embedded, a hub, a local file, a config. The only file that imports
-open_clip.
+open_clip, and only where it must: for its names, its downloads and its random start.
 
 Special: the activation belongs to the weights (OpenAI's are QuickGELU), running another is reported
 with its measured cost; "lite" touches no network; a source that cannot work gives one error with
@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import open_clip
 import torch
 from torch import Tensor, nn
 
@@ -22,13 +21,15 @@ from .clip import ACTIVATIONS, FrozenCLIP
 from .files.activation import tell
 from .files.bounds import refuse_endless, refuse_unbounded
 from .files.checked import read_json
-from .files.configs import foreign_parts, refuse_odd_size
+from .files.configs import foreign_blocks, foreign_parts, refuse_odd_size
 from .files.door import door
 from .files.environment import data_path
 from .files.hub import fetched
+from .files.towers import is_plain, tokenize, towers
 from .files.weights import WeightsError, read_state
 
 LARGEST_SIDE = 4096
+# words of a config that ask for another model than a plain CLIP
 
 
 class Found(NamedTuple):
@@ -66,7 +67,7 @@ def load_clip(
     # weights that are replaced need no random start
     device = "cpu" if found.state is None else "meta"
     model = _build(found.config, found.label, device)
-    clip = FrozenCLIP(model, open_clip.tokenize, activation or found.activation)
+    clip = FrozenCLIP(model, tokenize, activation or found.activation)
     if found.state is not None:
         clip.load_state_dict(found.state, label=found.label, assign=True)
         if clip.activation != found.activation:
@@ -75,8 +76,11 @@ def load_clip(
 
 
 def _find(source: str | dict | Path, weights: str | Path | None) -> Found:
-    if isinstance(source, str) and source.replace("/", "-") in open_clip.list_models():
-        return _find_named(source.replace("/", "-"), weights)
+    if isinstance(source, str) and source != "lite":
+        import open_clip
+
+        if source.replace("/", "-") in open_clip.list_models():
+            return _find_named(source.replace("/", "-"), weights)
     if isinstance(source, dict):
         config = copy.deepcopy(source)
         label = "config"
@@ -113,6 +117,8 @@ def _find(source: str | dict | Path, weights: str | Path | None) -> Found:
 
 def _find_named(name: str, weights: str | Path | None) -> Found:
     """An architecture that open_clip knows, with a tag's weights, a file's, or random ones."""
+    import open_clip
+
     config = open_clip.get_model_config(name)
     tags = open_clip.list_pretrained_tags_by_model(name)
     quick = bool(config.get("quick_gelu"))
@@ -143,6 +149,8 @@ def _activation(quick: bool) -> str:
 
 def blank_clip(config: dict) -> tuple[nn.Module, Callable]:
     """open_clip's own untrained model and the tokenizer for it: where pretraining begins."""
+    import open_clip
+
     tokenizer = open_clip.SimpleTokenizer(context_length=config["text_cfg"]["context_length"])
     return _build(config, "config", "cpu"), tokenizer
 
@@ -152,24 +160,17 @@ def _build(config: dict, label: str, device: str) -> nn.Module:
     foreign = foreign_parts(config)
     if not foreign:
         refuse_odd_size(config, label)
-        options = {
-            key: value for key, value in config.items() if key not in ("quick_gelu", "custom_text")
-        }
         try:
             with torch.device(device):
-                model = open_clip.CLIP(**options)
+                if device == "meta" and is_plain(config):
+                    return towers(config)
+                import open_clip
+
+                own = config.keys() - {"quick_gelu", "custom_text"}
+                model = open_clip.CLIP(**{key: config[key] for key in own})
         except (TypeError, ValueError, AssertionError, RuntimeError, ZeroDivisionError) as error:
             raise WeightsError(f"{label}: open_clip cannot build this config: {error}") from error
-        blocks = [*model.visual.transformer.resblocks, *model.transformer.resblocks]
-        built = {
-            "vision pool_type": (model.visual.pool_type, "tok"),
-            "text pool_type": (model.text_pool_type, "argmax"),
-            "blocks": ({type(block).__name__ for block in blocks}, {"ResidualAttentionBlock"}),
-            "causal mask": (model.attn_mask is not None, True),
-        }
-        foreign = [
-            f"{what} = {value!r}" for what, (value, plain) in built.items() if value != plain
-        ]
+        foreign = foreign_blocks(model)
     if foreign:
         raise WeightsError(
             f"{label}: only plain CLIP models with two transformers are supported; in the way: "

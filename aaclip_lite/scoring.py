@@ -13,8 +13,9 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from kornia.filters import gaussian_blur2d
 from torch import Tensor
+
+from .files.blur import blurred
 
 BLUR = {"industrial": (7, 1.0), "medical": (9, 1.5)}  # kernel and sigma, in patches
 HOTTEST = 0.005  # share of the map's pixels in the score "map_detection"
@@ -98,8 +99,8 @@ def finish(
             f"a grid of {grid.shape[-1]} patches is too small for the {domain} blur of {kernel}; "
             "use a larger image"
         )
-    blurred = gaussian_blur2d(grid, (kernel, kernel), (sigma, sigma)) if sigma else grid
-    return _enlarge(blurred, image_size, align_corners)[:, 0]
+    grid = blurred(grid, kernel, sigma) if sigma else grid
+    return _enlarge(grid, image_size, align_corners)[:, 0]
 
 
 def image_scores(

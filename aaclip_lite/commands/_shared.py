@@ -69,10 +69,15 @@ class Backbone:
 
         return load_clip(**(self.said or noted or {})).to(self.place)
 
-    def detector(self, name: str):
+    def detector(self, name: str, bf16: bool = False):
         from ..detector import AnomalyDetector
 
-        return AnomalyDetector.load(name, self.load() if self.said else None, self.place)
+        detector = AnomalyDetector.load(name, self.load() if self.said else None, self.place)
+        if bf16:
+            from ..service.half import judge_in_bf16
+
+            judge_in_bf16(detector.model)
+        return detector
 
 
 Carrier = Annotated[Backbone, tyro.conf.OmitArgPrefixes]

@@ -35,6 +35,7 @@ class Command:
     rounds: int = 100  # of the bootstrap behind the intervals
     out: str | None = None  # folder for report.json, report.md and sheets of best and worst cases
     json: bool = False  # print JSON instead of the table
+    bf16: bool = False  # faster on processors with avx512_bf16 or AMX; results move a little
     backbone: shared.Carrier = field(default_factory=shared.Backbone)
 
     def check(self, given: set[str]) -> None:
@@ -75,9 +76,11 @@ class Command:
     def _judged(self):
         """(detector or model, side of its input)"""
         if self.detector == "frozen":
+            if self.bf16:
+                raise ValueError("--bf16 is for a detector, not for frozen; leave it out")
             clip = self.backbone.load()
             return clip, clip.image_size
-        detector = self.backbone.detector(self.detector)
+        detector = self.backbone.detector(self.detector, self.bf16)
         size = detector.model.clip.image_size
         return (detector if self.stage == "detector" else detector.model), size
 

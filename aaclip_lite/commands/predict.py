@@ -43,6 +43,7 @@ class Command:
     out: str | None = None
     fail_on_anomaly: bool = False  # exit code 1 if any picture is anomalous
     json: bool = False  # print JSON instead of the table
+    bf16: bool = False  # faster on processors with avx512_bf16 or AMX; results move a little
     backbone: shared.Carrier = field(default_factory=shared.Backbone)
 
     def check(self, given: set[str]) -> None:
@@ -100,7 +101,7 @@ class Command:
         return paths
 
     def _detector(self):
-        detector = self.backbone.detector(self.detector)
+        detector = self.backbone.detector(self.detector, self.bf16)
         if self.references is not None:
             detector.remember(self.references, self.product, self.false_alarms)
         if self.calibrate is not None:

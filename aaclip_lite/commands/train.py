@@ -51,6 +51,7 @@ class Command:
         "v3"  # of the variant: in full, a tenth, a tenth in length
     )
     base: str | None = None  # folder of a run whose adapters the variant begins with
+    bf16: bool = False  # faster on processors with avx512_bf16 or AMX; results move a little
     backbone: shared.Carrier = field(default_factory=shared.Backbone)
     recipe: Recipe = field(default_factory=Recipe)
 
@@ -145,7 +146,7 @@ class Command:
 
         run = {"text": train_text, "image": train_image}[stage]
         options = {"seed": self.seed, "resume": self.resume, "checkpointing": self.checkpointing}
-        options["accumulate"] = self.accumulate
+        options |= {"accumulate": self.accumulate, "bf16": self.bf16}
         options |= {"views": self.views} if stage == "text" else {}
         history = run(model, data, self.out, **options)
         if history.rows and processes().is_main_process:

@@ -35,3 +35,15 @@ def refuse_odd_size(config: dict, label: str) -> None:
         raise WeightsError(
             f"{label}: image_size = {size!r} is not a multiple of the patch size {patch!r}; give one"
         )
+
+
+def foreign_blocks(model) -> list[str]:
+    """What open_clip built otherwise than a plain CLIP, whatever the config said."""
+    blocks = [*model.visual.transformer.resblocks, *model.transformer.resblocks]
+    built = {
+        "vision pool_type": (model.visual.pool_type, "tok"),
+        "text pool_type": (model.text_pool_type, "argmax"),
+        "blocks": ({type(block).__name__ for block in blocks}, {"ResidualAttentionBlock"}),
+        "causal mask": (model.attn_mask is not None, True),
+    }
+    return [f"{what} = {value!r}" for what, (value, plain) in built.items() if value != plain]

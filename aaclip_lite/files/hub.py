@@ -9,13 +9,13 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-import huggingface_hub
-
 
 def fetched(name: str, tag: str, entry: dict, download: Callable[[dict], str]) -> str:
     """The file of a model's tag. entry: what open_clip says of it, download: how it
     fetches that.
     """
+    import huggingface_hub
+
     repo, _, file = entry.get("hf_hub", "").rpartition("/")
     usual = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
     for candidate in (file,) if file else usual:

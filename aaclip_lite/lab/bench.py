@@ -4,7 +4,8 @@ factory draws.
 Special: ratios, not seconds, are what to compare between machines. Both ways run in turn in one
 process on the same weights, results that are not equal end the run, and CPU time is counted, so
 that other work hardly shows; peak memory is that of a process of its own for each. One thread. A
-case that takes longer than --seconds gets fewer rounds, and what was left out is listed.
+case that takes longer than --seconds gets fewer rounds, after --minutes no case begins, and what
+was left out is listed.
 
     python -m aaclip_lite lab bench                         # a reduced model, minutes; `make bench`
     python -m aaclip_lite lab bench --full                  # ViT-L/14-336 at 518 px, random weights
@@ -51,6 +52,7 @@ class Bench:
     rounds: int = 3  # every figure of speed and growth is the best of so many
     # no round or process of a case begins later than this; the first round always runs
     seconds: float = 120.0
+    minutes: float = 15.0  # no case of speed begins later than this, none of its rounds either
     out: str = "build/bench"  # bench.json and pictures go there
     json: bool = False  # print JSON instead of the table
 
@@ -73,10 +75,14 @@ def speed(options: Bench) -> dict:
     pixels = Pixels(options.full)
     cases = {}
     skipped = []
+    ends = time.monotonic() + 60 * options.minutes
     for case in tqdm((*MODEL_CASES, *METRIC_CASES), desc="measuring", disable=options.json):
+        if time.monotonic() >= ends:
+            skipped.append(case)
+            continue
         of_metrics = case in METRIC_CASES
         ways = ("plain", "package") + (() if of_metrics else bf16)
-        until = time.monotonic() + options.seconds
+        until = min(time.monotonic() + options.seconds, ends)
         rows = compare(pixels if of_metrics else work, case, ways, options.rounds, until)
         if (done := rows["plain"]["rounds"]) < options.rounds:
             skipped.append(f"{case}: rounds {done + 1} to {options.rounds}")
@@ -91,8 +97,11 @@ def speed(options: Bench) -> dict:
         "draw with things, regions": drawing(things=2, regions=True),
         "draw with a hole": drawing(defect="hole"),
     }
-    drawn = {name: rate(each, options.rounds) for name, each in draw.items()}
-    return {"cases": cases | {SUMMED: whole(cases)}, "drawing": drawn, "skipped": skipped}
+    late = time.monotonic() >= ends
+    skipped += draw if late else []
+    drawn = {} if late else {name: rate(each, options.rounds) for name, each in draw.items()}
+    cases |= {SUMMED: whole(cases)} if {"inference", *METRIC_CASES} <= cases.keys() else {}
+    return {"cases": cases, "drawing": drawn, "skipped": skipped}
 
 
 def whole(cases: dict[str, dict]) -> dict[str, dict]:
@@ -168,7 +177,7 @@ def run(options: Bench) -> int:
     result |= speed(options) if "speed" in options.what else {}
     result |= costs.measure(options)
     keep.write_json(out / "bench.json", result)
-    if "cases" in result:
+    if result.get("cases"):
         plots.save(plots.ratios(result), out / "bench.png")
     if "growth" in result:
         plots.save(plots.growth(result), out / "growth.png")
@@ -178,6 +187,7 @@ def run(options: Bench) -> int:
     print(f"{result['model']}; {result['machine']}, one thread, {result['date']}")
     print(*([table(result)] if "cases" in result else []), *costs.table(result), sep="\n")
     if result.get("skipped"):
-        print(f"skipped, {options.seconds:g} s a case were over:", *result["skipped"], sep="\n  ")
+        bounds = f"{options.seconds:g} s a case or {options.minutes:g} minutes"
+        print(f"skipped, {bounds} were over:", *result["skipped"], sep="\n  ")
     print(f"{out / 'bench.json'} and the pictures beside it")
     return 0

@@ -32,6 +32,7 @@ class Options:
     save_steps: int | None = None  # save every so many steps as well
     checkpointing: bool = False  # compute activations again going back: less memory, slower
     views: int | None = None  # stage 1: augment each picture in so many ways, keep the features
+    bf16: bool = False  # products in bf16 on a processor that has them; a card chooses by itself
     progress: bool = True  # show a progress bar
 
     def applied_to(self, recipe: Recipe, stage: str) -> Recipe:

@@ -34,12 +34,13 @@ def processes() -> PartialState:
     return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU") or not found)
 
 
-def described(on: Accelerator) -> str:
-    """For people: "Tesla T4 x 2, fp16"."""
+def described(on: Accelerator, bf16: bool = False) -> str:
+    """For people: "Tesla T4 x 2, fp16". bf16: asked for, whatever the device would take."""
     device = on.device.type
     if device == "cuda":
         device = torch.cuda.get_device_name(on.device)
-    return f"{device} x {on.num_processes}, {on.mixed_precision.replace('no', 'fp32')}"
+    precision = "bf16" if bf16 else on.mixed_precision.replace("no", "fp32")
+    return f"{device} x {on.num_processes}, {precision}"
 
 
 def memory_mb(on: Accelerator) -> float:

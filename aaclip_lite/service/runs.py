@@ -115,7 +115,7 @@ class _Run:
         for name, parameter in self.trained.items():
             self.modules[name.split(".fc.")[0]].append(parameter)
         optimizer = torch.optim.Adam(self.trained.values(), betas=self.recipe.betas)
-        parts = BatchShare(model, stage)
+        parts = BatchShare(model, stage, options.bf16)
         if options.views is not None:
             parts.views = KeptViews(model, data, options.views)
         self.parts, self.optimizer = self.accelerator.prepare(parts, optimizer)
@@ -152,7 +152,7 @@ class _Run:
         if self.history.finished:
             length = "finished before, resume=False starts over"
         on.print(
-            f"{self.stage} stage: {described(on)}; {len(self.data)} pictures ({normal} normal), "
+            f"{self.stage} stage: {described(on, self.options.bf16)}; {len(self.data)} pictures ({normal} normal), "
             f"{len(self.data.classes)} classes; {length}; "
             f"{sum(p.numel() for p in self.trained.values()):,} trainable weights"
         )

@@ -7,18 +7,21 @@ from torch import Tensor, nn
 from .. import losses
 from ..model import AdaptedCLIP, stack_anchors
 from ..train import Anchors, step
+from .half import in_bf16
 from .views import KeptViews
 
 
 class BatchShare(nn.Module):
     """Loss parts of a share; a module, because accelerate (DDP) averages a module's gradients."""
 
-    def __init__(self, model: AdaptedCLIP, stage: str) -> None:
+    def __init__(self, model: AdaptedCLIP, stage: str, bf16: bool = False) -> None:
         super().__init__()
         self.model = model
         self.stage = stage
         self.anchors: Anchors | None = None  # given where they do not train
         self.views: KeptViews | None = None
+        if bf16:
+            self.forward = in_bf16(self.forward, model)
 
     def forward(self, batch: dict, names: Sequence[str], share: float) -> dict[str, Tensor]:
         """names: the batch's classes in all processes; share: weight of this one's means, 1 if all

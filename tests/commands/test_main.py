@@ -102,6 +102,18 @@ def test_help_and_recipes_do_not_wait_for_heavy_imports():
     assert done.stdout.splitlines()[-1] == "set()", done.stderr
 
 
+def test_predict_imports_only_what_a_verdict_needs(tmp_path):
+    """Each of these takes longer to import than the picture takes to judge."""
+    Image.new("RGB", (32, 32), "grey").save(tmp_path / "part.png")
+    code = "import sys; from aaclip_lite.__main__ import main; main(sys.argv[1:]);"
+    code += "print({'open_clip', 'torchvision', 'timm', 'kornia', 'scipy', 'matplotlib',"
+    code += "'torch._dynamo', 'huggingface_hub'} & set(sys.modules))"
+    call = [sys.executable, "-c", code, "predict", str(tmp_path / "part.png")]
+    done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True)
+    assert "no verdict" in done.stdout, done.stderr
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
 def test_recipes(capsys):
     code, text, _ = run(capsys, "recipes")
     rows = json.loads(run(capsys, "recipes", "--json")[1])

@@ -44,6 +44,13 @@ def below(folder):
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
 
+def test_bf16_gives_the_same_verdict_from_a_close_score(run, tmp_path):
+    places.picture(tmp_path / "part.png")
+    rows = [json.loads(run("part.png", "--json", *more)[1])[0] for more in ([], ["--bf16"])]
+    assert rows[0]["is_anomalous"] == rows[1]["is_anomalous"]
+    assert rows[0]["score"] != rows[1]["score"] == pytest.approx(rows[0]["score"], rel=0.1)
+
+
 @pytest.mark.parametrize("name", ["part.png", "part.heat.png", "part.png.heat.png"])
 def test_the_photo_is_never_overwritten(run, tmp_path, name):
     part = places.picture(tmp_path / name)

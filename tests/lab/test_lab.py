@@ -248,6 +248,9 @@ def test_bench(world, tmp_path, monkeypatch, capsys):
     assert set(result["cases"]) == {*work.MODEL_CASES, *work.METRIC_CASES, bench.SUMMED}
     assert "inference: rounds 2 to 2" in result["skipped"]
     assert "skipped, 0 s a case" in capsys.readouterr().out
+    assert bench.run(bench.Bench(out=str(tmp_path), minutes=0)) == 0
+    none = json.loads((tmp_path / "bench.json").read_text())
+    assert not none["cases"] and {"inference", "draw with a hole"} <= set(none["skipped"])
     rows = costs.kept_views(epochs=1, each=2, seeds=(0,))
     assert len(costs.table({"views": rows})) == len(costs.VIEWS)
     with pytest.raises(ValueError, match="--public needs --full"):

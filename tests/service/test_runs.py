@@ -6,6 +6,7 @@ import shutil
 import signal
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
@@ -14,10 +15,11 @@ from accelerate.state import AcceleratorState
 from aaclip_lite import losses
 from aaclip_lite.checkpoint import MismatchError, load_adapter, read_metadata
 from aaclip_lite.datasets import DataError, open_dataset
+from aaclip_lite.detector import AnomalyDetector
 from aaclip_lite.files import keep
 from aaclip_lite.load import load_clip
 from aaclip_lite.model import AdaptedCLIP, stack_anchors
-from aaclip_lite.service import guards, processes, runs, views
+from aaclip_lite.service import guards, half, processes, runs, views
 from aaclip_lite.service.runs import TrainingError, train_image, train_text
 from aaclip_lite.train import History
 from tests import tiny
@@ -549,6 +551,40 @@ def test_half_precision_trains_full_precision_weights(clip, data, tmp_path, monk
         AcceleratorState._reset_state(True)
     assert half.column("loss") == pytest.approx(exact.column("loss"), rel=0.05)
     assert half.column("loss") != exact.column("loss")
+
+
+def test_bf16_is_asked_for_told_and_close(clip, data, tmp_path, capsys):
+    """By an option, in a process that trained in fp32 before; weights stay fp32."""
+    exact = train_image(build(clip), data, tmp_path / "a", steps=5)
+    model = build(clip)
+    half = train_image(model, data, tmp_path / "b", steps=5, bf16=True)
+    said = capsys.readouterr().out
+    assert said.index("cpu x 1, fp32") < said.index("cpu x 1, bf16")
+    assert all(p.dtype == torch.float32 for p in model.parameters())
+    assert half.column("loss") == pytest.approx(exact.column("loss"), rel=0.05)
+    assert half.column("loss") != exact.column("loss")
+
+
+def test_a_judge_in_bf16_gives_close_maps_in_fp32(clip, data, monkeypatch):
+    model = build(clip)
+    judge = AnomalyDetector(model)
+    pictures = [data[i].image for i in range(3)]
+    exact = judge.predict(pictures, "bolt")
+    monkeypatch.setattr(half, "cost", lambda: 0.5)
+    half.judge_in_bf16(model)
+    found = judge.predict(pictures, "bolt")
+    for one, two in zip(exact, found, strict=True):
+        gap = np.abs(one.map - two.map).max() / np.square(one.map).mean() ** 0.5
+        assert two.map.dtype == np.float32 and 0 < gap < 0.1
+    images = torch.as_tensor(pictures[0]).movedim(-1, 0)[None]
+    features = model(model.preprocess(images))
+    assert {level.dtype for level in features.levels} == {torch.float32}
+
+
+def test_bf16_without_such_products_is_told(clip, monkeypatch):
+    monkeypatch.setattr(half, "cost", lambda: 2.5)
+    with pytest.warns(UserWarning, match=r"2\.5 times as long as in fp32.*leave bf16 out"):
+        half.judge_in_bf16(build(clip))
 
 
 def test_overflow_in_half_precision_is_waited_for():

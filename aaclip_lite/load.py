@@ -1,5 +1,4 @@
-"""Where a CLIP comes from: embedded, a hub, a local file, a config. The only file that imports
-open_clip.
+"""Where a CLIP comes from: embedded, a hub, a file, a config. The only file that imports open_clip.
 
 Special: the activation belongs to the weights (OpenAI's are QuickGELU), running another is reported
 with its measured cost; "lite" touches no network; a source that cannot work gives one error with
@@ -27,6 +26,7 @@ from .files.bounds import refuse_endless, refuse_unbounded
 from .files.checked import read_json
 from .files.door import door
 from .files.environment import data_path
+from .files.tinyclip import named
 from .files.weights import WeightsError, read_state
 
 LARGEST_SIDE = 4096
@@ -48,10 +48,9 @@ def load_clip(
 ) -> FrozenCLIP:
     """A frozen CLIP in fp32 on the CPU.
 
-    source: "lite" (embedded), an open_clip name, or a config: dict, .json file, folder with
-    config.json and weights.
-    weights: "own" (those beside the config), a tag such as "openai", a file, or None for random
-    ones.
+    source: "lite" (embedded), an open_clip name, "TinyCLIP-ViT-8M-16", or a config: dict, .json
+    file, folder with config.json and weights.
+    weights: "own" (beside the config), a tag such as "openai", a file, or None for random ones.
     image_size: side of the square input; the position grid is resized to it.
     activation: "gelu", "quick_gelu", or None for the weights' own.
     """
@@ -62,7 +61,7 @@ def load_clip(
         )
     if image_size is not None and not 0 < image_size <= LARGEST_SIDE:
         raise ValueError(f"image_size = {image_size}: give a side from 1 to {LARGEST_SIDE} pixels")
-    found = _find(source, weights)
+    found = _find(*named(source, weights))
     if image_size is not None:
         found.config["vision_cfg"]["image_size"] = image_size
     # weights that are replaced need no random start

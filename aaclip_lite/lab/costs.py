@@ -1,5 +1,5 @@
-"""What `bench --what growth memory views` measures: how cost grows with size, what a step adds to
-memory beside the formula's word, and what kept features save and cost.
+"""What `bench --what growth memory views scales` measures: how cost grows with size, what a step adds
+to memory beside the formula's word, what kept features save and cost, what each CLIP costs.
 
 Special: peaks are read in a process of its own each, since memory that was once taken shows for
 ever after.
@@ -30,6 +30,13 @@ from .work import Work, compare
 
 VIEWS = (None, 1, 2, 4)
 FIGURES = ("pixel_auroc", "inside_auroc", "peak_hit")
+# the embedded CLIP, two real ones of ordinary size, the paper's: name, side of the picture
+SCALES = (
+    ("lite", 128),
+    *(("TinyCLIP-ViT-8M-16", 224), ("TinyCLIP-ViT-8M-16", 448)),
+    *(("ViT-B-16", 224), ("ViT-B-16", 448)),
+    ("ViT-L-14-336", 518),
+)
 
 
 def measure(options) -> dict:
@@ -41,6 +48,8 @@ def measure(options) -> dict:
         found["memory"] = memories(options.full)
     if "views" in options.what:
         found["views"] = kept_views()
+    if "scales" in options.what:
+        found["scales"] = [scale(*each, options.rounds, options.seconds) for each in SCALES]
     return found
 
 
@@ -189,6 +198,30 @@ def kept_views(epochs: int = 10, each: int = 16, seeds: tuple[int, ...] = (0, 1)
     return rows
 
 
+# ---- what each CLIP costs ------------------------------------------------------------------------
+
+
+def scale(name: str, size: int, rounds: int, seconds: float) -> dict:
+    """CPU seconds of one picture, peak memory of a process of its own, sizes; random weights."""
+    work = Work(False, size=size, name=name)
+    model = work.model
+    adapters = [p for stage in ("text", "image") for p in model.trainable(stage).values()]
+    row = {"name": name, "size": size, "patches": model.clip.grid**2}
+    row["weights"] = sum(p.numel() for p in model.clip.parameters())
+    row["adapters_mb"] = sum(4 * p.numel() for p in adapters) / 1e6
+    for case in ("inference", "stage 2 step"):
+        until = time.monotonic() + seconds
+        row[case] = compare(work, case, ("package",), rounds, until)["package"]["cpu"]
+        call = f"costs.run_once({name!r}, {size}, {case!r}); costs.say_peak()"
+        row[f"{case}, peak MB"] = elsewhere(call)
+    return row
+
+
+def run_once(name: str, size: int, case: str) -> None:
+    torch.set_num_threads(1)
+    Work(False, size=size, name=name).run(case, "package")
+
+
 # ---- in words ------------------------------------------------------------------------------------
 
 
@@ -207,6 +240,15 @@ def table(result: dict) -> list[str]:
             f"14 GiB card, step of {row['effective']:2}: {row['accumulate']} x "
             f"{row['image_batch']} pictures, checkpointing {row['checkpointing']}: "
             f"{row['bytes'] / 2**30:.1f} GiB by formula"
+        )
+    for row in result.get("scales", []):
+        costs = "".join(
+            f"  {case} {row[case]:.3f} CPU s, {row[f'{case}, peak MB']} MB"
+            for case in ("inference", "stage 2 step")
+        )
+        lines.append(
+            f"{row['name']:19}{row['size']:4} px{row['patches']:5} patches"
+            f"{row['weights'] / 1e6:6.0f} M weights  adapters {row['adapters_mb']:5.1f} MB{costs}"
         )
     views = result.get("views", [])
     for row in views:

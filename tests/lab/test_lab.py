@@ -256,6 +256,19 @@ def test_bench(world, tmp_path, monkeypatch, capsys):
         public.Public(SimpleNamespace(), tmp_path)
 
 
+def test_what_each_clip_costs(monkeypatch, capsys):
+    calls = []
+    monkeypatch.setattr(costs, "elsewhere", lambda call: calls.append(call) or len(calls))
+    row = costs.scale("lite", 64, 1, 0)
+    assert row["patches"] == 64 and row["inference, peak MB"] == 1
+    assert row["stage 2 step"] > row["inference"] > 0
+    (line,) = costs.table({"scales": [row]})
+    assert "64 patches" in line and f"adapters {row['adapters_mb']:5.1f} MB" in line
+    for call in calls:
+        exec(call, {"costs": costs})
+    assert all(int(word) > 100 for word in capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize("tool", [crossing, improvements], ids=["crossing", "improvements"])
 def test_a_trial_keeps_every_contestant_and_goes_on(tool, world, tmp_path, monkeypatch, capsys):
     """Two seeds of two contestants; a second call measures nothing again."""

@@ -144,10 +144,14 @@ def _look(home: Path) -> str:
     classes = {record.class_name for record in files.records}
     problems = [*files.problems, *quick_problems(files.root, files.records, False)]
     problems += [f"class: {name}: no pictures" for name in sorted(files.classes - classes)]
-    if problems or not files.records:
-        raise _lacking(home, problems or ["it holds no pictures"])
+    # the set is as published by now, and masks of another size are for open_dataset to tell
+    sizes = [problem for problem in problems if problem.startswith("size:")]
+    if len(sizes) < len(problems) or not files.records:
+        rest = [problem for problem in problems if problem not in sizes]
+        raise _lacking(home, rest or ["it holds no pictures"])
     defective = sum(record.label == 1 for record in files.records)
-    return f"{len(files.records)} pictures of {len(classes)} classes, {defective} defective"
+    said = f"{len(files.records)} pictures of {len(classes)} classes, {defective} defective"
+    return f"{said}; {len(sizes)} need allow=('size',), {sizes[0]}" if sizes else said
 
 
 def _lacking(home: Path, problems: list[str]) -> FetchError:

@@ -6,6 +6,7 @@ ever after.
 Use: `measure(options)` with bench's options, `table(result)`.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -49,7 +50,7 @@ def measure(options) -> dict:
     if "views" in options.what:
         found["views"] = kept_views()
     if "scales" in options.what:
-        found["scales"] = [scale(*each, options.rounds, options.seconds) for each in SCALES]
+        found["scales"] = scales(options.rounds, options.seconds)
     return found
 
 
@@ -61,17 +62,20 @@ def elsewhere(call: str, until: float | None = None, **variables: str) -> int | 
     left = None if until is None else until - time.monotonic()
     if left is not None and left <= 0:
         return None
-    command = [sys.executable, "-c", f"from aaclip_lite.lab import bench, costs; {call}"]
-    environment = os.environ | variables
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, env=environment, timeout=left
-        )
+        return int(said(call, left, **variables).split()[-1])
     except subprocess.TimeoutExpired:
         return None
+
+
+def said(call: str, left: float | None = None, **variables: str) -> str:
+    """What the call prints; `left`: seconds that it may take."""
+    command = [sys.executable, "-c", f"from aaclip_lite.lab import bench, costs; {call}"]
+    environment = os.environ | variables
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=left)
     if done.returncode:
         raise RuntimeError(f"{call} failed in its own process:\n{done.stderr[-2000:]}")
-    return int(done.stdout.split()[-1])
+    return done.stdout
 
 
 def say_peak() -> None:
@@ -201,8 +205,20 @@ def kept_views(epochs: int = 10, each: int = 16, seeds: tuple[int, ...] = (0, 1)
 # ---- what each CLIP costs ------------------------------------------------------------------------
 
 
-def scale(name: str, size: int, rounds: int, seconds: float) -> dict:
-    """CPU seconds of one picture, peak memory of a process of its own, sizes; random weights."""
+def scales(rounds: int, seconds: float) -> list[dict]:
+    """A row for each, from a process of its own."""
+    if sys.platform != "linux":
+        raise RuntimeError("--what scales reads peaks from /proc, only Linux has it")
+    rows = []
+    for name, size in SCALES:
+        call = f"costs.say_scale({name!r}, {size}, {rounds}, {seconds})"
+        rows.append(json.loads(said(call, MALLOC_MMAP_THRESHOLD_="65536")))
+    return rows
+
+
+def say_scale(name: str, size: int, rounds: int, seconds: float) -> None:
+    """CPU seconds of one picture, the process's memory at most, sizes; random weights."""
+    torch.set_num_threads(1)
     work = Work(False, size=size, name=name)
     model = work.model
     adapters = [p for stage in ("text", "image") for p in model.trainable(stage).values()]
@@ -210,16 +226,11 @@ def scale(name: str, size: int, rounds: int, seconds: float) -> dict:
     row["weights"] = sum(p.numel() for p in model.clip.parameters())
     row["adapters_mb"] = sum(4 * p.numel() for p in adapters) / 1e6
     for case in ("inference", "stage 2 step"):
+        Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here on
         until = time.monotonic() + seconds
         row[case] = compare(work, case, ("package",), rounds, until)["package"]["cpu"]
-        call = f"costs.run_once({name!r}, {size}, {case!r}); costs.say_peak()"
-        row[f"{case}, peak MB"] = elsewhere(call)
-    return row
-
-
-def run_once(name: str, size: int, case: str) -> None:
-    torch.set_num_threads(1)
-    Work(False, size=size, name=name).run(case, "package")
+        row[f"{case}, peak MB"] = _status("VmHWM") // 1024
+    print(json.dumps(row))
 
 
 # ---- in words ------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from aaclip_lite.files.download import FetchError
 from aaclip_lite.files.sources import SOURCES
 from aaclip_lite.files.unpack import ArchiveError, tree, unpack
 from tests.files.flaky_server import STEP, serve
-from tests.layouts import write_photographs, write_visa_raw
+from tests.layouts import mask, write_photographs, write_visa_raw
 
 FILE = "VisA_20220922.tar"
 
@@ -193,6 +193,18 @@ def test_a_set_that_lacks_something_gets_no_name(tmp_path, known, visa):
         get(tmp_path)
 
 
+def test_a_mask_of_another_size_is_told_and_no_reason_to_refuse(tmp_path, known, visa, capsys):
+    with tarfile.open(visa) as archive:
+        archive.extractall(tmp_path / "in", filter="data")
+    mask(tmp_path / "in" / "pcb1/Data/Masks/Anomaly/001.png", (20, 15))
+    with tarfile.open(tmp_path / FILE, "w") as archive:
+        archive.add(tmp_path / "in", "VisA_20220922")
+    known(sha256=pooch.file_hash(str(tmp_path / FILE)), unpacked=10**6)
+    place = get(tmp_path, archive=tmp_path / FILE)
+    assert "1 need allow=('size',), size: pcb1/Data/Masks" in capsys.readouterr().out
+    assert len(aa.open_dataset(place, allow=("size",))) == 8
+
+
 # ---- sets of GitHub --------------------------------------------------------------------------------
 
 
@@ -249,8 +261,8 @@ def tar_with(path, **fields):
         archive.addfile(info, io.BytesIO(bytes(info.size)))
 
 
-def zip_with(path, *names, data=b"x", mode=0):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+def zip_with(path, names, data=b"x", mode=0):
+    with zipfile.ZipFile(path, "w") as archive:
         for name in names:
             info = zipfile.ZipInfo(name)
             info.filename = name  # as it is, with what Windows and Python would change
@@ -269,13 +281,17 @@ EVIL = {
     "pipe": (tar_with, {"type": tarfile.FIFOTYPE}, "a link or a device"),
     "device": (tar_with, {"type": tarfile.CHRTYPE}, "a link or a device"),
     "large": (tar_with, {"size": 2_000_000}, "unpacks to more than the set holds"),
-    "zip upwards": (zip_with, ["../evil"], "leaves its folder"),
-    "zip drive": (zip_with, ["C:/evil"], "leaves its folder"),
-    "zip backwards": (zip_with, ["..\\evil"], "leaves its folder"),
-    "zip link": (zip_with, ["a", stat.S_IFLNK], "a link or a device"),
-    "twice": (zip_with, ["a", "a"], "is there twice"),
-    "below a file": (zip_with, ["a", "a/b"], "is there twice"),
-    "bomb": (zip_with, ["a", bytes(50_000_000)], "unpacks to more than the set holds"),
+    "zip upwards": (zip_with, {"names": ["../evil"]}, "leaves its folder"),
+    "zip drive": (zip_with, {"names": ["C:/evil"]}, "leaves its folder"),
+    "zip backwards": (zip_with, {"names": ["..\\evil"]}, "leaves its folder"),
+    "zip link": (zip_with, {"names": ["a"], "mode": stat.S_IFLNK}, "a link or a device"),
+    "twice": (zip_with, {"names": ["a", "a"]}, "is there twice"),
+    "below a file": (zip_with, {"names": ["a", "a/b"]}, "is there twice"),
+    "bomb": (
+        zip_with,
+        {"names": ["a"], "data": bytes(3_000_000)},
+        "unpacks to more than the set holds",
+    ),
 }
 
 
@@ -284,13 +300,7 @@ EVIL = {
 def test_an_archive_that_means_harm_is_refused(tmp_path, kind):
     write, given, reason = EVIL[kind]
     archive = tmp_path / "set"
-    if isinstance(given, dict):
-        write(archive, **given)
-    else:
-        names = [each for each in given if isinstance(each, str)]
-        mode = next((each for each in given if isinstance(each, int)), 0)
-        data = next((each for each in given if isinstance(each, bytes)), b"x")
-        write(archive, *names, data=data, mode=mode)
+    write(archive, **given)
     (tmp_path / "in" / "new").mkdir(parents=True)
     with pytest.raises(ArchiveError, match=f"{reason}.*nothing of it is kept"):
         unpack(archive, tmp_path / "in" / "new", 1_000_000)
@@ -304,7 +314,7 @@ def test_a_damaged_archive_is_told(tmp_path, visa):
     whole = tmp_path / "set.tar.xz"
     with tarfile.open(whole, "w:xz") as archive:
         archive.add(visa, "a/visa")
-    zip_with(tmp_path / "b.zip", "a/b", data=visa.read_bytes())
+    zip_with(tmp_path / "b.zip", ["a/b"], visa.read_bytes())
     for file, name in ((whole, "half.xz"), (tmp_path / "b.zip", "bent.zip")):
         data = bytearray(file.read_bytes())
         data[len(data) // 2] ^= 255

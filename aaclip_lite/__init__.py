@@ -16,6 +16,7 @@ _HOMES = {  # public name -> where it is defined
     "AnomalyDetector": "detector.AnomalyDetector",
     "Recipe": "recipe.Recipe",
     "evaluate": "evaluation.evaluate",
+    "fetch": "files.fetch.fetch",
     "load_clip": "load.load_clip",
     "open_dataset": "datasets.open_dataset",
     "scale_up": "service.scaling.scale_up",

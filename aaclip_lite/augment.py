@@ -7,8 +7,7 @@ kornia) are apart: a test feeds the same numbers to a slow per-picture reference
 always copied, never mixed: they stay 0 or 1.
 
     drawn = draw(VARIANTS["released"], [(seed, epoch, 0), (seed, epoch, 1)])
-    images, masks = apply(VARIANTS["released"], drawn, images, masks)     # (B, 3, H, W) in [0, 1],
-    (B, C, H, W)
+    images, masks = apply(VARIANTS["released"], drawn, images, masks)  # (B, 3, H, W), (B, C, H, W)
 """
 
 from collections.abc import Callable, Sequence

@@ -1,5 +1,5 @@
-"""Where a CLIP comes from: embedded, a hub, a local file, a config. The only file that imports
-open_clip, and only where it must: for its names, its downloads and its random start.
+"""Where a CLIP comes from: embedded, a hub, a file, a config. The only file that imports open_clip,
+and only where it must: for its names, its downloads and its random start.
 
 Special: the activation belongs to the weights (OpenAI's are QuickGELU), running another is reported
 with its measured cost; "lite" touches no network; a source that cannot work gives one error with
@@ -25,6 +25,7 @@ from .files.configs import foreign_blocks, foreign_parts, refuse_odd_size
 from .files.door import door
 from .files.environment import data_path
 from .files.hub import fetched
+from .files.tinyclip import named
 from .files.towers import is_plain, tokenize, towers
 from .files.weights import WeightsError, read_state
 
@@ -48,10 +49,9 @@ def load_clip(
 ) -> FrozenCLIP:
     """A frozen CLIP in fp32 on the CPU.
 
-    source: "lite" (embedded), an open_clip name, or a config: dict, .json file, folder with
-    config.json and weights.
-    weights: "own" (those beside the config), a tag such as "openai", a file, or None for random
-    ones.
+    source: "lite" (embedded), an open_clip name, "TinyCLIP-ViT-8M-16", or a config: dict, .json
+    file, folder with config.json and weights.
+    weights: "own" (beside the config), a tag such as "openai", a file, or None for random ones.
     image_size: side of the square input; the position grid is resized to it.
     activation: "gelu", "quick_gelu", or None for the weights' own.
     """
@@ -61,7 +61,7 @@ def load_clip(
         )
     if image_size is not None and not 0 < image_size <= LARGEST_SIDE:
         raise ValueError(f"image_size = {image_size}: give a side from 1 to {LARGEST_SIDE} pixels")
-    found = _find(source, weights)
+    found = _find(*named(source, weights))
     if image_size is not None:
         found.config["vision_cfg"]["image_size"] = image_size
     # weights that are replaced need no random start
@@ -138,9 +138,8 @@ def _find_named(name: str, weights: str | Path | None) -> Found:
         weights = fetched(name, str(weights), tag, open_clip.download_pretrained)
     state, by_openai = read_state(weights)
     refuse_endless(state, label)
-    return Found(
-        config, state, _activation(quick or by_openai or bool(tag.get("quick_gelu"))), label
-    )
+    quick = quick or by_openai or bool(tag.get("quick_gelu"))
+    return Found(config, state, _activation(quick), label)
 
 
 def _activation(quick: bool) -> str:

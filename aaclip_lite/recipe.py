@@ -281,8 +281,7 @@ def _block_numbers(field: str, value: Blocks, depth: int) -> tuple[int, ...]:
 
 def _refuse_unknown(names) -> None:
     known = [field.name for field in fields(Recipe)]
-    unknown = sorted(set(names) - set(known))
-    if unknown:
+    if unknown := sorted(set(names) - set(known)):
         raise ValueError(
             f"Recipe has no field {', '.join(map(repr, unknown))}; fields: {', '.join(known)}"
         )

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from scipy.io import savemat
 
 SIZE = (40, 30)  # width, height
 
@@ -170,6 +171,38 @@ def write_manifest(root: Path, file: str = "manifest.jsonl") -> dict:
     # as published: no line end after the last
     (root / file).write_text("\n".join(map(json.dumps, lines)))
     return dict.fromkeys(("grid", "screw"), (3, 3))
+
+
+def write_photographs(root: Path) -> None:
+    """DeepPCB, CrackForest and magnetic tiles, as they come: two pairs of boards a split, two roads
+    with a crack on the left, tiles with a hole.
+    """
+    noise = np.random.default_rng(0)
+
+    def save(path: Path, pixels: np.ndarray) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+
+    picture = lambda *shape: noise.integers(0, 255, shape, np.uint8)  # noqa: E731
+    for split, numbers in (("trainval", "01"), ("test", "23")):
+        for n in numbers:
+            save(root / f"PCB/g/g/{n}_test.jpg", picture(64, 64))
+            save(root / f"PCB/g/g/{n}_temp.jpg", picture(64, 64))
+            (root / f"PCB/g/{n}.txt").write_text("8 16 23 31 1\n")
+        lines = "".join(f"g/g/{n}.jpg g/{n}.txt\n" for n in numbers)
+        (root / f"PCB/{split}.txt").write_text(lines)
+        for kind in ("MT_Free", "MT_Hole"):
+            for n in numbers:
+                mask = np.zeros((64, 64), np.uint8)
+                mask[:32] = 255 * (kind == "MT_Hole")
+                save(root / f"tiles/{kind}/Imgs/exp1_num_{n}.jpg", picture(64, 64))
+                save(root / f"tiles/{kind}/Imgs/exp1_num_{n}.png", mask)
+    for n in "12":
+        save(root / f"roads/image/{n}.jpg", picture(320, 480, 3))
+        segments = np.ones((320, 480), np.uint8)
+        segments[10:20, 10:150] = 2
+        (root / "roads/groundTruth").mkdir(exist_ok=True)
+        savemat(root / f"roads/groundTruth/{n}.mat", {"groundTruth": {"Segmentation": segments}})
 
 
 WRITERS = {

@@ -24,7 +24,7 @@ FACTORY = ("train", "val", "test", "val_wild", "test_wild", "test_hard")
 class Backbone:
     """Which CLIP carries the adapters."""
 
-    # lite (embedded), an open_clip name such as ViT-L-14-336, a config.json, or a folder with one
+    # lite (embedded), TinyCLIP-ViT-8M-16, an open_clip name (ViT-L-14-336), a config.json, a folder
     clip: str = "lite"
     # a tag such as openai, or a file; "random" for none; default: those beside the config
     weights: str | None = None

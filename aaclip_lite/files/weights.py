@@ -21,6 +21,13 @@ from torch import Tensor
 
 from .torchscript import WeightsError, is_torchscript, read_torchscript, refuse_bomb
 
+# what may stand before open_clip's names, in this order
+PREFIXES = (
+    "module.",  # from several-GPU training
+    *("_image_encoder.", "_text_encoder.", "_logit_scale.", "module."),  # TinyCLIP's
+    "text.",  # from open_clip's models with a separate text tower
+)
+
 
 def read_state(path: str | Path) -> tuple[dict[str, Tensor], bool]:
     """(tensors under open_clip's names, whether they are OpenAI's own weights)."""
@@ -45,11 +52,7 @@ def read_state(path: str | Path) -> tuple[dict[str, Tensor], bool]:
     )
     if not state or not all(isinstance(name, str) for name in state):
         raise WeightsError(f"{path} holds no named tensors; expected a CLIP state dict")
-    # from several-GPU training; from open_clip's models with a separate text tower
-    for prefix in (
-        "module.",
-        "text.",
-    ):
+    for prefix in PREFIXES:
         state = {k.removeprefix(prefix): v for k, v in state.items()}
     by_openai = archive or "input_resolution" in state or "openai" in str(path.resolve()).lower()
     state = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}

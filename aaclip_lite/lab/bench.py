@@ -10,7 +10,7 @@ was left out is listed.
     python -m aaclip_lite lab bench                         # a reduced model, minutes; `make bench`
     python -m aaclip_lite lab bench --full                  # ViT-L/14-336 at 518 px, random weights
     python -m aaclip_lite lab bench --full --public PATH    # against your copy of the public code
-    python -m aaclip_lite lab bench --what growth memory views   # see `costs.py`
+    python -m aaclip_lite lab bench --what growth memory views scales   # see `costs.py`
 """
 
 import json
@@ -44,8 +44,8 @@ SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 class Bench:
     """Measure speed on this machine: the package against the plain way, and drawing."""
 
-    # growth and views know no --full
-    what: tuple[Literal["speed", "growth", "memory", "views"], ...] = ("speed",)
+    # growth, views and scales know no --full
+    what: tuple[Literal["speed", "growth", "memory", "views", "scales"], ...] = ("speed",)
     # ViT-L/14-336 at 518 px, 60 pictures for the metrics; else a reduced model, 336 px
     full: bool = False
     public: str = ""  # folder of the public code, measured in place of the plain way; with --full

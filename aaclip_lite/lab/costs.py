@@ -1,11 +1,12 @@
-"""What `bench --what growth memory views` measures: how cost grows with size, what a step adds to
-memory beside the formula's word, and what kept features save and cost.
+"""What `bench --what growth memory views scales` measures: how cost grows with size, what a step adds
+to memory beside the formula's word, what kept features save and cost, what each CLIP costs.
 
 Special: peaks are read in a process of its own each, since memory that was once taken shows for
 ever after.
 Use: `measure(options)` with bench's options, `table(result)`.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -30,6 +31,13 @@ from .work import Work, compare
 
 VIEWS = (None, 1, 2, 4)
 FIGURES = ("pixel_auroc", "inside_auroc", "peak_hit")
+# the embedded CLIP, two real ones of ordinary size, the paper's: name, side of the picture
+SCALES = (
+    ("lite", 128),
+    *(("TinyCLIP-ViT-8M-16", 224), ("TinyCLIP-ViT-8M-16", 448)),
+    *(("ViT-B-16", 224), ("ViT-B-16", 448)),
+    ("ViT-L-14-336", 518),
+)
 
 
 def measure(options) -> dict:
@@ -41,6 +49,8 @@ def measure(options) -> dict:
         found["memory"] = memories(options.full)
     if "views" in options.what:
         found["views"] = kept_views()
+    if "scales" in options.what:
+        found["scales"] = scales(options.rounds, options.seconds)
     return found
 
 
@@ -52,17 +62,20 @@ def elsewhere(call: str, until: float | None = None, **variables: str) -> int | 
     left = None if until is None else until - time.monotonic()
     if left is not None and left <= 0:
         return None
-    command = [sys.executable, "-c", f"from aaclip_lite.lab import bench, costs; {call}"]
-    environment = os.environ | variables
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, env=environment, timeout=left
-        )
+        return int(said(call, left, **variables).split()[-1])
     except subprocess.TimeoutExpired:
         return None
+
+
+def said(call: str, left: float | None = None, **variables: str) -> str:
+    """What the call prints; `left`: seconds that it may take."""
+    command = [sys.executable, "-c", f"from aaclip_lite.lab import bench, costs; {call}"]
+    environment = os.environ | variables
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=left)
     if done.returncode:
         raise RuntimeError(f"{call} failed in its own process:\n{done.stderr[-2000:]}")
-    return int(done.stdout.split()[-1])
+    return done.stdout
 
 
 def say_peak() -> None:
@@ -189,6 +202,37 @@ def kept_views(epochs: int = 10, each: int = 16, seeds: tuple[int, ...] = (0, 1)
     return rows
 
 
+# ---- what each CLIP costs ------------------------------------------------------------------------
+
+
+def scales(rounds: int, seconds: float) -> list[dict]:
+    """A row for each, from a process of its own."""
+    if sys.platform != "linux":
+        raise RuntimeError("--what scales reads peaks from /proc, only Linux has it")
+    rows = []
+    for name, size in SCALES:
+        call = f"costs.say_scale({name!r}, {size}, {rounds}, {seconds})"
+        rows.append(json.loads(said(call, MALLOC_MMAP_THRESHOLD_="65536")))
+    return rows
+
+
+def say_scale(name: str, size: int, rounds: int, seconds: float) -> None:
+    """CPU seconds of one picture, the process's memory at most, sizes; random weights."""
+    torch.set_num_threads(1)
+    work = Work(False, size=size, name=name)
+    model = work.model
+    adapters = [p for stage in ("text", "image") for p in model.trainable(stage).values()]
+    row = {"name": name, "size": size, "patches": model.clip.grid**2}
+    row["weights"] = sum(p.numel() for p in model.clip.parameters())
+    row["adapters_mb"] = sum(4 * p.numel() for p in adapters) / 1e6
+    for case in ("inference", "stage 2 step"):
+        Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here on
+        until = time.monotonic() + seconds
+        row[case] = compare(work, case, ("package",), rounds, until)["package"]["cpu"]
+        row[f"{case}, peak MB"] = _status("VmHWM") // 1024
+    print(json.dumps(row))
+
+
 # ---- in words ------------------------------------------------------------------------------------
 
 
@@ -207,6 +251,15 @@ def table(result: dict) -> list[str]:
             f"14 GiB card, step of {row['effective']:2}: {row['accumulate']} x "
             f"{row['image_batch']} pictures, checkpointing {row['checkpointing']}: "
             f"{row['bytes'] / 2**30:.1f} GiB by formula"
+        )
+    for row in result.get("scales", []):
+        costs = "".join(
+            f"  {case} {row[case]:.3f} CPU s, {row[f'{case}, peak MB']} MB"
+            for case in ("inference", "stage 2 step")
+        )
+        lines.append(
+            f"{row['name']:19}{row['size']:4} px{row['patches']:5} patches"
+            f"{row['weights'] / 1e6:6.0f} M weights  adapters {row['adapters_mb']:5.1f} MB{costs}"
         )
     views = result.get("views", [])
     for row in views:

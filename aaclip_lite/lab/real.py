@@ -14,14 +14,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from ..datasets import AnomalyDataset
+from ..datasets import AnomalyDataset, open_dataset
 from ..detector import AnomalyDetector
+from ..files import keep
+from ..files.photographs import SETS, Part, Photographs, find, manifest_line
 from ..load import load_clip
 from ..service.runs import train_image
 from . import cards, study
-from .photographs import SETS, Photographs, find, opened
 
 FIGURES = ("image_auroc", "pixel_auroc", "peak_hit")
 RULES = ("darkness", "local_contrast", "edge_density")  # trivial rules shown beside the detector
@@ -56,6 +58,30 @@ def run(options: Real) -> Path:
         for photographs in find(options.root).values():
             measure(log, photographs, options)
     return cards.write(options.out, card(study.read(options.data)))
+
+
+def opened(
+    photographs: Photographs, folder: str | Path, size: int, split: str = "test", count: int = 100
+) -> AnomalyDataset:
+    """At most `count` sound and `count` defective pictures of a split, at size x size; masks and a
+    manifest are written into `folder`.
+    """
+    folder = Path(folder) / photographs.name
+    chosen = []
+    for label in (False, True):
+        mine = [p for p in photographs.parts if p.split == split and bool(p.defect) == label]
+        chosen += spread(mine, count)
+    lines = [manifest_line(part, photographs, folder) for part in chosen]
+    manifest = keep.write_jsonl(folder / f"{split}.jsonl", lines)
+    # a thin crack may vanish from the mask when it is made small; equal pictures are the set's own;
+    # pictures lie elsewhere than the manifest
+    return open_dataset(manifest, size=size, allow=("content", "duplicate", "path"))
+
+
+def spread(parts: list[Part], count: int) -> list[Part]:
+    """`count` of them evenly over their order; all where there are fewer."""
+    chosen = np.linspace(0, len(parts) - 1, min(count, len(parts))).round().astype(int)
+    return [parts[i] for i in chosen]
 
 
 def measure(log: study.Study, photographs: Photographs, options: Real) -> None:

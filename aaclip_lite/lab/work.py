@@ -50,10 +50,13 @@ class Work:
         size: int | None = None,
         batch: int = 1,
         public: str = "",
+        name: str = "",
     ):
+        """name: a CLIP that load_clip knows, in place of the full or the reduced one."""
         torch.manual_seed(0)
         size = size or (518 if full else 336)
-        clip = load_clip("ViT-L-14-336" if full else REDUCED, weights=None, image_size=size)
+        source = name or ("ViT-L-14-336" if full else REDUCED)
+        clip = load_clip(source, weights=None, image_size=size)
         self.model = AdaptedCLIP(clip, recipe or Recipe.released())
         self.other = plain.Plain(self.model)
         if public:

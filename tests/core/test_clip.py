@@ -437,8 +437,16 @@ def test_hub_name_without_network_or_cache_names_both_remedies(monkeypatch, tmp_
             load_clip("ViT-L-14-336", weights="openai", image_size=518)
 
 
-def test_hub_name_from_cache_needs_no_network(monkeypatch, tmp_path, state):
-    path = tmp_path / "models--timm--some_clip.openai.safetensors"
+CACHED = {  # (name, tag): repository of the hub, activation
+    ("ViT-L-14-336", "openai"): ("timm/vit_large_patch14_clip_336.openai", "quick_gelu"),
+    ("ViT-B-16", "openai"): ("timm/vit_base_patch16_clip_224.openai", "quick_gelu"),
+    ("ViT-B-16", "laion2b_s34b_b88k"): ("laion/CLIP-ViT-B-16-laion2B-s34B-b88K", "gelu"),
+}
+
+
+@pytest.mark.parametrize("name, tag", CACHED)
+def test_hub_name_from_cache_needs_no_network(monkeypatch, tmp_path, state, name, tag):
+    path = tmp_path / "models--a_clip.safetensors"
     save_file(state, path)
     asked = []
     monkeypatch.setattr(
@@ -446,9 +454,10 @@ def test_hub_name_from_cache_needs_no_network(monkeypatch, tmp_path, state):
     )
     monkeypatch.setattr(open_clip, "get_model_config", lambda name: copy.deepcopy(CONFIG))
     monkeypatch.setattr(socket, "create_connection", None)
-    clip = load_clip("ViT-L-14-336", weights="openai")
-    assert asked == [("timm/vit_large_patch14_clip_336.openai", "open_clip_model.safetensors")]
-    assert clip.activation == "quick_gelu"
+    clip = load_clip(name, weights=tag)
+    repository, activation = CACHED[name, tag]
+    assert asked == [(repository, "open_clip_model.safetensors")]
+    assert clip.activation == activation
     equal_weights(clip, state)
 
 

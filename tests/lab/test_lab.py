@@ -3,6 +3,7 @@ four blocks), and directly the study that all of them share.
 """
 
 import json
+import sys
 from dataclasses import is_dataclass
 from functools import partial
 from importlib import import_module
@@ -12,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from scipy.io import savemat
 
 from aaclip_lite.datasets import open_dataset
+from aaclip_lite.files import photographs
 from aaclip_lite.lab import (
     TOOLS,
     bench,
@@ -25,7 +26,6 @@ from aaclip_lite.lab import (
     gates,
     improvements,
     levers,
-    photographs,
     plain,
     public,
     real,
@@ -40,6 +40,7 @@ from aaclip_lite.load import load_clip
 from aaclip_lite.recipe import Recipe
 from aaclip_lite.world import factory, pretrain
 from aaclip_lite.world.products import PRODUCTS
+from tests.layouts import write_photographs
 
 CONFIG = {
     "embed_dim": 16,
@@ -259,6 +260,21 @@ def test_bench(world, tmp_path, monkeypatch, capsys):
         public.Public(SimpleNamespace(), tmp_path)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="peaks are read from /proc")
+def test_what_each_clip_costs(monkeypatch, capsys):
+    def said(call, **variables):
+        exec(call, {"costs": costs})
+        return capsys.readouterr().out
+
+    monkeypatch.setattr(costs, "SCALES", (("lite", 64),))
+    monkeypatch.setattr(costs, "said", said)
+    (row,) = costs.scales(1, 0)
+    assert row["patches"] == 64 and row["stage 2 step"] > row["inference"] > 0
+    assert row["stage 2 step, peak MB"] > 100
+    (line,) = costs.table({"scales": [row]})
+    assert "64 patches" in line and f"adapters {row['adapters_mb']:5.1f} MB" in line
+
+
 @pytest.mark.parametrize("tool", [crossing, improvements], ids=["crossing", "improvements"])
 def test_a_trial_keeps_every_contestant_and_goes_on(tool, world, tmp_path, monkeypatch, capsys):
     """Two seeds of two contestants; a second call measures nothing again."""
@@ -299,42 +315,12 @@ def test_plain_metrics_equal_scikit_learns():
     assert plain.average_precision(scores, labels) == pytest.approx(expected)
 
 
-def photographs_in(root):
-    """Two pairs of boards a split, two roads with a crack on the left, tiles with a hole."""
-    noise = np.random.default_rng(0)
-
-    def save(path, pixels):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(path)
-
-    picture = lambda *shape: noise.integers(0, 255, shape, np.uint8)  # noqa: E731
-    for split, numbers in (("trainval", "01"), ("test", "23")):
-        for n in numbers:
-            save(root / f"PCB/g/g/{n}_test.jpg", picture(64, 64))
-            save(root / f"PCB/g/g/{n}_temp.jpg", picture(64, 64))
-            (root / f"PCB/g/{n}.txt").write_text("8 16 23 31 1\n")
-        lines = "".join(f"g/g/{n}.jpg g/{n}.txt\n" for n in numbers)
-        (root / f"PCB/{split}.txt").write_text(lines)
-        for kind in ("MT_Free", "MT_Hole"):
-            for n in numbers:
-                mask = np.zeros((64, 64), np.uint8)
-                mask[:32] = 255 * (kind == "MT_Hole")
-                save(root / f"tiles/{kind}/Imgs/exp1_num_{n}.jpg", picture(64, 64))
-                save(root / f"tiles/{kind}/Imgs/exp1_num_{n}.png", mask)
-    for n in "12":
-        save(root / f"roads/image/{n}.jpg", picture(320, 480, 3))
-        segments = np.ones((320, 480), np.uint8)
-        segments[10:20, 10:150] = 2
-        (root / "roads/groundTruth").mkdir(exist_ok=True)
-        savemat(root / f"roads/groundTruth/{n}.mat", {"groundTruth": {"Segmentation": segments}})
-
-
 def test_real(tmp_path):
-    photographs_in(tmp_path / "in")
+    write_photographs(tmp_path / "in")
     found = photographs.find(tmp_path / "in")
     shares = {"boards": 1 / 16, "cracks": 1400 / 160**2, "tiles": 1 / 2}
     for name, share in shares.items():
-        data = photographs.opened(found[name], tmp_path / "masks", 64, "test", 9)
+        data = real.opened(found[name], tmp_path / "masks", 64, "test", 9)
         defective = [data[i] for i, record in enumerate(data.records) if record.label]
         assert len(data) > len(defective) > 0
         assert defective[0].mask.mean() == pytest.approx(share, rel=0.25)

@@ -1,23 +1,24 @@
 """Public sets of real photographs, read as they come: DeepPCB, CrackForest, magnetic tiles.
 
-Special: nothing is downloaded or copied. Pictures stay where they are; boxes and segmentations
-become masks in a folder of yours, beside a manifest that `open_dataset` reads. Where a set names no
-split, the first half of each kind in the order of file names is "train", the second half "test".
-Use: `sets = find("photographs")`, `data = opened(sets["boards"], "build/real", size=128)`.
+Special: pictures stay where they are; boxes and segmentations become masks in a folder of yours,
+for lines of a manifest that `open_dataset` reads. Where a set names no split, the first half of
+each kind in the order of file names is "train", the second half "test".
+Use: `boards = find("photographs")["boards"]`, `write_manifest(boards, boards.root)`.
 """
 
-import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from scipy.io import loadmat
 
-from ..datasets import AnomalyDataset, open_dataset
-from ..files import keep
-from ..files.folders import refuse_system
+from . import keep
+from .audit import copies
+from .folders import refuse_system
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ def _cracks(folder: Path) -> Iterator[Part]:
                     yield Part(image, "crack" * bool(cracked), truth, split, cut)
 
 
+@lru_cache(maxsize=1)  # six pieces in turn ask for the same
 def _segments(truth: Path) -> np.ndarray:
     return loadmat(truth)["groundTruth"][0, 0]["Segmentation"] > 1
 
@@ -133,45 +135,38 @@ def mask_of(part: Part) -> np.ndarray:
         return np.uint8(np.asarray(picture.convert("L")) > 127) * 255
 
 
-def spread(parts: list[Part], count: int) -> list[Part]:
-    """`count` of them evenly over their order; all where there are fewer."""
-    chosen = np.linspace(0, len(parts) - 1, min(count, len(parts))).round().astype(int)
-    return [parts[i] for i in chosen]
+def manifest_line(part: Part, photographs: Photographs, folder: Path) -> dict:
+    """What a manifest in `folder` says of a picture; its mask, or the piece of it that is judged, is
+    written there.
+    """
+    place = part.image.relative_to(photographs.root).with_suffix("")
+    name = "_".join(map(str, (*place.parts, *(part.cut or ())))) + ".png"
+    image = part.image
+    if part.cut is not None:
+        with Image.open(part.image) as picture:
+            image = _saved(folder / "pieces" / name, np.asarray(picture.crop(part.cut)))
+    said = {"image_path": _named(image, folder), "label": int(bool(part.defect))}
+    said |= {"class_name": photographs.spoken, "defect": part.defect, "split": part.split}
+    if part.defect:
+        said["mask_path"] = _named(_saved(folder / "masks" / name, mask_of(part)), folder)
+    return said
 
 
-def opened(
-    photographs: Photographs, folder: str | Path, size: int, split: str = "test", count: int = 100
-) -> AnomalyDataset:
-    """At most `count` sound and `count` defective pictures of a split, at size x size."""
-    folder = Path(folder) / photographs.name
-    rows = []
-    for label in (0, 1):
-        mine = [p for p in photographs.parts if p.split == split and bool(p.defect) == label]
-        for part in spread(mine, count):
-            row = {"image_path": str(_picture(part, folder).absolute()), "label": label}
-            row |= {"class_name": photographs.spoken, "defect": part.defect}
-            if label:
-                row["mask_path"] = str(_saved(folder / "masks" / _name(part), mask_of(part)))
-            rows.append(row)
-    text = "".join(json.dumps(row) + "\n" for row in rows)
-    manifest = keep.write_text(folder / f"{split}.jsonl", text)
-    # a thin crack may vanish from the mask when it is made small; equal pictures are the set's own;
-    # pictures lie elsewhere than the manifest
-    return open_dataset(manifest, size=size, allow=("content", "duplicate", "path"))
+def write_manifest(photographs: Photographs, folder: Path) -> Path:
+    """A set for `open_dataset(folder, split="test")`; of pictures with equal bytes the first only."""
+    whole = [part.image for part in photographs.parts if part.cut is None]
+    again = {path for group in copies(whole) for path in sorted(group)[1:]}
+    parts = [part for part in photographs.parts if part.image not in again]
+    lines = [manifest_line(part, photographs, folder) for part in parts]
+    return keep.write_jsonl(folder / "manifest.jsonl", lines)
 
 
-def _picture(part: Part, folder: Path) -> Path:
-    """The file itself, or the piece of it that is judged."""
-    if part.cut is None:
-        return part.image
-    with Image.open(part.image) as picture:
-        return _saved(folder / "pieces" / _name(part), np.asarray(picture.crop(part.cut)))
-
-
-def _name(part: Part) -> str:
-    return "_".join(map(str, (part.image.stem, *(part.cut or ())))) + ".png"
+def _named(path: Path, folder: Path) -> str:
+    """Relative where it lies in the folder, so that the folder may be moved."""
+    inside = path.is_relative_to(folder)
+    return path.relative_to(folder).as_posix() if inside else os.path.abspath(path)
 
 
 def _saved(path: Path, pixels: np.ndarray) -> Path:
     picture = Image.fromarray(pixels)
-    return keep.atomic(path.absolute(), lambda name: picture.save(name, "PNG"))
+    return keep.atomic(path, lambda name: picture.save(name, "PNG"))

@@ -1,0 +1,137 @@
+"""A file from the first of several addresses that gives the right one, through pooch.
+
+Special: what came before a line broke is kept beside the file and gone on from, at the next address
+or in the next run; a file counts only after `check` has read it, and what fails is thrown away and
+asked for anew. More bytes than the file may have are never taken.
+Use: `download(addresses, "data/.fetch/set.zip", check=lambda file: ..., size=None, most=10**9)`.
+"""
+
+import errno
+import http.client
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pooch
+from tqdm.auto import tqdm
+
+TRIES = 5  # at one address, while each brings some bytes
+SECONDS = 30  # without a byte
+CHUNK = 1 << 18
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class FetchError(RuntimeError):
+    """Something could not be fetched; says why, address by address, and what to do."""
+
+
+class WrongFile(ValueError):
+    """An address gives another file than the one that is known."""
+
+
+def download(
+    addresses: Sequence[str],
+    path: str | Path,
+    check: Callable[[Path], None],
+    size: int | None,
+    most: int,
+    progress: bool = True,
+) -> Path:
+    """The file at `path`.
+
+    check: raises a ValueError where the file is not the right one. size: its bytes, where they are
+    known: only then is a beginning gone on from. most: never more bytes.
+    """
+    path = Path(path)
+    troubles = []
+    pooch.get_logger().setLevel("WARNING")  # what it says of hashes is said here
+    for address in addresses:
+        for _ in range(TRIES):
+            before = came(path)
+            try:
+                return _once(address, path, check, size, most, progress)
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                if getattr(error, "errno", None) in FULL:
+                    raise
+                troubles.append(f"{address}: {error or type(error).__name__}")
+                if wrong := isinstance(error, ValueError):
+                    _part(path).unlink(missing_ok=True)
+            # a wrong file may be the fault of its beginning, and is asked for once more without it
+            if before == 0 if wrong else came(path) <= before:
+                break
+    raise FetchError("\n  ".join([f"{path.name} cannot be fetched", *troubles]))
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f"{path.name}.part")
+
+
+def came(path: Path) -> int:
+    """How many bytes of this file came in earlier tries."""
+    part = _part(path)
+    return part.stat().st_size if part.exists() else 0
+
+
+def _once(address, path, check, size, most, progress) -> Path:
+    part = _part(path)
+
+    def downloader(url: str, target: str, _) -> None:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        if size is None or came(path) >= size:
+            part.unlink(missing_ok=True)
+        _receive(url, part, size, most, progress)
+        os.replace(part, target)
+        check(Path(target))
+
+    if path.exists():  # of an earlier run
+        try:
+            check(path)
+        except ValueError:
+            path.unlink()
+    return Path(pooch.retrieve(address, None, path.name, path.parent, downloader=downloader))
+
+
+def _receive(address: str, part: Path, size: int | None, most: int, progress: bool) -> None:
+    """Adds to `part` until all has come."""
+    have = part.stat().st_size if part.exists() else 0
+    # any coding of the bytes on their way would change their count
+    asked = {"User-Agent": "aaclip-lite", "Accept-Encoding": "identity"}
+    asked |= {"Range": f"bytes={have}-"} if have else {}
+    with urlopen(Request(address, headers=asked), timeout=SECONDS) as answer:
+        begins, total = _promised(answer)
+        if begins not in (0, have):
+            raise OSError(f"answers from byte {begins:,}, asked was {have:,}")
+        if size is not None and total not in (None, size):
+            raise OSError(f"announces {total:,} bytes, the file has {size:,}")
+        end = min(most, size or total or most)
+        with (
+            open(part, "ab" if begins else "wb") as file,
+            tqdm(
+                total=size or total, initial=begins, unit="B", unit_scale=True,
+                desc=part.stem, disable=not progress,
+            ) as bar,
+        ):  # fmt: skip
+            got = begins
+            while chunk := answer.read1(CHUNK):
+                got += len(chunk)
+                if got > end:
+                    raise WrongFile(f"sends more than {end:,} bytes")
+                file.write(chunk)
+                bar.update(len(chunk))
+    wanted = size or total
+    if wanted is not None and got < wanted:
+        raise OSError(f"broke off at {got:,} of {wanted:,} bytes")
+
+
+def _promised(answer) -> tuple[int, int | None]:
+    """(first byte that will come, bytes of the whole file), as the answer's head says."""
+    length = answer.headers.get("Content-Length")
+    if answer.status == 206:
+        said = answer.headers.get("Content-Range", "")
+        try:
+            span, _, total = said.removeprefix("bytes ").partition("/")
+            return int(span.partition("-")[0]), int(total) if total != "*" else None
+        except ValueError:
+            raise OSError(f"answers with a range that cannot be read: {said!r}") from None
+    return 0, int(length) if length and length.isdigit() else None

@@ -75,8 +75,9 @@ def page(path: Path) -> nbformat.NotebookNode:
 def write_sources(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for picture in (PICTURE, "data/sheets/method.png", "notebooks/colab.svg"):
-        shutil.copy(ROOT / picture, folder)
+    method = ROOT.glob("data/sheets/method*.png")
+    for picture in (ROOT / PICTURE, *method, ROOT / "notebooks/colab.svg"):
+        shutil.copy(picture, folder)
     (folder / "index.md").write_text(index(), encoding="utf-8")
     (folder / "ledger.md").write_text(ledger.page(), encoding="utf-8")
     for path in chapters():

@@ -66,6 +66,8 @@ def page(path: Path) -> nbformat.NotebookNode:
     ]
     for cell in notebook.cells:
         cell.source = cell.source.replace("](../data/sheets/", "](")
+        # what is no page of the book is read in the repository
+        cell.source = cell.source.replace("](../", f"]({address()}/blob/main/")
         tags = cell.metadata.setdefault("tags", [])
         if "solution" in tags or "setup" in tags:
             tags.append("hide-input")

@@ -64,12 +64,12 @@ PLACES = {
     "10": ("data", 2, ()),
     "11": ("adapters", 2, ("train",)),
     "12": ("clip", 3, ("train", "val")),
-    "13": ("losses", 3, ("train", "val")),
-    "14": ("clip", 3, ()),
+    "13": ("losses", 2, ("train", "val")),
+    "14": ("clip", 2, ()),
     "15": ("stage 2", 3, ("test",)),
     "16": ("words", 2, ()),
     "17": (None, 1, ()),
-    "18": ("clip", 3, ("train",)),
+    "18": ("clip", 2, ("train",)),
 }
 LIT = {
     "data": "the data that go in",
@@ -81,8 +81,8 @@ LIT = {
     "stage 2": "stage 2, the patches",
     "maps": "maps, scores and verdicts",
 }
-WORDS_A_MINUTE = 130  # of text; code is read more slowly
-LINES_A_MINUTE = 25
+WORDS_A_MINUTE = 110  # of text; code is read more slowly
+LINES_A_MINUTE = 18
 BAR = re.compile(r"\d+%\|")  # of a progress bar, which is dead once its kernel is gone
 
 

@@ -4,7 +4,7 @@ chapter.
     python -m tests.notebooks.run_course                 # all, one after the other: `make course`
     python -m tests.notebooks.run_course 03_adapters     # one
     python -m tests.notebooks.run_course --heads         # only the heads: after new text or a fork
-    python -m tests.notebooks.run_course --drawing       # only: how long the sets take to draw
+    python -m tests.notebooks.run_course --drawing       # only: how long a picture takes to draw
 
 The head is two cells: badge, the drawing of the method with the chapter's place in it, minutes and
 memory (from notebooks/measured.json), reading time, difficulty, neighbours; and the cell that
@@ -81,6 +81,7 @@ LIT = {
     "stage 2": "stage 2, the patches",
     "maps": "maps, scores and verdicts",
 }
+PICTURES = {"train": 8046, "val": 640, "val_wild": 640, "test": 1920}  # of each set
 WORDS_A_MINUTE = 110  # of text; code is read more slowly
 LINES_A_MINUTE = 18
 BAR = re.compile(r"\d+%\|")  # of a progress bar, which is dead once its kernel is gone
@@ -109,7 +110,7 @@ def head(path: Path) -> tuple[str, str]:
         alt = f"The method in one drawing; you are here: {LIT[lit]}"
         parts.append(f"![{alt}](../data/sheets/{file_of(lit)})")
     if row := found.get(path.stem):
-        once = sum(found.get("drawing", {}).get(name, 0) for name in sets)
+        once = found.get("drawing", 0) * sum(PICTURES[name] for name in sets)
         spent = f"runs in {told(row['seconds'])}"
         spent += f", the first time in {told(row['seconds'] + once)} (pictures drawn)" * bool(once)
         parts.append(
@@ -224,22 +225,18 @@ def drop_dead(notebook) -> None:
             cell.outputs = alive
 
 
-def measure_drawing() -> dict[str, int]:
-    """Seconds that each set of the factory takes to draw: the workers' CPU time over the cores, so
-    that a busy machine measures the same.
+def measure_drawing() -> float:
+    """Seconds a picture, drawn of factory/test: the workers' CPU time over the cores, so that a
+    busy machine measures the same.
     """
     from aaclip_lite.world.sets import open_set
 
-    seconds = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name in sorted({name for *_, sets in PLACES.values() for name in sets}):
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            open_set(name, folder)
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-            seconds[name] = round(spent / os.cpu_count())
-            print(f"factory/{name:10} {seconds[name]:4} s", flush=True)
-    return seconds
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        open_set("test", folder)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return round(spent / os.cpu_count() / PICTURES["test"], 4)
 
 
 def main(arguments: list[str]) -> int:

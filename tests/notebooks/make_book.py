@@ -77,13 +77,14 @@ def page(path: Path) -> nbformat.NotebookNode:
 def write_sources(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    method = ROOT.glob("data/sheets/method*.png")
-    for picture in (ROOT / PICTURE, *method, ROOT / "notebooks/colab.svg"):
-        shutil.copy(picture, folder)
+    for picture in (PICTURE, "data/sheets/method.png", "notebooks/colab.svg"):
+        shutil.copy(ROOT / picture, folder)
     (folder / "index.md").write_text(index(), encoding="utf-8")
     (folder / "ledger.md").write_text(ledger.page(), encoding="utf-8")
     for path in chapters():
         nbformat.write(page(path), folder / path.name)
+    for picture in ROOT.glob("data/sheets/method_*.png"):
+        shutil.copy(picture, folder)
 
 
 def main(out: Path = ROOT / "build" / "book") -> int:

@@ -14,7 +14,7 @@ from .style import LINES, WORDS, as_array, new_figure, rows_of
 def curves(
     rows, names: Sequence[str] | None = None, x: str = "step", title: str = "Training"
 ) -> Figure:
-    """One small plot a column: thin each row, thick the running mean.
+    """One small plot a column: thin each row, thick the running mean; a learning rate as it is.
 
     rows: a History, its rows, a .jsonl log (of training or of pretraining), or {label: one of
     these} to compare runs.
@@ -40,14 +40,17 @@ def curves(
     for ax, name in zip(axes.flat, names, strict=False):
         for (label, run), (colour, dash, _) in zip(runs.items(), LINES * len(runs), strict=False):
             at, values = (np.array([row.get(key) for row in run], float) for key in (x, name))
-            width = max(1, len(values) // 20)
+            steps = name == "lr"  # stairs are stairs: a running mean would make ramps of them
+            width = 1 if steps else max(1, len(values) // 20)
             smooth = np.convolve(
                 np.pad(values, (width - 1, 0), "edge"), np.ones(width) / width, "valid"
             )
-            ax.plot(at, values, color=colour, alpha=0.3, linewidth=0.8)
-            ax.plot(at, smooth, dash, color=colour, linewidth=1.8, label=label)
+            style = {"color": colour, "drawstyle": "steps-post" if steps else "default"}
+            ax.plot(at, values, alpha=0.3, linewidth=0.8, **style)
+            ax.plot(at, smooth, dash, linewidth=1.8, label=label, **style)
         ax.set_title(name.replace("_", " "), fontsize=9)
         ax.set_xlabel(x)
+        ax.set_ylabel(_AXES.get(name, "loss"))
         ax.grid(alpha=0.25)
     for ax in axes.flat[len(names) :]:
         ax.set_axis_off()
@@ -216,9 +219,9 @@ def finding(found, title: str | None = None) -> Figure:
     labels = [
         " ".join(v for v in list(row.values())[:2] if isinstance(v, str)) for row in found.rows
     ]
-    labels = [
-        label.replace("image_adapter.", "").replace("text_adapter.", "text ") for label in labels
-    ]
+    short = (("image_adapter.", ""), ("text_adapter.", "text "))
+    for long, word in short:
+        labels = [label.replace(long, word) for label in labels]
     panels = [p for p in _PANELS[found.kind] if any(_finite(row.get(p[0])) for row in found.rows)]
     if not panels:
         raise ValueError(
@@ -287,5 +290,10 @@ _PANELS = {  # kind of finding: (value, its null values, its error, scale) of ea
         ("reach", ("frozen reach", "random"), None, ""),
     ),
     "scales": (("b / a", ("equal",), "±", ""), ("std", (), None, "log")),
+}
+_AXES = {  # what a column counts, where it is no loss
+    "lr": "learning rate",
+    "cosine": "cosine of the anchors",
+    "gradient": "length of the gradient",
 }
 _CLOCKS = ("step", "epoch", "seconds", "seen", "drawn")  # columns that only count

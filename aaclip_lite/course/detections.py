@@ -12,9 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .plots import outline
+from .style import ENDS
 
 LOW = 1.0  # deviations above normal where the map begins to show
-HIGH = 6.0  # and where it is full
+HIGH = ENDS[1]  # and where it is full
 # inches: a picture's side, the gap between two, the room for a title of two lines
 SIDE = 2.0
 GAP = 0.06
@@ -55,7 +56,7 @@ def detections(
         above = axes(column, top)
         below = axes(column, top + SIDE + GAP)
         above.imshow(picture)
-        above.set_title(titles[i], fontsize=9)
+        above.set_title(titles[i].replace("_", " "), fontsize=9)
         below.imshow(overlay(picture, maps[i]))
         if masks[i] is not None:
             outline(below, masks[i])

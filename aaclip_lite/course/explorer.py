@@ -26,16 +26,16 @@ from .. import metrics, scoring
 from ..datasets import AnomalyDataset, Sample
 from ..detector import AnomalyDetector
 from ..prompts import TEMPLATES
+from .style import UNIT
 from .views import (
     GAP,
     HEAT_ENDS,
     LINE,
     SIDE,
     THUMB,
-    WIDTH,
     Tile,
     View,
-    coloured,
+    laid_over,
     rings,
     sheet,
     stack,
@@ -47,6 +47,7 @@ __all__ = ["DEFECTIVE", "GOOD", "REFERENCE", "Explorer", "Setting", "precision_r
 GOOD = 5
 DEFECTIVE = 7
 REFERENCE = 3
+COLUMNS = 8  # pictures in a line of `many`
 MIXES = (0.0, 0.15, 0.3, 0.6, 1.0)  # adapter mixes whose scale is prepared
 
 
@@ -62,7 +63,7 @@ class Setting:
     blur: float = 0.0  # sigma in patches
     # share of the adapted token behind each block; at 0 the blocks are CLIP's
     adapter_mix: float = 0.0
-    threshold: float = 2.0  # deviations above normal
+    threshold: float = 4.0  # deviations above normal
 
 
 def _said(setting: Setting) -> tuple[str, str, str]:
@@ -91,11 +92,9 @@ class Explorer:
                 rng.permutation([i for i, r in enumerate(own.records) if r.label == x])
                 for x in (0, 1)
             )
-            if len(good) < GOOD + REFERENCE or not len(bad):
-                raise ValueError(
-                    f"{name}: {len(good)} good and {len(bad)} defective pictures; at least "
-                    f"{GOOD + REFERENCE} and 1 are needed"
-                )
+            if len(good) < (least := GOOD + REFERENCE) or not len(bad):
+                have = f"{len(good)} good and {len(bad)} defective pictures"
+                raise ValueError(f"{name}: {have}; at least {least} and 1 are needed")
             bad = sorted(bad[:DEFECTIVE], key=lambda i, own=own: own.records[i].defect)
             self.parts[name] = [
                 own[int(i)] for i in (*good[:GOOD], *bad, *good[GOOD : GOOD + REFERENCE])
@@ -162,6 +161,18 @@ class Explorer:
             self._anchors[key] = both.cpu()
         return self._anchors[key]
 
+    def unknown(self, words: str) -> str:
+        """Those of the words that this CLIP never read: they all share one vector."""
+        clip = self.detector.model.clip
+        table = clip.token_embedding.weight[:, 0]
+        values, counts = table.unique(return_counts=True)
+        if counts.max() < len(table) // 10:
+            return ""  # an ordinary CLIP: a vector for each word
+        shared = values[counts.argmax()]
+        pieces = {word: clip.tokenize([word])[0] for word in words.split()}
+        inner = {word: ids[1 : int(ids.argmax())] for word, ids in pieces.items()}  # no begin, end
+        return ", ".join(word for word, ids in inner.items() if (table[ids] == shared).any())
+
     def _scored(self, setting: Setting, pictures: Sequence[int]) -> Tensor:
         """(B, levels, n, n): each level's own map on the patch grid."""
         known = self._compared.setdefault((*_said(setting), setting.adapter_mix), {})
@@ -182,19 +193,17 @@ class Explorer:
         )
         weights = torch.tensor(setting.level_weights or (1.0,) * depth)
         if len(weights) != depth or weights.min() < 0 or not weights.any():
+            said = " ".join(f"{each:g}" for each in setting.level_weights)
             raise ValueError(
-                f"level_weights {setting.level_weights}: give {depth}, none below 0, at least one "
-                "above"
+                f"level weights {said}: give {depth}, none below 0, at least one above"
             )
-        if not all(0 <= number < len(parts) for number in chosen):
-            raise ValueError(f"picture {list(chosen)}: {setting.product} has 0 to {len(parts) - 1}")
+        if wrong := [number for number in chosen if not 0 <= number < len(parts)]:
+            raise ValueError(f"picture {wrong[0]}: {setting.product} has 0 to {len(parts) - 1}")
         reference = range(len(parts), len(parts) + REFERENCE)
-        grid = torch.einsum("blhw,l->bhw", self._scored(setting, [*chosen, *reference]), weights)[
-            :, None
-        ]
-        heat = scoring.finish(
-            grid, parts[0].image.shape[:2], self.detector.domain, recipe.align_corners, setting.blur
-        )
+        scored = self._scored(setting, [*chosen, *reference])
+        grid = torch.einsum("blhw,l->bhw", scored, weights)[:, None]
+        size, finish = parts[0].image.shape[:2], (recipe.align_corners, setting.blur)
+        heat = scoring.finish(grid, size, self.detector.domain, *finish)
         return scoring.z_scores(heat, scoring.fit_constants(heat[-REFERENCE:]))[:-REFERENCE].numpy()
 
     # ---- the two views ---------------------------------------------------------------------------
@@ -205,7 +214,7 @@ class Explorer:
         """
         part, own = self.shown(setting.product)[setting.picture], self._own(setting)
         heat, usual = (self.maps(each, [setting.picture])[0] for each in (setting, own))
-        marked, grey = heat > setting.threshold, np.array(Image.fromarray(part.image).convert("L"))
+        grey, marked = np.array(Image.fromarray(part.image).convert("L")), heat > setting.threshold
         precision, recall = precision_recall(marked, part.mask > 0)
         text = f"threshold {setting.threshold:.1f}: {marked.mean():.1%} of the pixels marked, "
         text += (
@@ -214,19 +223,18 @@ class Explorer:
             else "all of them wrongly"
         )
         grey[marked], grey[~marked] = 255, grey[~marked] // 2
-        panels = [
-            ("picture, defect outlined", part.image),
-            ("map, own setting", coloured(usual)),
-            ("map, this setting", coloured(heat)),
-            ("white: above the threshold", grey),
-        ]
         defect = rings(part.mask)
+        panels = [
+            ("picture", part.image),
+            ("map, own setting", laid_over(part.image, usual), defect),
+            ("map, this setting", laid_over(part.image, heat), defect),
+            ("white: above the threshold", grey, defect),
+        ]
         tiles = [
-            Tile((GAP + i * (SIDE + GAP), 2 * LINE), SIDE, *each, defect)
-            for i, each in enumerate(panels)
+            Tile((GAP + i * (SIDE + GAP), 2 * LINE), SIDE, *each) for i, each in enumerate(panels)
         ]
         title = f"{setting.product}: {part.defect or 'good'}; {self.difference(setting)}"
-        foot = f"{text}; maps: {HEAT_ENDS[0]:.0f} (dark) to {HEAT_ENDS[1]:.0f} (bright) deviations above normal"
+        foot = f"{text}; maps: {HEAT_ENDS[0]:.0f} (dark) to {HEAT_ENDS[1]:.0f} (bright) {UNIT}"
         figures = {"precision": precision, "recall": recall}
         return View(sheet(title, tiles, 2 * LINE + SIDE + 4, foot), figures, f"{title}; {text}")
 
@@ -241,24 +249,24 @@ class Explorer:
             [],
         )
         precision, recall = precision_recall(rejected, bad)
-        for left, chosen in ((GAP, ~rejected), (GAP + WIDTH // 2, rejected)):
+        # room for all on either side, so that nothing jumps when the threshold moves
+        lines, heads, top = -(-len(parts) // COLUMNS), [], LINE
+        for word, chosen in (("passed", ~rejected), ("rejected", rejected)):
+            heads.append((f"{sum(chosen)} {word}", (GAP, top + 2)))
             for place, i in enumerate(sorted(np.flatnonzero(chosen), key=scores.__getitem__)):
-                at = left + place % 6 * (THUMB + GAP), 2 * LINE + 4 + place // 6 * (THUMB + LINE)
+                row, column = divmod(place, COLUMNS)
+                at = GAP + column * (THUMB + GAP), top + 2 * LINE + 4 + row * (THUMB + LINE)
                 label = parts[i].defect or "good"
                 tiles.append(Tile(at, THUMB, label, parts[i].image, wrong=rejected[i] != bad[i]))
+            top += LINE + 8 + lines * (THUMB + LINE)
         title = f"{setting.product}, {self.difference(setting)}: "
-        title += f"left {sum(~rejected)} passed, right {sum(rejected)} rejected"
+        title += f"{sum(~rejected)} passed, {sum(rejected)} rejected"
         text = f"threshold {setting.threshold:.1f}: {sum(rejected & bad)} of {sum(bad)} defective caught, "
-        text += (
-            f"{sum(rejected & ~bad)} false alarms, precision {precision:.0%}, recall {recall:.0%}"
-        )
+        text += f"{sum(rejected & ~bad)} false alarms, "
+        text += f"precision {precision:.0%}, recall {recall:.0%}"
         figures = {"precision": precision, "recall": recall}
-        bottom = 2 * LINE + -(-len(parts) // 6) * (THUMB + LINE)  # the same at every threshold
-        return View(
-            sheet(title, tiles, bottom, f"{text} (thick frame: wrong)"),
-            figures,
-            f"{title}; {text}",
-        )
+        foot = f"{text} (thick frame: wrong)"
+        return View(sheet(title, tiles, top + 4, foot, heads), figures, f"{title}; {text}")
 
     def scores(self, setting: Setting) -> np.ndarray:
         """(B,) of all that are shown: the mean of each map's hottest hundredth."""
@@ -272,10 +280,12 @@ class Explorer:
         own, said = self._own(setting), []
         for name in (field.name for field in fields(Setting)):
             if (value := getattr(setting, name)) != getattr(own, name):
-                value = (
-                    " ".join(f"{each:g}" for each in value) if isinstance(value, tuple) else value
-                )
+                if isinstance(value, tuple):
+                    value = " ".join(f"{each:g}" for each in value)
                 said.append(f"{name} {value}")
+        for words in _said(setting)[1:]:
+            if strange := self.unknown(words):
+                said.append(f"unknown to this CLIP: {strange}")
         return ", ".join(said) or "own setting"
 
 

@@ -1,44 +1,53 @@
 """Every figure: sheets of pictures with their maps, training curves, bars by class, anchors before
 and after.
 
-Special: colours stay readable in grey and for the colour-blind (viridis for maps; lines and points
-also differ in dash and shape), the ground is always white, and a defect's true outline is black and
-white, so that it shows on anything.
+Special: a map lies over its photograph, in one unit wherever normal parts are known (`deviations`),
+and the photograph beside it stays bare; colours stay readable in grey and for the colour-blind
+(viridis for maps; lines and points also differ in dash and shape), the ground is always white, and
+a defect's true outline is black and white, so that it shows on anything, and keeps off the defect.
 Use: `sheet(pictures, maps, masks)`, `curves(history)`, `class_bars(report)`, `save(figure,
 "runs/a/loss.png")`. Each gives a matplotlib Figure; a notebook shows it when it is the last line of
 a cell.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from scipy import ndimage
 
+from .. import scoring
 from ..datasets import AnomalyDataset
 from ..evaluation import Report, maps_of
 from .charts import anchors, class_bars, curves, finding, growth, ratios
-from .style import HEAT, LINES, STYLE, WORDS, as_array, save, styled
+from .style import ENDS, HEAT, LINES, STYLE, UNIT, WORDS, as_array, crisp, new_figure, save, styled
 
 __all__ = [
+    "ENDS",
     "HEAT",
     "LINES",
     "STYLE",
+    "UNIT",
     "WORDS",
     "anchors",
     "cases",
     "class_bars",
+    "crisp",
     "curves",
+    "deviations",
     "finding",
     "growth",
     "outline",
     "ratios",
+    "rows",
     "save",
     "sheet",
+    "typical",
 ]
 
 
@@ -52,13 +61,15 @@ def sheet(
     scale: str | tuple[float, float] = "shared",
     unit: str = "anomaly score",
 ) -> Figure:
-    """Pictures (H, W, 3), each with its map (H, W) to the right and its mask (H, W) as an outline
-    on both.
+    """Pictures (H, W, 3), each with its map (H, W) laid over it to the right; the outline of its
+    mask (H, W) stands on the map, or on the picture where there is none.
 
-    scale: "shared" colours all maps alike, so that they can be compared; (low, high) does so over
-    several sheets; "own" stretches each to its own ends, which shows where it peaks but makes good
-    parts look as alarming as bad ones.
+    scale: "shared" colours all maps alike, so that they can be compared; "deviations" does so for
+    maps in the course's one unit; (low, high) over several sheets; "own" stretches each to its own
+    ends, which shows where it peaks but makes good parts look as alarming as bad ones.
     """
+    if scale == "deviations":
+        scale, unit = ENDS, UNIT
     for name, given in (("maps", maps), ("masks", masks), ("titles", titles)):
         if given is not None and len(given) != len(pictures):
             raise ValueError(f"{len(pictures)} pictures, but {len(given)} {name}")
@@ -99,12 +110,13 @@ def sheet(
         left, top = 0.06 + column * step, head + line + row * (side + line)
         cells = [axes(left + 1.55 * j, top, side, side) for j in range(each)]
         cells[0].imshow(as_array(picture))
-        shown = cells[1].imshow(heats[i], cmap=HEAT, vmin=ends[0], vmax=ends[1]) if heats else None
+        if heats:
+            shown = laid_over(cells[1], as_array(picture), heats[i], *ends)
         for ax in cells:
             ax.set_axis_off()
-            if masks is not None and masks[i] is not None:
-                outline(ax, as_array(masks[i]))
-        name = "" if titles is None else titles[i]
+        if masks is not None and masks[i] is not None:
+            outline(cells[-1], as_array(masks[i]))
+        name = "" if titles is None else titles[i].replace("_", " ")
         cells[0].set_title(name, fontsize=8, loc="left", pad=3, parse_math=False)
     if bar:
         where = axes(
@@ -115,53 +127,127 @@ def sheet(
     return figure
 
 
+def rows(
+    pictures: Sequence,
+    columns: Mapping[str, Sequence],
+    masks: Sequence,
+    titles: Sequence[str],
+    title: str = "",
+) -> Figure:
+    """A line for each picture: the photograph, then its map of every column laid over it. Maps are
+    in deviations above normal, so that lines and columns compare.
+    """
+    across = 1 + len(columns)
+    figure, axes = new_figure(len(pictures), across, 1.6 * across + 0.8, 1.65 * len(pictures) + 0.5)
+    for line, cells in enumerate(axes):
+        picture = as_array(pictures[line])
+        cells[0].imshow(picture)
+        cells[0].set_title(titles[line].replace("_", " "), fontsize=8)
+        for ax, (label, maps) in zip(cells[1:], columns.items(), strict=True):
+            shown = laid_over(ax, picture, as_array(maps[line]), *ENDS)
+            outline(ax, as_array(masks[line]))
+            ax.set_title("" if line else label, fontsize=9)
+        for ax in cells:
+            ax.set_axis_off()
+    figure.colorbar(shown, ax=axes, shrink=0.8, extend="both").set_label(UNIT, fontsize=8)
+    figure.suptitle(title, fontsize=10, parse_math=False)
+    return figure
+
+
+def typical(data: AnomalyDataset, count: int = 6) -> AnomalyDataset:
+    """Of each of the first so many classes the defective picture whose defect is of median size."""
+    chosen = []
+    for name in data.classes[:count]:
+        own = data.filter(name, labels=1)
+        order = sorted(range(len(own)), key=lambda i, own=own: own[i].mask.mean())
+        chosen.append(own.records[order[len(order) // 2]])
+    return data.view(chosen)
+
+
+def laid_over(
+    ax: Axes, picture: np.ndarray, heat: np.ndarray, low: float | None, high: float | None
+) -> AxesImage:
+    """A map over its photograph in grey; what is given back makes a colour bar."""
+    ax.imshow(picture.mean(-1), cmap="gray")
+    options = {"cmap": HEAT, "vmin": low, "vmax": high, "alpha": 0.65}
+    return ax.imshow(
+        heat, extent=(-0.5, picture.shape[1] - 0.5, picture.shape[0] - 0.5, -0.5), **options
+    )
+
+
+def deviations(maps, names: Sequence[str], labels: Sequence[int]) -> torch.Tensor:
+    """Maps (B, H, W) in the course's one unit: 0 is the mean and 1 the spread of the maps of each
+    product's own normal pictures (label 0), which must be among them.
+    """
+    maps = torch.as_tensor(maps)
+    counted = torch.empty_like(maps)
+    for name in set(names):
+        own = [i for i, each in enumerate(names) if each == name]
+        normal = [i for i in own if not labels[i]]
+        if not normal:
+            raise ValueError(f"{name}: no normal picture among these maps, so there is no zero")
+        counted[own] = scoring.z_scores(maps[own], scoring.fit_constants(maps[normal]))
+    return counted
+
+
 def outline(ax: Axes, mask: np.ndarray) -> None:
-    """The edge of a mask (H, W), visible on any ground."""
+    """The edge of a mask (H, W), visible on any ground, a little way off what it rings."""
     if mask.any():
-        # thin ones stay visible
-        around = ndimage.binary_dilation(mask > 0, iterations=max(1, max(mask.shape) // 64))
+        # what is thin stays visible inside
+        around = ndimage.binary_dilation(mask > 0, iterations=max(1, max(mask.shape) // 42))
         closed = np.pad(around, 1).astype(float)  # also where a defect touches the rim
         at = np.arange(-1, closed.shape[1] - 1), np.arange(-1, closed.shape[0] - 1)
-        for colour, width in (("black", 1.8), ("white", 0.8)):
+        for colour, width in (("black", 1.5), ("white", 0.7)):
             ax.contour(*at, closed, [0.5], colors=colour, linewidths=width)
+
+
+REFERENCES = 6  # normal pictures of a product that set the zero of its maps
 
 
 def cases(
     model, data: AnomalyDataset, report: Report, which: str = "worst", count: int = 8
 ) -> Figure:
     """The report's best or worst defective pictures, or its false alarms, with their maps made
-    again.
+    again, in deviations above normal.
     """
     rows = report.extremes(count)[which]
     if not rows:
         raise ValueError(f"the report knows no {which} pictures: no masks, or no normal pictures")
     samples = [data[row["index"]] for row in rows]
-    heat, maps = maps_of(model, report.about["stage"], report.about["domain"]), []
-    for sample in samples:
-        image = torch.from_numpy(sample.image).to(
-            next(getattr(model, "model", model).parameters()).device
-        )
-        with torch.no_grad():
-            found = heat(
-                {"image": image.movedim(-1, 0)[None] / 255, "class_name": [sample.class_name]}
-            )
-        maps.append(found[""][0][0])
-    ends = [
-        f"AP {row['pixel_ap']:.2f}" if row["label"] else f"score {row['score']:.2f}" for row in rows
-    ]
-    titles = [
-        f"{row['class_name']}: {row['defect'] or 'normal'}, {end}"
-        for row, end in zip(rows, ends, strict=True)
-    ]
+    heat = maps_of(model, report.about["stage"], report.about["domain"])
+    maps = _maps_in_deviations(model, heat, data, samples)
+    told = report.about["judged"] == "detector"  # else a score has no scale of its own
+    titles = []
+    for row in rows:
+        end = f", score {row['score']:.1f}" if told else ""
+        end = f", AP {row['pixel_ap']:.2f}" if row["label"] else end
+        titles.append(f"{row['class_name']}: {row['defect'] or 'normal'}{end}")
     words = {
-        "best": "Defects found best",
-        "worst": "Defects missed most",
-        "false alarms": "Most alarming normal parts",
+        "best": "Defects found best, by the AP of their own pixels",
+        "worst": "Defects missed most, by the AP of their own pixels",
+        "false alarms": "Normal parts with the highest scores",
     }
-    given = (
-        [s.image for s in samples],
-        maps,
-        [s.mask for s in samples],
-        [title.replace("_", " ") for title in titles],
-    )
-    return sheet(*given, f"{words[which]} (outline: true defect)")
+    given = [s.image for s in samples], maps, [s.mask for s in samples], titles
+    ring = "" if which == "false alarms" else " (outline: true defect)"
+    return sheet(*given, words[which] + ring, scale="deviations")
+
+
+def _maps_in_deviations(model, heat, data: AnomalyDataset, samples: Sequence) -> list[np.ndarray]:
+    device = next(getattr(model, "model", model).parameters()).device
+    zeros, maps = {}, []
+
+    def maps_for(chosen: Sequence) -> torch.Tensor:
+        images = torch.from_numpy(np.stack([s.image for s in chosen])).to(device)
+        names = [s.class_name for s in chosen]
+        with torch.no_grad():
+            return heat({"image": images.movedim(-1, 1) / 255, "class_name": names})[""][0].cpu()
+
+    for sample in samples:
+        if sample.class_name not in zeros:
+            normal = data.filter(sample.class_name, labels=0)
+            few = [normal[i] for i in range(min(REFERENCES, len(normal)))]
+            if not few:
+                raise ValueError(f"{sample.class_name}: no normal picture that sets a zero")
+            zeros[sample.class_name] = scoring.fit_constants(maps_for(few))
+        maps.append(scoring.z_scores(maps_for([sample])[0], zeros[sample.class_name]).numpy())
+    return maps

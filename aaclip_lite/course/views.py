@@ -15,14 +15,16 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
+from .style import ENDS
+
 # pixels: a large picture's side, a small one's, the gap between two, a line of text, the paper
 SIDE = 204
-THUMB = 62
+THUMB = 98
 GAP = 8
 LINE = 22
 WIDTH = 860
 # deviations that get the first and the last of these colours, which rise evenly, also in grey
-HEAT_ENDS = (-1.0, 5.0)
+HEAT_ENDS = ENDS
 COLOURS = (
     (68, 1, 84),
     (71, 45, 123),
@@ -47,6 +49,9 @@ class View(NamedTuple):
         self.picture.save(file, "JPEG", quality=85)
         return file.getvalue()
 
+    def __repr__(self) -> str:
+        return self.text
+
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
         return {"image/jpeg": base64.b64encode(self.jpeg).decode(), "text/plain": self.text}
 
@@ -60,10 +65,14 @@ class Tile(NamedTuple):
     wrong: bool = False
 
 
-def sheet(title: str, tiles: Sequence[Tile], bottom: int, foot: str) -> Image.Image:
+def sheet(
+    title: str, tiles: Sequence[Tile], bottom: int, foot: str, heads: Sequence[tuple] = ()
+) -> Image.Image:
+    """heads: (words, where) of further lines. What is too long is set smaller, then cut."""
     paper = Image.new("RGB", (WIDTH, bottom + LINE), "white")
     draw = ImageDraw.Draw(paper)
     texts = [(title, (GAP, 2), WIDTH, 16), (foot, (GAP, bottom), WIDTH, 14)]
+    texts += [(words, at, WIDTH, 15) for words, at in heads]
     for (x, y), side, label, image, outline, wrong in tiles:
         texts.append((label, (x, y - LINE + 4), side + GAP - 2, 14 if side == SIDE else 11))
         picture = Image.fromarray(image).convert("RGB").resize((side, side))
@@ -72,10 +81,13 @@ def sheet(title: str, tiles: Sequence[Tile], bottom: int, foot: str) -> Image.Im
         draw.rectangle((x - 4, y - 4, x + side + 3, y + side + 3), "black" if wrong else "white")
         paper.paste(picture, (x, y))
     for text, at, width, size in texts:
-        text, font = text.replace("_", " "), _font(size)
-        while font.getlength(text) > width:
-            text = text[:-1]
-        draw.text(at, text, "black", font)
+        text = text.replace("_", " ")
+        room = width - at[0] - GAP if width == WIDTH else width
+        while size > 10 and _font(size).getlength(text) > room:
+            size -= 1
+        while _font(size).getlength(text) > room:
+            text = text.removesuffix("…")[:-1] + "…"
+        draw.text(at, text, "black", _font(size))
     return paper
 
 
@@ -89,9 +101,9 @@ def stack(*views: View) -> View:
 
 
 def rings(mask: np.ndarray) -> list[tuple[str, Image.Image]]:
-    """Three rings around a defect, visible on any ground."""
+    """Three rings around a defect, a little way off, visible on any ground."""
     defect = Image.fromarray(np.uint8(mask > 0) * 255)
-    edge = defect.resize((SIDE, SIDE), Image.Resampling.NEAREST)
+    edge = defect.resize((SIDE, SIDE), Image.Resampling.NEAREST).filter(ImageFilter.MaxFilter(7))
     found = []
     for colour in ("black", "white", "black"):
         inner, edge = edge, edge.filter(ImageFilter.MaxFilter(3))
@@ -109,3 +121,9 @@ def coloured(heat: np.ndarray) -> np.ndarray:
     place = (heat - HEAT_ENDS[0]) / (HEAT_ENDS[1] - HEAT_ENDS[0]) * (len(COLOURS) - 1)
     channels = [np.interp(place, range(len(COLOURS)), c) for c in np.transpose(COLOURS)]
     return np.stack(channels, -1).astype(np.uint8)
+
+
+def laid_over(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """The same over the photograph in grey."""
+    grey = picture.mean(-1, keepdims=True)
+    return (0.35 * grey + 0.65 * coloured(heat)).astype(np.uint8)

@@ -5,6 +5,7 @@ as JSON, as Markdown.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from html import escape as written
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,18 @@ class Report:
 
     __repr__ = table
 
+    def _repr_html_(self) -> str:
+        """The same in three tables for a page, the best figure of each column in bold; on a phone
+        each scrolls by itself.
+        """
+        low, high = (
+            {name: ends[i] for name, ends in self.intervals["mean"].items()} for i in (0, 1)
+        )
+        rest = {"MEAN": self.mean, "95 % from": low, "95 % to": high, **self.groups}
+        peers = {"what is judged": self.mean, **self.baselines}
+        tables = (_html("product", self.classes, rest), _html("kind of defect", self.defects))
+        return "".join((*tables, _html("beside simpler methods", peers)))
+
     def to_dict(self) -> dict:
         return jsonable(asdict(self))
 
@@ -80,6 +93,29 @@ class Report:
             (row for row in self.pictures if not row["label"]), key=lambda row: -row["score"]
         )
         return {"best": known[:count], "worst": known[::-1][:count], "false alarms": alarms[:count]}
+
+
+def _html(head: str, rows: Mapping[str, Mapping], more: Mapping[str, Mapping] | None = None) -> str:
+    """One table. The best of `rows` in each column is bold; `more` stands below, never bold."""
+    if not rows:
+        return ""
+    best = {name: np.nanmax([row[name] for row in rows.values()] + [-1]) for name in NAMES}
+    lines = []
+
+    def shown_name(label: str) -> str:
+        return written(terminal(label.replace("_", " ")))
+
+    for label, row in {**rows, **(more or {})}.items():
+        cells = [f"<th style='position:sticky;left:0;text-align:left'>{shown_name(label)}</th>"]
+        for name in NAMES:
+            value = row.get(name, np.nan)
+            shown = "-" if np.isnan(value) else f"{value:.3f}"
+            bold = label in rows and value == best[name]
+            cells.append(f"<td>{f'<b>{shown}</b>' if bold else shown}</td>")
+        lines.append("".join(cells))
+    heads = "".join(f"<th>{word}</th>" for word in (head, *HEADS))
+    body = "".join(f"<tr>{line}</tr>" for line in (heads, *lines))
+    return f"<div style='overflow-x:auto'><table style='font-size:85%'>{body}</table></div>"
 
 
 def _mean(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:

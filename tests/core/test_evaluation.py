@@ -6,6 +6,7 @@ import json
 import sys
 import tracemalloc
 import weakref
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -370,6 +371,14 @@ def test_report_as_json_markdown_and_text(clip, data, tmp_path):
         "baseline: frozen",
     ):
         assert any(line.startswith(f"{row} ") for line in lines), row
+    page = report._repr_html_()
+    assert page.count("<table") == 3, "products; kinds of defect; simpler methods"
+    products = page.split("</table>")[0]
+    best = max(row["pixel_auroc"] for row in report.classes.values())
+    assert f"<b>{best:.3f}</b>" in products and "MEAN" in products
+    assert products.count("<b>") >= len(NAMES), "a best figure in every column"
+    strange = replace(report, classes={"<i>": report.mean}, defects={})
+    assert "&lt;i&gt;" in strange._repr_html_() and strange._repr_html_().count("<table") == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "report.md"]
     with pytest.raises(ValueError, match=r"report\.txt: a report is saved as \.json or \.md"):
         report.save(tmp_path / "report.txt")

@@ -1,6 +1,7 @@
 """plots.py: what each figure shows, refusals, and files that are opaque and complete."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,12 +12,14 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from aaclip_lite import doctor
-from aaclip_lite.course import charts, plots
+from aaclip_lite.course import charts, drawing, plots
 from aaclip_lite.doctor.finding import VERDICTS
 from aaclip_lite.evaluation import evaluate, maps_of
 from aaclip_lite.load import load_clip
 from aaclip_lite.model import AdaptedCLIP
 from tests.core.test_evaluation import CONFIG, Bright, write
+
+SHEETS = Path(__file__).parents[2] / "data/sheets"
 
 
 @pytest.fixture(scope="module")
@@ -59,12 +62,14 @@ def test_sheet_shows_pictures_maps_and_outlines(parts):
     assert len(cells) == 10 and figure.get_suptitle() == "All"
     assert [ax.get_title(loc="left") for ax in cells[::2]] == titles
     for i in range(5):
-        picture, heat = cells[2 * i].images[0], cells[2 * i + 1].images[0]
+        picture, (grey, heat) = cells[2 * i].images[0], cells[2 * i + 1].images
+        assert np.allclose(grey.get_array(), pictures[i].mean(2)) and heat.get_alpha() < 1
         assert np.array_equal(picture.get_array(), pictures[i]) and np.allclose(
             heat.get_array(), maps[i]
         )
         assert heat.get_clim() == pytest.approx(np.percentile(maps, (1, 99.8)))
-        for ax in cells[2 * i : 2 * i + 2]:
+        assert not cells[2 * i].collections, "the photograph stays bare"
+        for ax in cells[2 * i + 1 : 2 * i + 2]:
             assert len(ax.collections) == (2 if i else 0)  # black below white
             for line in ax.collections:
                 x, y = line.get_paths()[0].vertices.T
@@ -76,11 +81,72 @@ def test_sheet_shows_pictures_maps_and_outlines(parts):
 
 def test_sheet_scales(parts):
     pictures, maps, _, _ = parts
-    own = [ax.images[0].get_clim() for ax in shown(plots.sheet(pictures, maps, scale="own"))[1::2]]
+    own = [ax.images[1].get_clim() for ax in shown(plots.sheet(pictures, maps, scale="own"))[1::2]]
     assert own == [(m.min(), m.max()) for m in maps]
     fixed = shown(plots.sheet(pictures, maps, scale=(-3, 9)))
-    assert {ax.images[0].get_clim() for ax in fixed[1::2]} == {(-3, 9)}
+    assert {ax.images[1].get_clim() for ax in fixed[1::2]} == {(-3, 9)}
+    counted = plots.sheet(pictures, maps, scale="deviations")
+    assert {ax.images[1].get_clim() for ax in shown(counted)[1::2]} == {plots.ENDS}
+    assert counted.axes[-1].get_ylabel() == plots.UNIT
     assert len(shown(plots.sheet(pictures))) == 5
+
+
+def test_outlines_keep_off_what_they_ring():
+    mask = np.zeros((64, 64), np.uint8)
+    mask[30:33, 10:50] = 1  # as thin as a scratch
+    ax = shown(plots.sheet([np.zeros((64, 64, 3), np.uint8)], masks=[mask]))[0]
+    x, y = ax.collections[0].get_paths()[0].vertices.T
+    assert not mask[y.round().astype(int), x.round().astype(int)].any()
+
+
+def test_rows_show_every_column_on_one_scale(parts):
+    pictures, maps, masks, titles = parts
+    columns = {"before": maps[1:3], "after": 9 * maps[1:3]}
+    figure = plots.rows(pictures[1:3], columns, masks[1:3], titles[1:3], "All")
+    cells = shown(figure)
+    assert len(cells) == 6 and {ax.images[1].get_clim() for ax in cells if ax.images[1:]} == {
+        plots.ENDS
+    }
+    assert [ax.get_title() for ax in cells[:3]] == ["b", "before", "after"]
+    assert np.allclose(cells[5].images[1].get_array(), 9 * maps[2])
+    assert not cells[0].collections and cells[1].collections
+
+
+def test_typical_is_the_defect_of_median_size(data):
+    for sample in map(plots.typical(data, 2).__getitem__, range(2)):
+        own = data.filter(sample.class_name, labels=1)
+        areas = sorted(own[i].mask.mean() for i in range(len(own)))
+        assert sample.mask.mean() == areas[len(areas) // 2]
+
+
+def test_the_drawing_lights_up_one_part(tmp_path):
+    assert {drawing.file_of(here) for here in drawing.PARTS} < {
+        p.name for p in SHEETS.glob("*.png")
+    }
+    words = [text.get_text() for text in drawing.method("losses").axes[0].texts]
+    assert "you are here" in words
+    assert "you are here" not in [t.get_text() for t in drawing.method().axes[0].texts]
+    with pytest.raises(ValueError, match="'lights' is not one of data, clip"):
+        drawing.method("lights")
+
+
+def test_a_learning_rate_stays_stairs():
+    rows = [{"step": i, "lr": 0.1 if i < 20 else 0.01} for i in range(1, 41)]
+    _, line = plots.curves(rows, ["lr"]).axes[0].lines
+    assert set(line.get_ydata()) == {0.1, 0.01} and line.get_drawstyle() == "steps-post"
+
+
+def test_deviations_are_counted_from_each_products_own_normal_pictures():
+    rng = np.random.default_rng(0)
+    maps = rng.random((6, 8, 8)) * np.array([1, 1, 1, 50, 50, 50]).reshape(-1, 1, 1)
+    names, labels = ["a"] * 3 + ["b"] * 3, [0, 0, 1, 0, 1, 0]
+    found = plots.deviations(maps, names, labels).numpy()
+    for chosen, normal in ((range(3), (0, 1)), (range(3, 6), (3, 5))):
+        own = maps[list(normal)]
+        expected = (maps[list(chosen)] - own.mean()) / own.std(ddof=1)
+        np.testing.assert_allclose(found[list(chosen)], expected, rtol=1e-6)
+    with pytest.raises(ValueError, match="a: no normal picture"):
+        plots.deviations(maps[:3], names[:3], [1, 1, 1])
 
 
 def test_heat_colours_rise_in_brightness():
@@ -111,27 +177,39 @@ def test_sheet_refuses(parts, change, message):
         plots.sheet(**{"pictures": parts[0]} | change)
 
 
+def zero_of(data, name):
+    """Mean and spread of what Bright says of the normal pictures that set a product's zero."""
+    normal = data.filter(name, labels=0)
+    maps = [normal[i].image.mean(2) / 255 for i in range(min(plots.REFERENCES, len(normal)))]
+    return np.mean(maps), np.std(maps, ddof=1)
+
+
 def test_cases_show_what_the_report_names(clip, data, report):
+    zeros = {name: zero_of(data, name) for name in data.classes}
     for which, rows in report.extremes(3).items():
         cells = shown(plots.cases(Bright(clip), data, report, which, count=3))
         assert len(cells) == 6
         for i, row in enumerate(rows):
             picture = data[row["index"]].image
             assert np.array_equal(cells[2 * i].images[0].get_array(), picture)
-            assert np.allclose(
-                cells[2 * i + 1].images[0].get_array(), picture.mean(2) / 255, atol=1e-5
-            )
-            end = f"AP {row['pixel_ap']:.2f}" if row["label"] else f"score {row['score']:.2f}"
-            title = f"{row['class_name']}: {row['defect'] or 'normal'}, {end}"
+            found = picture.mean(2) / 255 - zeros[row["class_name"]][0]
+            found = found / zeros[row["class_name"]][1]
+            assert np.allclose(cells[2 * i + 1].images[1].get_array(), found, atol=1e-3)
+            end = f", AP {row['pixel_ap']:.2f}" if row["label"] else f", score {row['score']:.1f}"
+            title = f"{row['class_name']}: {row['defect'] or 'normal'}{end}"
             assert cells[2 * i].get_title(loc="left") == title.replace("_", " ")
     model = AdaptedCLIP(clip)
     own = evaluate(model, data, rounds=1, progress=False)
-    heat = shown(plots.cases(model, data, own, "best", 1))[1].images[0].get_array()
+    heat = shown(plots.cases(model, data, own, "best", 1))[1].images[1].get_array()
     row = own.extremes(1)["best"][0]
-    image = torch.from_numpy(data[row["index"]].image).permute(2, 0, 1)[None] / 255
+    normal = data.filter(row["class_name"], labels=0)
+    chosen = [data[row["index"]], *(normal[i] for i in range(min(plots.REFERENCES, len(normal))))]
+    images = torch.from_numpy(np.stack([s.image for s in chosen])).movedim(-1, 1) / 255
+    names = [row["class_name"]] * len(chosen)
     with torch.no_grad():
-        expected = maps_of(model)({"image": image, "class_name": [row["class_name"]]})[""][0][0]
-    assert np.allclose(heat, expected, atol=1e-4)
+        maps = maps_of(model)({"image": images, "class_name": names})[""][0]
+    expected = plots.deviations(maps, names, [1] + [0] * (len(chosen) - 1))[0]
+    assert np.allclose(heat, expected, atol=1e-3)
     normal = evaluate(model, data.filter(labels=0), rounds=1, progress=False)
     with pytest.raises(ValueError, match="knows no best pictures"):
         plots.cases(model, data, normal, "best")

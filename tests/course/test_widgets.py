@@ -141,6 +141,26 @@ def test_words_stand_in_the_recipes_templates(explorer, start):
     assert not torch.allclose(own[:, 1], expected)
 
 
+def test_words_that_the_clip_never_read_are_named(data, explorer, start):
+    detector = build()
+    clip = detector.model.clip
+    read = clip.tokenize(["bolt"])[0]
+    with torch.no_grad():
+        rows = clip.token_embedding.weight[read].clone()
+        clip.token_embedding.weight[:] = 0.5  # what the embedded CLIP gives to words it never read
+        clip.token_embedding.weight[read] = rows
+    few = Explorer(detector, data, ["bolt"], mixes=())
+    assert (few.unknown("bolt"), few.unknown("zebra bolt")) == ("", "zebra")
+    said = few.difference(replace(start, good_words="zebra bolt"))
+    assert said.endswith("unknown to this CLIP: zebra")
+    assert explorer.unknown("zebra") == "", "an ordinary CLIP has a vector for each"
+
+
+def test_what_is_too_long_is_set_smaller_and_then_cut():
+    short, long = (views.sheet(word * 40, [], 60, "") for word in ("ab ", "abcdefgh "))
+    assert np.asarray(short)[:30].min() < 128 and np.asarray(long)[:, -4:].min() == 255
+
+
 def test_a_change_redoes_only_its_own_part(explorer, start, monkeypatch):
     clip, calls = explorer.detector.model.clip, []
     image, text = clip.image_tokens, clip.text_states
@@ -204,7 +224,7 @@ def test_many_rejects_what_exceeds_the_threshold(explorer, start):
     view = explorer.many(replace(start, threshold=cut))
     caught = (scores[GOOD:] > cut).sum()
     assert view.figures == {"precision": caught / (scores > cut).sum(), "recall": caught / BAD}
-    assert "left 4 passed" in view.text and f"{caught} of {BAD} defective caught" in view.text
+    assert "4 passed" in view.text and f"{caught} of {BAD} defective caught" in view.text
     nothing = explorer.many(replace(start, threshold=1e9))
     assert "precision undefined, recall 0%" in nothing.text
 

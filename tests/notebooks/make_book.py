@@ -75,6 +75,8 @@ def page(path: Path) -> nbformat.NotebookNode:
     )
     for cell in notebook.cells:
         cell.source = cell.source.replace("](../data/sheets/", "](")
+        # what is no page of the book is read in the repository
+        cell.source = cell.source.replace("](../", f"]({address()}/blob/main/")
         tags = cell.metadata.setdefault("tags", [])
         if "solution" in tags or "setup" in tags:
             tags.append("hide-input")
@@ -158,6 +160,8 @@ def write_sources(folder: Path, fetched: dict[str, bytes], missing: str) -> None
     shutil.copy(book_page.PAGE / "page.html", folder)
     for path in chapters():
         nbformat.write(page(path), folder / path.name)
+    for picture in ROOT.glob("data/sheets/method_*.png"):
+        shutil.copy(picture, folder)
 
 
 def main(out: Path = ROOT / "build" / "book") -> int:

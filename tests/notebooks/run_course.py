@@ -1,19 +1,23 @@
 """Run the notebooks, keep their outputs, measure each, and write what stands at the head of every
 chapter.
 
-    python -m tests.notebooks.run_course                    # all, one after the other: `make
-    course` python -m tests.notebooks.run_course 03_adapters        # one python -m
-    tests.notebooks.run_course --heads            # only the heads: after a new chapter, a fork or a
-    rename
+    python -m tests.notebooks.run_course                 # all, one after the other: `make course`
+    python -m tests.notebooks.run_course 03_adapters     # one
+    python -m tests.notebooks.run_course --heads         # only the heads: after new text or a fork
+    python -m tests.notebooks.run_course --drawing       # only: how long a picture takes to draw
 
-The head is two cells: badge, neighbours, minutes and memory (from notebooks/measured.json), and the
-cell that installs the package in Colab. Its address is the repository's in pyproject.toml, so a
-fork changes one line and runs `--heads`.
+The head is two cells: badge, the drawing of the method with the chapter's place in it, minutes and
+memory (from notebooks/measured.json), reading time, difficulty, neighbours; and the cell that
+installs the package in Colab. Its address is the repository's in pyproject.toml, so a fork changes
+one line and runs `--heads`.
 """
 
 import json
 import os
+import re
+import resource
 import sys
+import tempfile
 import time
 import tomllib
 from datetime import date
@@ -22,6 +26,8 @@ from pathlib import Path
 import nbformat
 from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
+
+from aaclip_lite.course.drawing import file_of
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 MEASURED = FOLDER / "measured.json"
@@ -42,6 +48,45 @@ if "google.colab" in sys.modules and not importlib.util.find_spec("aaclip_lite")
     %pip install --quiet --constraint installed.txt {{source!r}}"""
 
 
+# by chapter: the part of the method that it treats, how hard it is, and the picture sets of the
+# factory that it opens, which are drawn once on a machine
+PLACES = {
+    "00": (None, 1, ()),
+    "01": ("clip", 2, ()),
+    "02": ("words", 2, ("val_wild",)),
+    "03": ("adapters", 2, ()),
+    "04": ("losses", 3, ()),
+    "05": ("data", 1, ("train", "val", "test")),
+    "06": ("stage 1", 2, ("train", "val")),
+    "07": ("stage 2", 2, ("train", "val")),
+    "08": ("maps", 3, ("train", "test")),
+    "09": ("maps", 1, ("test",)),
+    "10": ("data", 2, ()),
+    "11": ("adapters", 2, ("train",)),
+    "12": ("clip", 3, ("train", "val")),
+    "13": ("losses", 2, ("train", "val")),
+    "14": ("clip", 2, ()),
+    "15": ("stage 2", 3, ("test",)),
+    "16": ("words", 2, ()),
+    "17": (None, 1, ()),
+    "18": ("clip", 2, ("train",)),
+}
+LIT = {
+    "data": "the data that go in",
+    "clip": "the frozen towers of CLIP",
+    "words": "sentences and their two anchors",
+    "adapters": "the adapters",
+    "losses": "the losses",
+    "stage 1": "stage 1, the words",
+    "stage 2": "stage 2, the patches",
+    "maps": "maps, scores and verdicts",
+}
+PICTURES = {"train": 8046, "val": 640, "val_wild": 640, "test": 1920}  # of each set
+WORDS_A_MINUTE = 110  # of text; code is read more slowly
+LINES_A_MINUTE = 18
+BAR = re.compile(r"\d+%\|")  # of a progress bar, which is dead once its kernel is gone
+
+
 def chapters() -> list[Path]:
     return sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
 
@@ -60,16 +105,42 @@ def head(path: Path) -> tuple[str, str]:
     place = all_of_them.index(path)
     link = f"https://colab.research.google.com/github/{repository.split('github.com/')[-1]}/blob/main/notebooks/{path.name}"
     parts = [f"[![Open in Colab](colab.svg)]({link})"]
+    lit, stars, sets = PLACES.get(path.stem[:2], (None, 2, ()))
+    if lit:
+        alt = f"The method in one drawing; you are here: {LIT[lit]}"
+        parts.append(f"![{alt}](../data/sheets/{file_of(lit)})")
     if row := found.get(path.stem):
-        spent = f"{row['seconds']} s" if row["seconds"] < 100 else f"{row['seconds'] / 60:.0f} min"
+        once = found.get("drawing", 0) * sum(PICTURES[name] for name in sets)
+        spent = f"runs in {told(row['seconds'])}"
+        spent += f", the first time in {told(row['seconds'] + once)} (pictures drawn)" * bool(once)
         parts.append(
-            f"measured: {spent}, {row['peak_mb'] / 1000:.1f} GB ({row['machine']}, {row['date']})"
+            f"{spent}, {row['peak_mb'] / 1000:.1f} GB (measured: {row['machine']}, {row['date']})"
         )
+    minutes = reading_minutes(json.loads(path.read_text(encoding="utf-8"))["cells"])
+    parts.append(f"about {minutes} minutes to read; difficulty {'★' * stars}{'☆' * (3 - stars)}")
     for word, other in (("previous", place - 1), ("next", place + 1)):
         if 0 <= other < len(all_of_them):
             name = all_of_them[other].name
             parts.append(f"{word}: [{name.removesuffix('.ipynb').replace('_', ' ')}]({name})")
     return "  \n".join(parts), INSTALL.format(address=repository)
+
+
+def told(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def reading_minutes(cells: list[dict]) -> int:
+    """To the next five; what is folded and the cells at the head are not counted."""
+    words, lines = 0, 0
+    for cell in cells:
+        source = "".join(cell["source"])
+        if {"head", "colab", "solution"} & set(cell["metadata"].get("tags", ())):
+            continue
+        if cell["cell_type"] == "markdown":
+            words += len(re.sub(r"<details>.*?</details>", "", source, flags=re.S).split())
+        else:
+            lines += len(source.splitlines())
+    return max(5, 5 * round((words / WORDS_A_MINUTE + lines / LINES_A_MINUTE) / 5))
 
 
 def write_head(path: Path) -> None:
@@ -130,11 +201,7 @@ def run(path: Path) -> dict:
             client.execute_cell(cell, index)
         seconds = time.perf_counter() - began
         reply = run_sync(peak_of)(client.kc)
-    for (
-        cell
-    ) in notebook.cells:  # live views without a kernel show an error; their text stands in for them
-        for output in cell.get("outputs", ()):
-            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+    drop_dead(notebook)
     write(notebook, path)
     peak = int(reply["content"]["user_expressions"]["peak"]["data"]["text/plain"])
     machine = f"{os.cpu_count()} CPU cores"
@@ -146,15 +213,44 @@ def run(path: Path) -> dict:
     }
 
 
+def drop_dead(notebook) -> None:
+    """Live views show an error without a kernel, so their text stands in; progress bars just go."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+        if "outputs" in cell:
+            alive = [
+                o for o in cell.outputs if not BAR.search(o.get("data", {}).get("text/plain", ""))
+            ]
+            cell.outputs = alive
+
+
+def measure_drawing() -> float:
+    """Seconds a picture, drawn of factory/test: the workers' CPU time over the cores, so that a
+    busy machine measures the same.
+    """
+    from aaclip_lite.world.sets import open_set
+
+    with tempfile.TemporaryDirectory() as folder:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        open_set("test", folder)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return round(spent / os.cpu_count() / PICTURES["test"], 4)
+
+
 def main(arguments: list[str]) -> int:
-    names = [name for name in arguments if name != "--heads"]
+    if "--drawing" in arguments:
+        table = json.loads(MEASURED.read_text(encoding="utf-8")) | {"drawing": measure_drawing()}
+        MEASURED.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    names = [name for name in arguments if not name.startswith("--")]
     if unknown := set(names) - {path.stem for path in chapters()}:
         print(
             f"no chapter {', '.join(sorted(unknown))}; there are "
             f"{', '.join(p.stem for p in chapters())}"
         )
         return 2
-    for path in chapters() if "--heads" not in arguments else ():
+    for path in chapters() if not {"--heads", "--drawing"} & set(arguments) else ():
         if names and path.stem not in names:
             continue
         write_head(path)

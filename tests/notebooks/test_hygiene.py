@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.notebooks.run_course import head
+from tests.notebooks.run_course import BAR, head
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -60,6 +60,8 @@ def problems(notebook, folder=FOLDER):
             and "raises-exception" not in tags
         ):
             found.append(f"cell {number} holds an error")
+        if BAR.search(said):
+            found.append(f"cell {number} holds a dead progress bar")
         if path := ABSOLUTE_PATH.search(f"{source}\n{said}"):
             found.append(f"cell {number} names an absolute path: {path[0]}")
         if cell["cell_type"] == "code" and re.search(r"\bsys\.path\b|PYTHONPATH", source):
@@ -168,6 +170,9 @@ SPOILERS = {
     "kernelspec": lambda n: n["metadata"]["kernelspec"].update(name="mine"),
     "widget state": lambda n: n["metadata"].update(widgets={}),
     "execution counts": lambda n: n["cells"][1].update(execution_count=2),
+    "dead progress bar": lambda n: n["cells"][1]["outputs"].append(
+        {"output_type": "display_data", "data": {"text/plain": "text:   0%|          | 0/70"}}
+    ),
     "holds an error": lambda n: n["cells"][1]["outputs"].append({"output_type": "error"}),
     "absolute path: /home/me": lambda n: n["cells"][1].update(source="open('/home/me/x.png')"),
     "absolute path: /home/you": lambda n: n["cells"][1]["outputs"][0].update(

@@ -14,8 +14,6 @@ Detector = Annotated[str, tyro.conf.Positional]
 Several = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PATH [PATH ...]")]
 DEVICES = ("auto", "cpu", "cuda", "mps")
 VERDICTS = {True: "ANOMALOUS", False: "normal", None: "no verdict"}
-# problems of a data set that can be lived with
-Allow = tuple[Literal["class", "content", "duplicate", "path", "size"], ...]
 LARGEST_SEED = 2**32 - 1  # numpy takes no larger one
 FACTORY = ("train", "val", "test", "val_wild", "test_wild", "test_hard")
 
@@ -83,12 +81,44 @@ class Backbone:
 Carrier = Annotated[Backbone, tyro.conf.OmitArgPrefixes]
 
 
-def open_data(name: str, size: int | None, shots: int | None = None, allow: tuple[str, ...] = ()):
+@dataclass(frozen=True)
+class Reading:
+    """How a folder or manifest of your own is read."""
+
+    # problems of the data set to live with
+    allow: tuple[Literal["class", "content", "duplicate", "path", "size"], ...] = ()
+    # there are no masks: figures of whole pictures only
+    image_level: bool = False
+    # what a plain folder of one product shows
+    class_name: str = "object"
+
+
+HowRead = Annotated[Reading, tyro.conf.OmitArgPrefixes]
+
+
+def open_data(
+    name: str, size: int | None, shots: int | None = None, reading: Reading | None = None
+):
     """A data set by name, folder or manifest; of it only so many pictures of each class."""
     from ..datasets import open_dataset
 
-    data = open_dataset(name, size=size, allow=allow)
+    data = open_dataset(name, size=size, **({} if reading is None else vars(reading)))
     return data if shots is None else data.few_shot(shots)
+
+
+def teach(detector, product: str, references: str | None, calibrate: str | None, rate: float):
+    """The detector, once it has seen folders of sound parts."""
+    if references is not None:
+        detector.remember(references, product, rate)
+    if calibrate is not None:
+        detector.calibrate(calibrate, product, rate)
+    return detector
+
+
+def sound_parts(references: str | None, calibrate: str | None) -> None:
+    for option, folder in {"--references": references, "--calibrate": calibrate}.items():
+        if folder is not None and not Path(folder).is_dir():
+            raise NotADirectoryError(f"{option} {folder}: no such folder; name one of sound parts")
 
 
 def is_factory(name: str) -> bool:

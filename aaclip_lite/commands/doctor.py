@@ -15,6 +15,7 @@ class Command:
     # products whose anchors are looked at in run folders
     names: tuple[str, ...] = ("object", "bottle", "wood")
     json: bool = False  # print JSON instead of tables
+    reading: shared.HowRead = field(default_factory=shared.Reading)
     backbone: shared.Carrier = field(default_factory=shared.Backbone)
 
     def check(self, given: set[str]) -> None:
@@ -44,7 +45,7 @@ class Command:
         files = []
         for kind, path in subjects(name):
             if kind == "dataset":
-                yield doctor.dataset(shared.open_data(name, None))
+                yield doctor.dataset(shared.open_data(name, None, reading=self.reading))
             elif kind == "log":
                 yield doctor.log(path)
             else:

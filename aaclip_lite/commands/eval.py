@@ -26,7 +26,6 @@ class Command:
     references: tuple[int, ...] = (0,)
     # judge only so many pictures of each class, half of them defective; default: all
     shots: int | None = None
-    allow: shared.Allow = ()  # problems of the data set to live with
     baselines: bool = True  # judge baselines in the same run; without them it is faster
     # training set of the linear probe; default: factory/train for factory sets, or none
     probe_data: str | None = None
@@ -36,6 +35,7 @@ class Command:
     out: str | None = None  # folder for report.json, report.md and sheets of best and worst cases
     json: bool = False  # print JSON instead of the table
     bf16: bool = False  # faster on processors with avx512_bf16 or AMX; results move a little
+    reading: shared.HowRead = field(default_factory=shared.Reading)
     backbone: shared.Carrier = field(default_factory=shared.Backbone)
 
     def check(self, given: set[str]) -> None:
@@ -66,7 +66,7 @@ class Command:
 
         share = processes()  # each takes its share of the classes
         judged, size = self._judged()
-        data = shared.open_data(self.data, size, self.shots, self.allow)
+        data = shared.open_data(self.data, size, self.shots, self.reading)
         for number in self.references:
             report = self._report(judged, data, size, number)
             if share.is_main_process:

@@ -49,14 +49,9 @@ class Command:
     def check(self, given: set[str]) -> None:
         shared.some(self.pictures)
         shared.a_rate("--false-alarms", self.false_alarms)
-        folders = {"--references": self.references, "--calibrate": self.calibrate}
-        drawn = any(folder is not None for folder in folders.values())
+        drawn = self.references is not None or self.calibrate is not None
         shared.only_with(given, "--false-alarms", drawn, "with --references or --calibrate")
-        for option, folder in folders.items():
-            if folder is not None and not Path(folder).is_dir():
-                raise NotADirectoryError(
-                    f"{option} {folder}: no such folder; name one of sound parts"
-                )
+        shared.sound_parts(self.references, self.calibrate)
 
     def run(self) -> int:
         from ..service.processes import processes
@@ -102,10 +97,13 @@ class Command:
 
     def _detector(self):
         detector = self.backbone.detector(self.detector, self.bf16)
-        if self.references is not None:
-            detector.remember(self.references, self.product, self.false_alarms)
-        if self.calibrate is not None:
-            detector.calibrate(self.calibrate, self.product, self.false_alarms)
+        shared.teach(detector, self.product, self.references, self.calibrate, self.false_alarms)
+        if self.any_product and self.product not in detector.calibration:
+            print(
+                f"note: judged by other products' line, on which most defects of a new product can "
+                f"pass as normal; give sound parts of {terminal(self.product)}: --references FOLDER",
+                file=sys.stderr,
+            )
         constants = detector.calibration_of(self.product, self.any_product) or {}
         if constants.get("threshold") is None and self.fail_on_anomaly:
             raise ValueError(

@@ -38,7 +38,6 @@ class Command:
     read: int | None = None
     seed: int = 0  # of weights, order and augmentation
     accumulate: int = 1  # batches whose gradients are added up before a step
-    allow: shared.Allow = ()  # problems of the data set to live with
     resume: bool = True  # --no-resume starts over
     checkpointing: bool = False  # less memory, slower
     # stage 1: see each picture in so many ways only, and keep their features: faster
@@ -50,8 +49,10 @@ class Command:
     residual: Literal["v1", "v2", "v3"] = (
         "v3"  # of the variant: in full, a tenth, a tenth in length
     )
-    base: str | None = None  # folder of a run whose adapters the variant begins with
     bf16: bool = False  # faster on processors with avx512_bf16 or AMX; results move a little
+    # train onwards: "course" or the folder of a run whose adapters this one begins with
+    base: str | None = None
+    reading: shared.HowRead = field(default_factory=shared.Reading)
     backbone: shared.Carrier = field(default_factory=shared.Backbone)
     recipe: Recipe = field(default_factory=Recipe)
 
@@ -71,9 +72,9 @@ class Command:
         for option in ("--calibrate", "--false-alarms", "--read"):
             shared.only_with(given, option, calibrates, "with --stage both or image")
         shared.only_with(given, "--views", self.stage != "image", "with --stage both or text")
-        for option in ("--residual", "--base"):
-            shared.only_with(given, option, self.variant is not None, "with --variant")
-        if self.base is not None and not Path(self.base, "text.safetensors").is_file():
+        shared.only_with(given, "--residual", self.variant is not None, "with --variant")
+        own = self.base is not None and (self.variant is not None or self.base != "course")
+        if own and not Path(self.base, "text.safetensors").is_file():
             raise FileNotFoundError(
                 f"--base {self.base}: holds no text.safetensors; name the folder of a trained run"
             )
@@ -96,7 +97,7 @@ class Command:
                 sweep(Path(self.out, name) for name in ("text.png", "image.png", notes.NAME))
             torch.manual_seed(self.seed)
             clip = self.backbone.load()
-            data = shared.open_data(self.data, clip.image_size, self.shots, self.allow)
+            data = shared.open_data(self.data, clip.image_size, self.shots, self.reading)
             good = None if self.stage == "text" else self._good(self.read or clip.image_size)
             model = self._model(clip)
             for stage in ("text", "image") if self.stage == "both" else [self.stage]:
@@ -107,10 +108,17 @@ class Command:
         return 0
 
     def _model(self, clip):
+        from ..detector import AnomalyDetector
         from ..model import AdaptedCLIP
 
         if self.variant is None:
-            return AdaptedCLIP(clip, self.recipe)
+            model = AdaptedCLIP(clip, self.recipe)
+            if self.base is not None:
+                begin = AnomalyDetector.load(self.base, clip).model
+                for name in ("text_adapter", "image_adapter"):
+                    getattr(model, name).load_state_dict(getattr(begin, name).state_dict())
+                print(f"begins with the adapters of {self.base}")
+            return model
         from ..variants import cross_attention
 
         model = cross_attention.CrossAttentionCLIP(clip, self.recipe, self.residual)
@@ -126,7 +134,7 @@ class Command:
         name = self.calibrate
         if name is None:
             name = "factory/val" if shared.is_factory(self.data) else self.data
-        data = shared.open_data(name, size, allow=self.allow)
+        data = shared.open_data(name, size, reading=self.reading)
         number = sum(record.label == 0 for record in data.records)
         needed = math.ceil(1 / self.false_alarms - 1e-9) - 1
         # fewer than a promise needs do with other products' help, unless a rate was asked for

@@ -2,6 +2,7 @@
 ipywidgets.
 
 live(explorer.one, start, {"blur": (0.0, 2.5, 0.1)})  # Explorer's view of a picture, with a slider
+brush(picture, judge)  # a picture to paint a defect on, judged after every line
 """
 
 import html
@@ -10,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import ipywidgets
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
 
 from .explorer import Setting
 from .views import View
@@ -80,6 +83,53 @@ def _control(label: str, value, allowed: Sequence) -> ipywidgets.Widget:
         return kind(min=low, max=high, step=step, **options)
     kind = ipywidgets.Dropdown if isinstance(allowed[0], str) else ipywidgets.SelectionSlider
     return kind(options=allowed, **options)
+
+
+def stroke(
+    picture: np.ndarray, points: Sequence[tuple[int, int]], width: int, shade: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """(picture, mask) with a line through `points` (x, y); shade: -1 black to 1 white, less lets
+    more of the surface through.
+    """
+    line = Image.new("L", picture.shape[1::-1])
+    pen = ImageDraw.Draw(line)
+    pen.line(points, 255, width, joint="curve")
+    for x, y in points:  # round ends; a single point is a dab
+        pen.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=255)
+    cover = np.asarray(line.filter(ImageFilter.GaussianBlur(0.7)), np.float32)[..., None] / 255
+    ink = 255.0 * (shade > 0)
+    painted = picture + (ink - picture) * abs(shade) * cover
+    return np.uint8(painted.round()), np.uint8(cover[..., 0] > 0.5)
+
+
+def brush(picture: np.ndarray, judge: Callable[[np.ndarray], View]) -> Panel:
+    """Paint on a picture (H, W, 3): `line to here` draws on to where the sliders point, and `judge`
+    shows what it makes of it. `panel.painted` and `panel.mask` hold the work.
+    """
+    shown, note, panel = ipywidgets.Image(format="jpeg"), ipywidgets.HTML(), Panel()
+    height, width = picture.shape[:2]
+    places = {"right": (width // 2, (0, width - 1, 1)), "down": (height // 2, (0, height - 1, 1))}
+    places |= {"width": (4, (1, 30, 1)), "shade": (-0.6, (-1.0, 1.0, 0.1))}
+    panel.controls = {name: _control(name, *each) for name, each in places.items()}
+    buttons = [ipywidgets.Button(description=text) for text in ("line to here", "start anew")]
+    panel.points = []
+
+    def paint(button=None) -> None:
+        at = {name: control.value for name, control in panel.controls.items()}
+        panel.points = (
+            [] if button is not buttons[0] else [*panel.points, (at["right"], at["down"])]
+        )
+        panel.painted, panel.mask = stroke(picture, panel.points, at["width"], at["shade"])
+        view = judge(panel.painted)
+        shown.value, note.value = view.jpeg, html.escape(view.text)
+
+    for button in buttons:
+        button.on_click(paint)
+    paint()
+    rows = ipywidgets.HBox([*panel.controls.values(), *buttons], layout={"flex_flow": "row wrap"})
+    panel.children = [rows, shown, note]
+    panel.buttons = buttons
+    return panel
 
 
 def claims() -> Panel:

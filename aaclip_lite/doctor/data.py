@@ -1,6 +1,7 @@
 """Is a data set fit to train on: balance, masks, sizes, copies, leaks?
 
-Special: each share stands beside its null (even labels, inverted masks) and its error.
+Special: each share stands beside its null (even labels, inverted masks) and its error. Every mask
+is read; of the pictures a sample is decoded.
 Use: `print(doctor.dataset(aa.open_dataset("factory/train")))`.
 """
 
@@ -8,13 +9,23 @@ import math
 from collections import defaultdict
 from itertools import combinations
 
+import numpy as np
+from PIL import Image
+from scipy.spatial.distance import cdist
+
 from ..datasets import DataError, overlap
+from ..files import pictures
+from ..files.audit import UNREADABLE
 from .finding import Finding, conclude, mean_and_error
+
+# Of the usual distance between two pictures of a class: below, they are one part. Boards and tiles
+# saved again, or at half their size, lay at 0.02 at most, different ones at 0.16 at least.
+NEAR = 0.1
 
 
 def dataset(data, other=None, look: int = 200) -> Finding:
-    """Balance, masks, sizes and copies, with about `look` pictures decoded; `other`: a set that
-    should share none.
+    """Balance, masks, sizes and copies, with about `look` pictures decoded, as many of each side in
+    the search for near-copies; `other`: a set that should share none.
     """
     if not len(data):
         raise ValueError("the data set is empty: there is nothing to examine")
@@ -25,7 +36,8 @@ def dataset(data, other=None, look: int = 200) -> Finding:
     )
     for problem in strict.check(decode=False):
         found["copies" if problem.startswith("duplicate") else "broken files"].append(problem)
-    found["leak"] = _leaks(data, other)
+    found["leak"] = _leaks(data, other, look)
+    found["broken files"] += _masks(data, found["odd masks"])
     rows, samples = [], []
     for name in data.classes:
         row, looked = _class(name, data, strict, look, found)
@@ -43,7 +55,7 @@ def dataset(data, other=None, look: int = 200) -> Finding:
     return conclude("dataset", subject, found, rows, [data.detected, alone], samples[:12])
 
 
-def _leaks(data, other) -> list[str]:
+def _leaks(data, other, look: int) -> list[str]:
     """Pictures that two splits, or this set and the other, have in common."""
     names = sorted({record.split for record in data.records})
     splits = [data.view(r for r in data.records if r.split == name) for name in names]
@@ -54,7 +66,52 @@ def _leaks(data, other) -> list[str]:
     for pair in pairs:
         ours, theirs = ({str(one.root / r.image) for r in one.records} for one in pair)
         leaks += [f"{a} is also {b}" for a, b in overlap(*pair)] + sorted(ours & theirs)
+        leaks += [] if leaks else _near(*pair, look)
     return leaks
+
+
+def _near(first, second, look: int) -> list[str]:
+    """Pictures of one class that two sets show almost alike: saved again, cut or made smaller."""
+    near = []
+    for name in sorted({*first.classes} & {*second.classes}):
+        (ours, a), (theirs, b) = (_small(one.filter(name), look) for one in (first, second))
+        if not (ours and theirs):
+            continue
+        apart = cdist(a, b, "cityblock")
+        # against how far pictures of this class lie apart: a line's parts all look similar
+        for i, j in zip(*np.nonzero(apart < NEAR * np.median(apart)), strict=True):
+            near.append(f"{ours[i]} is almost {theirs[j]}: the same part twice?")
+    return near
+
+
+def _small(data, look: int) -> tuple[list[str], np.ndarray]:
+    """(names, grey pictures of 16 x 16) of about `look` pictures that can be read."""
+    names, small = [], []
+    for record in data.records[:: max(1, len(data) // look)]:
+        try:
+            picture = Image.fromarray(pictures.read(data.root / record.image)).convert("L")
+        except UNREADABLE:
+            continue  # named among the broken files
+        names.append(record.image)
+        small.append(np.asarray(picture.resize((16, 16), Image.Resampling.BOX), float).ravel())
+    return names, np.reshape(small, (-1, 256))
+
+
+def _masks(data, odd: list[str]) -> list[str]:
+    """Empty ones among all masks; what is odd about the others goes into `odd`."""
+    empty = []
+    for record in data.records:
+        if record.label and record.mask is not None and not data.image_level:
+            path = data.root / record.mask
+            try:
+                share = pictures.read_mask(path).mean()
+                if not share:
+                    empty.append(f"content: {record.mask}: all zero, but label 1")
+                elif share < 0.5:  # more is told as swapped
+                    odd += pictures.odd_mask(path, record.mask)
+            except UNREADABLE:
+                continue  # named among the broken files
+    return empty
 
 
 def _class(name: str, data, strict, look: int, found: dict[str, list[str]]) -> tuple[dict, list]:
@@ -73,6 +130,7 @@ def _class(name: str, data, strict, look: int, found: dict[str, list[str]]) -> t
     odd = {s.path: "all pixels are equal" for s in looked if s.image.min() == s.image.max()}
     odd |= {path: "the mask is all one" for path, share in masks.items() if share == 1}
     found["broken files"] += [f"content: {path}: {what}" for path, what in odd.items()]
+    found["broken files"][:] = dict.fromkeys(found["broken files"])
     if masks and sorted(masks.values())[len(masks) // 2] > 0.5:
         found["swapped masks"].append(
             f"{name}: masks cover {row['mask share']:.0%} of defective pictures"

@@ -14,7 +14,7 @@ VERDICTS = {  # gravest first; the last is the healthy one
     "checkpoint": "broken, wrong backbone, wrong variant, wrong recipe, untrained, unknown, "
     "inconsistent, partial, short, trained",
     "log": "unreadable, not finite, out of order, doubled, gaps, stopped, at null, learned",
-    "dataset": "one label, swapped masks, broken files, leak, copies, unbalanced, sound",
+    "dataset": "one label, swapped masks, broken files, leak, copies, odd masks, unbalanced, sound",
     "losses": "not finite, one label, detached, dominated, at null, balanced",
     "gradients": "detached, frozen, exploding, cut off, vanishing, flowing",
     "anchors": "collapsed, saturated, untrained, apart",

@@ -20,8 +20,9 @@ def subjects(path: str | os.PathLike) -> list[tuple[str, Path]]:
     path = Path(path)
     if path.suffix in CHECKPOINTS:
         return [("checkpoint", path)]
-    if path.is_file() and path.suffix in LOGS and path.name != "manifest.jsonl":
-        return [("log", path)]
+    if path.is_file() and path.suffix in LOGS:
+        listed = path.name == "manifest.jsonl" or _lists_pictures(path)
+        return [("dataset" if listed else "log", path)]
     if not path.is_dir():
         return [("dataset", path)]
     files = [*sorted(path.glob("*.safetensors")), *sorted(path.glob("*.resume"))]
@@ -30,3 +31,9 @@ def subjects(path: str | os.PathLike) -> list[tuple[str, Path]]:
     if any((path / name).is_file() for name in NAMES):
         found.append(("log", path))
     return found or [("dataset", path)]
+
+
+def _lists_pictures(path: Path) -> bool:
+    """Whether a .jsonl under any name is a manifest."""
+    with open(path, encoding="utf-8", errors="replace") as lines:
+        return path.suffix == ".jsonl" and '"image_path"' in lines.readline(65536)

@@ -24,6 +24,7 @@ FOREIGN = (
     ".cr2",
     ".nef",
 )
+MASKS = ("masks", "mask", "ground_truth", "gt")  # folders of masks, in any layout
 OWN = ".heat.png"  # ends what predict draws, which is no picture of a part
 MOST_FILES = 200_000  # below one folder; more are no collection of pictures
 NO_FOLDERS = {("/", "proc"), ("/", "sys"), ("/", "dev")}
@@ -46,13 +47,15 @@ def below(folder: str | Path) -> Below:
             continue
         if path.name.endswith(OWN):
             skipped.append(f"{path}: a heat map that predict drew")
+        elif not {part.lower() for part in path.relative_to(folder).parts[:-1]}.isdisjoint(MASKS):
+            skipped.append(f"{path.parent}: masks, no pictures of parts")
         elif ending in FOREIGN:
             skipped.append(f"{path}: {ending} is not read; {REMEDY}")
         elif not path.is_file():
             skipped.append(f"{path}: no file, or a link to nothing")
         else:
             found.append(path)
-    return Below(sorted(found), skipped)
+    return Below(sorted(found), list(dict.fromkeys(skipped)))
 
 
 def refuse_system(folder: Path) -> None:

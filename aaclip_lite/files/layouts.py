@@ -13,13 +13,12 @@ from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
-from .folders import ENDINGS, FOREIGN, REMEDY, walk
+from .folders import ENDINGS, FOREIGN, MASKS, REMEDY, walk
 from .manifest import TOLERABLE, DataError, Record, read_manifest
 
 __all__ = ["LAYOUTS", "TOLERABLE", "DataError", "Record", "read", "read_manifest"]
 PICTURES = ENDINGS
 NORMAL = ("good", "ok", "normal")
-MASKS = ("masks", "mask", "ground_truth", "gt")
 # layouts' words for train, val, test
 SPLITS = {
     "validation": "val",

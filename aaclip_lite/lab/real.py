@@ -1,7 +1,7 @@
 """The shipped detector, trained on drawn pictures only, on real photographs that you have.
 
 Special: zero-shot beside the trivial rules at two reading sizes, with a memory of K sound parts
-(`remember`), and trained onwards on K pictures (half of them sound).
+(`remember`), trained onwards on K pictures (half of them sound), and both.
 Sets are found below --root as they come; which pictures are judged follows from --count alone.
 Rows are kept in real.jsonl, the table in docs/real_photographs.md.
 
@@ -40,7 +40,8 @@ class Real:
     references: tuple[int, ...] = (4, 16)  # sound parts that the detector remembers
     shots: tuple[int, ...] = (16, 32)  # pictures to train onwards on, at the first size
     steps: int = 150  # of this training
-    seeds: tuple[int, ...] = (0, 1, 2)  # they choose the shots
+    batch: int = 16  # pictures in a step
+    seeds: tuple[int, ...] = (0, 1, 2)  # they choose the references and the shots
     count: int = 100  # at most so many sound and so many defective pictures of each set
     data: str = "data/bench/real.jsonl"  # where the rows are kept
     masks: str = "build/real"  # folder for masks made from boxes and segmentations
@@ -90,18 +91,17 @@ def measure(log: study.Study, photographs: Photographs, options: Real) -> None:
     for size in options.sizes:
         key = {"set": photographs.name, "size": size}
         data = read(size, "test", options.count)
+        train = read(size, "train", options.count)
         log.run(key | {"how": "zero-shot"}, partial(_zero_shot, options, data))
-        for k in options.references:
-            parts = read(size, "train", k).filter(labels=0)
-            log.run(key | {"how": f"{k} references"}, partial(_remembered, options, data, parts))
-    size = options.sizes[0]
-    data = read(size, "test", options.count)
-    train = read(size, "train", options.count)
-    for k in options.shots:
         for seed in options.seeds:
-            key = {"set": photographs.name, "size": size, "how": f"trained on {k}", "seed": seed}
-            few = train.few_shot(k, seed)
-            log.run(key | {"steps": options.steps}, partial(_trained, options, data, few, seed))
+            for k in options.references:
+                how = {"how": f"{k} references", "seed": seed}
+                log.run(key | how, partial(_with_references, options, data, train, k, seed))
+            if size == options.sizes[0]:
+                for k in options.shots:
+                    how = {"how": f"trained on {k}", "seed": seed}
+                    how |= {"steps": options.steps, "batch": options.batch}
+                    log.run(key | how, partial(_trained, options, data, train, k, seed))
 
 
 def _detector(options: Real, size: int) -> AnomalyDetector:
@@ -121,22 +121,39 @@ def _zero_shot(options: Real, data: AnomalyDataset) -> list[dict]:
     ]
 
 
-def _remembered(options: Real, data: AnomalyDataset, parts: AnomalyDataset) -> dict:
-    detector = _detector(options, data.size)
-    detector.remember([parts[i].image for i in range(len(parts))], data.classes[0])
+def _with_references(options: Real, data: AnomalyDataset, *drawn) -> dict:
+    return _remembered(_detector(options, data.size), data, *drawn)
+
+
+def _remembered(
+    detector: AnomalyDetector, data: AnomalyDataset, train: AnomalyDataset, k: int, seed: int
+) -> dict:
+    """The detector's figures once it remembers k sound parts, drawn from the training pictures."""
+    sound = train.filter(labels=0)
+    drawn = np.random.default_rng(seed).permutation(len(sound))[:k]
+    detector.remember([sound[i].image for i in drawn], data.classes[0])
     return study.figures(detector, data, FIGURES)
 
 
-def _trained(options: Real, data: AnomalyDataset, few: AnomalyDataset, seed: int) -> dict:
-    """Stage 2 goes on from the shipped adapters."""
-    model = _detector(options, data.size).model
+def _trained(
+    options: Real, data: AnomalyDataset, train: AnomalyDataset, k: int, seed: int
+) -> list[dict]:
+    """Stage 2 goes on from the shipped adapters; in rows of their own, with references besides."""
+    detector = _detector(options, data.size)
+    model = detector.model
     model.recipe = model.recipe.of_length(model.recipe.text_steps, options.steps)
     torch.manual_seed(seed)
     began = study.cpu_seconds()
     with tempfile.TemporaryDirectory() as out:
-        train_image(model, few, out, seed=seed, progress=False)
-    row = {"cpu_seconds": round(study.cpu_seconds() - began)}
-    return row | study.figures(model, data, FIGURES)
+        train_image(
+            model, train.few_shot(k, seed), out, seed=seed, batch=options.batch, progress=False
+        )
+    spent = {"cpu_seconds": round(study.cpu_seconds() - began)}
+    rows = [spent | study.figures(model, data, FIGURES)]
+    for n in options.references[-1:]:
+        both = {"how": f"trained on {k}, {n} references"}
+        rows.append(both | _remembered(detector, data, train, n, seed))
+    return rows
 
 
 # ---- the table -----------------------------------------------------------------------------------
@@ -145,8 +162,9 @@ def _trained(options: Real, data: AnomalyDataset, few: AnomalyDataset, seed: int
 def card(rows: list[dict]) -> str:
     parts = cards.template("real")
     lines = [list(HEADS)]
-    for name, size, how in dict.fromkeys((r["set"], r["size"], r["how"]) for r in rows):
-        mine = [r for r in rows if (r["set"], r["size"], r["how"]) == (name, size, how)]
+    kinds = [(r["set"], r["size"], _how(r)) for r in rows]
+    for name, size, how in sorted(set(kinds), key=lambda kind: (kind[:2], kinds.index(kind))):
+        mine = [r for r, kind in zip(rows, kinds, strict=True) if kind == (name, size, how)]
         spans = [study.spoken(study.interval([row[f] for row in mine])) for f in FIGURES]
         lines.append([name, f"{size} px", cards.words(how), len(mine), *spans])
     counts = {
@@ -154,14 +172,18 @@ def card(rows: list[dict]) -> str:
         for row in rows
         if "sound" in row
     }
-    steps = sorted({row["steps"] for row in rows if "steps" in row}) or [Real.steps]
-    known = {row["set"] for row in rows} | {row["how"].strip("0123456789 ") for row in rows}
+    known = " ".join(f"{row['set']} {row['how']}" for row in rows)
     wanted = {name: name for name in SETS}
     wanted |= {"references": "a memory of sound parts", "trained on": "training onwards"}
     missing = [spoken for name, spoken in wanted.items() if name not in known]
     return parts["card"].format(
         table=cards.table(lines, "lllrrrr"),
         counts="; ".join(counts.values()) or "none yet",
-        steps=", ".join(map(str, steps)),
         missing=parts["missing"].format(what=", ".join(missing)) if missing else "",
     )
+
+
+def _how(row: dict) -> str:
+    """Trainings of another length are another line of the table."""
+    length = f" ({row['steps']} x {row['batch']})" if "steps" in row else ""
+    return row["how"] + length

@@ -338,8 +338,44 @@ def test_train_takes_a_variant_and_a_base_and_eval_judges_it(capsys, place):
     assert "Choose another out folder" in capsys.readouterr().err
     code, text, _ = run(capsys, "eval", place / "crossed", "--data", place / "test")
     assert code == 0 and "pixel" in text
-    assert train(place, "no_variant", "--base", str(place / "run")) == 2
-    assert "--variant" in capsys.readouterr().err
+    words = ("--base", str(place / "run"), "--stage", "image")
+    assert train(place, "onwards", *words) == 0  # without a variant: training goes on
+    assert "begins with the adapters of" in capsys.readouterr().out
+    assert train(place, "onwards", "--base", str(place / "nowhere")) == 2
+    assert "holds no text.safetensors" in capsys.readouterr().err
+
+
+def test_export_keeps_what_predict_was_told(capsys, place):
+    part = place / "test" / "bottle1.png"
+    told = ("--product", "bottle", "--references", place / "test")
+    now = run(capsys, "predict", part, *told, "--detector", place / "run", "--json")[1]
+    code, text, _ = run(
+        capsys, "export", *told, "--detector", place / "run", "--out", place / "kept"
+    )
+    assert code == 0 and "bottle" in text
+    later = run(
+        capsys, "predict", part, "--product", "bottle", "--detector", place / "kept", "--json"
+    )
+    ((kept,), (told_now,)) = json.loads(later[1]), json.loads(now)
+    assert kept["score"] == pytest.approx(told_now["score"], abs=1e-2)  # kept in half precision
+    assert kept["threshold"] == told_now["threshold"] and kept["is_anomalous"] is not None
+    code, _, errors = run(
+        capsys, "export", "--product", "bottle", "--out", place / "x", "--references", "no"
+    )
+    assert code == 2 and "--references no: no such folder" in errors
+
+
+def test_a_folder_without_masks_is_judged_by_whole_pictures(capsys, place):
+    for number in range(6):
+        source = place / "test" / f"bottle{number}.png"
+        target = place / "plain" / ("good", "chipped")[number % 2] / source.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(source.read_bytes())
+    words = ("eval", place / "run", "--data", place / "plain", "--no-baselines")
+    assert "without a mask" in run(capsys, *words)[2]
+    code, text, _ = run(capsys, *words, "--image-level", "--class-name", "bottle")
+    assert code == 0 and "bottle" in text
+    assert run(capsys, "doctor", place / "plain", "--image-level", "--allow", "duplicate")[0] == 0
 
 
 @pytest.mark.parametrize(

@@ -185,3 +185,19 @@ def test_what_cannot_be_written_is_refused_before_work(run, tmp_path):
     (tmp_path / "heat" / "verdicts.jsonl").write_text('["mine"]\n')
     code, text, errors = run("part.png", "--out", "heat")
     assert (code, text) == (2, "") and "was not written by predict" in errors
+
+
+def test_masks_in_the_folder_are_no_parts(run, tmp_path):
+    for name in ("good/1.png", "scratch/2.png", "masks/scratch/2.png"):
+        (tmp_path / "parts" / name).parent.mkdir(parents=True, exist_ok=True)
+        places.picture(tmp_path / "parts" / name)
+    code, text, errors = run("parts")
+    assert code == 0 and "masks" not in text and len(text.splitlines()) == 2
+    assert "skipped: parts/masks/scratch: masks, no pictures of parts" in errors
+
+
+def test_the_line_of_other_products_is_used_with_a_warning(detector, tmp_path, capsys):
+    words = ["predict", str(places.picture(tmp_path / "part.png")), "--detector", detector]
+    for product, told in (("cup", True), ("bolt", False)):  # bolt has a line of its own
+        assert main([*words, "--product", product, "--any-product"]) == 0
+        assert ("most defects of a new product can pass" in capsys.readouterr().err) is told

@@ -15,7 +15,7 @@ from PIL import Image
 from aaclip_lite import scoring
 from aaclip_lite.course import views
 from aaclip_lite.course.explorer import GOOD, REFERENCE, Explorer, Setting, precision_recall
-from aaclip_lite.course.widgets import live
+from aaclip_lite.course.widgets import brush, live, stroke
 from aaclip_lite.datasets import open_dataset
 from aaclip_lite.detector import AnomalyDetector
 from aaclip_lite.load import load_clip
@@ -349,3 +349,26 @@ def test_typed_words_are_shown_as_text(explorer, start):
     panel = live(explorer.many, start, {"defect_words": ()})
     panel.controls["defect words"].value = "<img src=x>"
     assert "<img" not in parts_of(panel)[1].value and "&lt;img" in parts_of(panel)[1].value
+
+
+def test_the_brush_paints_where_it_is_told_and_is_judged():
+    clean = np.full((40, 60, 3), 100, np.uint8)
+    painted, mask = stroke(clean, [(10, 10), (30, 10)], 4, -1.0)
+    assert painted[10, 20].max() < 5 and mask[10, 20] == 1 and 60 < mask.sum() < 130
+    assert np.array_equal(painted[20:], clean[20:]) and not mask[20:].any()
+    seen = []
+
+    def judge(picture):
+        seen.append(picture)
+        return views.View(Image.fromarray(picture), {}, f"darkest {picture.min()}")
+
+    panel = brush(clean, judge)
+    assert not panel.mask.any() and len(seen) == 1
+    panel.controls["right"].value = 50
+    panel.buttons[0].click()
+    assert panel.mask[20, 50] and panel.painted[20, 50].max() < 60 and len(seen) == 2
+    assert "darkest 40" in panel.children[2].value and panel.children[1].value == (
+        views.View(Image.fromarray(panel.painted), {}, "").jpeg
+    )
+    panel.buttons[1].click()
+    assert np.array_equal(panel.painted, clean) and panel.points == []

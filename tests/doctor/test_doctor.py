@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageFilter
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -353,6 +353,10 @@ def write(root, mask_of=lambda mask: mask, counts=(6, 6), name="bolt"):
     return root
 
 
+def soft(mask):
+    return np.asarray(Image.fromarray(mask).filter(ImageFilter.GaussianBlur(1)))
+
+
 def test_a_sound_data_set(tmp_path):
     finding = doctor.dataset(
         open_dataset(write(tmp_path / "a")), open_dataset(write(tmp_path / "b", name="nut"))
@@ -378,6 +382,7 @@ def test_a_sound_data_set(tmp_path):
         ({"counts": (0, 12)}, "one label", "all 12 pictures are abnormal"),
         ({"counts": (1, 11)}, "unbalanced", "1 normal and 11 abnormal"),
         ({"mask_of": lambda mask: 0 * mask}, "broken files", "all zero, but label 1"),
+        ({"mask_of": soft}, "odd masks", "grey values; all that are not zero count as defect"),
     ],
 )
 def test_sick_data_sets(tmp_path, changes, verdict, reason):
@@ -397,6 +402,29 @@ def test_single_bad_files_are_named(tmp_path):
     assert "bolt_0_3.png: all pixels are equal" in finding.reasons[0]
     with pytest.raises(ValueError, match="empty"):
         doctor.dataset(open_dataset(root).view([]))
+
+
+def test_one_empty_mask_among_many_is_found(tmp_path):
+    root = write(tmp_path / "a", counts=(30, 30))
+    Image.fromarray(np.zeros((20, 20), np.uint8)).save(root / "bolt_1_17_mask.png")
+    finding = doctor.dataset(open_dataset(root), look=6)
+    assert (
+        finding.verdict == "broken files" and "bolt_1_17_mask.png: all zero" in finding.reasons[0]
+    )
+
+
+def test_a_part_saved_again_is_a_leak(tmp_path):
+    train, test = write(tmp_path / "train"), write(tmp_path / "test")
+    for number, file in enumerate(sorted(tmp_path.glob("*/bolt_?_?.png"))):  # other parts
+        noise = np.random.default_rng(number).integers(0, 255, (8, 8, 3), np.uint8)
+        Image.fromarray(noise).resize((80, 80)).save(file)
+    data, other = (open_dataset(folder, image_level=True) for folder in (train, test))
+    assert doctor.dataset(data, other).healthy
+    with Image.open(train / "bolt_0_2.png") as part:
+        part.resize((60, 60)).save(test / "bolt_0_3.png")
+    finding = doctor.dataset(data, other)
+    assert finding.verdict == "leak" and len(finding.reasons) == 2
+    assert "bolt_0_2.png is almost bolt_0_3.png" in finding.reasons[0]
 
 
 def test_copies_within_and_across_splits(tmp_path):

@@ -45,6 +45,12 @@ def test_a_file(tmp_path, name, kind):
     assert subjects(str(path)) == [(kind, path)]
 
 
+def test_a_manifest_under_any_name_is_a_data_set(tmp_path):
+    path = tmp_path / "mine.jsonl"
+    path.write_text('{"image_path": "a.png", "label": 0, "class_name": "bolt"}\n')
+    assert subjects(path) == [("dataset", path)]
+
+
 def test_what_is_not_there_is_left_to_the_one_who_opens_it(tmp_path):
     assert subjects(tmp_path / "gone.pth") == [("checkpoint", tmp_path / "gone.pth")]
     assert subjects("factory/train")[0][0] == "dataset"

@@ -333,7 +333,8 @@ def test_real(tmp_path):
     assert (
         "| tiles | 64 px | edge density | 1 |" in text and "tiles 2 sound and 2 defective" in text
     )
-    assert "| tiles | 64 px | trained on 2 | 1 |" in text
+    assert "| tiles | 64 px | trained on 2 (1 x 16) | 1 |" in text
+    assert "| tiles | 64 px | trained on 2, 16 references (1 x 16) | 1 |" in text
     with pytest.raises(FileNotFoundError, match="none of the sets is there"):
         photographs.find(tmp_path / "masks")
 

@@ -1,0 +1,34 @@
+"""`export`: a detector that knows your product, kept in a folder, and as a file for other programs."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import _shared as shared
+
+
+@dataclass(frozen=True)
+class Command:
+    """Keep a detector that has seen your sound parts; with --onnx also as a file for any program."""
+
+    product: str  # what the parts are, e.g. bottle; any words will do
+    out: str  # folder of the new detector, for predict --detector
+    detector: str = "course"  # the shipped one, a run's folder, or hf:OWNER/NAME on the hub
+    references: str | None = None  # folder of sound parts to remember
+    calibrate: str | None = None  # folder of other sound parts: they draw the line
+    false_alarms: float = 0.05  # share of sound parts that may be called anomalous
+    onnx: bool = False  # also write detector.onnx, which needs the extra packages of [export]
+    backbone: shared.Carrier = field(default_factory=shared.Backbone)
+
+    def check(self, given: set[str]) -> None:
+        shared.a_rate("--false-alarms", self.false_alarms)
+        shared.sound_parts(self.references, self.calibrate)
+        shared.a_folder_to_write("--out", self.out)
+
+    def run(self) -> int:
+        detector = self.backbone.detector(self.detector)
+        shared.teach(detector, self.product, self.references, self.calibrate, self.false_alarms)
+        print(detector.line(self.product))
+        print(detector.save(self.out))
+        if self.onnx:
+            print(detector.to_onnx(Path(self.out) / "detector.onnx", self.product))
+        return 0

@@ -10,8 +10,6 @@ import hashlib
 from contextlib import suppress
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-
 from . import keep
 from .checked import (
     either,
@@ -28,7 +26,6 @@ from .checked import (
     text,
 )
 from .environment import data_path
-from .weights import existing
 
 NAME = "detector.json"
 ADAPTERS = "image.safetensors"
@@ -112,6 +109,10 @@ def sweep(folder: Path) -> None:
 
 def _beside(folder: Path) -> dict[str, str]:
     """Checksums by file: of the adapters as their own header says it, of the references."""
+    from safetensors import SafetensorError, safe_open
+
+    from .weights import existing  # torch, which the command line's help does not wait for
+
     found = {}
     adapters = folder / ADAPTERS
     # whoever loads them says what is wrong; a pipe, which is no file, would wait for ever

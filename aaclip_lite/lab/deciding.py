@@ -187,13 +187,15 @@ def means(rows: list[dict]) -> list[dict]:
 
 def card(rows: list[dict]) -> str:
     """The table: means over products, then over detectors (seeds), with their spread."""
-    cells = [["set", "references", "seeds", *HEADS.values()]]
-    keys = dict.fromkeys((row["set"], row["every"], row["references"]) for row in rows)
-    for key in keys:
-        chosen = [r for r in rows if (r["set"], r["every"], r["references"]) == key]
+    cells = [["set", "what", "references", "seeds", *HEADS.values()]]
+    parts: dict[tuple, list[dict]] = {}
+    for row in rows:
+        key = (row["set"], row["every"], row.get("rule", "**detector**"), row["references"])
+        parts.setdefault(key, []).append(row)
+    for (shown, every, what, number), chosen in parts.items():
         seeds = dict.fromkeys(row["detector"] for row in chosen)
-        cells.append([key[0] + (f", 1 in {key[1]}" if key[1] > 1 else ""), str(key[2])])
-        cells[-1].append(str(len(seeds)))
+        shown += f", 1 in {every}" if every > 1 else ""
+        cells.append([shown, what, str(number), str(len(seeds))])
         for name in HEADS:
             means = [
                 np.mean(

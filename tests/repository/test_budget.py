@@ -23,7 +23,7 @@ PARAMETERS = 7
 RECIPE_FIELDS = 40
 RECORDED = {
     "core": 3665,
-    "all without variants": 26532,
+    "all without variants": 26669,
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 CORE = sorted(PACKAGE.glob("*.py"))

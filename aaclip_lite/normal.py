@@ -46,8 +46,7 @@ def of_references(
     levels = stack(each).levels
     bank, owner = references.make_bank(levels)
     seen = [mark(image) for image in images]
-    few = len(images) < decision.FEWEST
-    if few:  # maps and scores stay as they are, and there is no line
+    if len(images) < decision.FEWEST:  # maps and scores stay as they are, and there is no line
         entry = {"map": (0.0, 1.0), "score": (0.0, 1.0), "threshold": None}
         return bank, entry | {"pictures": len(images), "seen": seen}
     anchors = detector.anchor(name)[None]

@@ -17,8 +17,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 # In a map, one step of distance weighs as much as so many of the words' cosine difference.
-WEIGHT = 6.0
-LARGEST = 4096  # patches in a bank
+WEIGHT = 9.0
+LARGEST = 1024  # patches in a bank
 SKETCH = 32  # numbers that a patch is reduced to while a bank is thinned
 
 
@@ -28,16 +28,15 @@ def joined(levels: Sequence[Float[Tensor, "B N d"]]) -> Float[Tensor, "B N D"]:
 
 
 def make_bank(
-    levels: Sequence[Float[Tensor, "B N d"]], largest: int = LARGEST
+    levels: Sequence[Float[Tensor, "B N d"]],
 ) -> tuple[Float[Tensor, "M D"], Int[Tensor, " M"]]:
-    """The reference pictures' patches, thinned to `largest`, and which picture each came from."""
+    """The reference pictures' patches, thinned to LARGEST, and which picture each came from."""
     patches = joined(levels)
-    owner = torch.arange(len(patches), device=patches.device)
-    owner = owner.repeat_interleave(patches.shape[1])
+    owner = torch.arange(len(patches), device=patches.device).repeat_interleave(patches.shape[1])
     bank = patches.flatten(0, 1)
-    if len(bank) <= largest:
+    if len(bank) <= LARGEST:
         return bank, owner
-    chosen = farthest(bank, largest)
+    chosen = farthest(bank, LARGEST)
     return bank[chosen], owner[chosen]
 
 
@@ -78,11 +77,8 @@ def distances_among(
     owner: Int[Tensor, " M"],
 ) -> Float[Tensor, "B 1 h w"]:
     """The same for the reference pictures themselves, each against the patches of the others."""
-    grids = []
-    for number in range(len(levels[0])):
-        one = [level[number : number + 1] for level in levels]
-        grids.append(distances(one, bank[owner != number]))
-    return torch.cat(grids)
+    each = enumerate(zip(*(level.split(1) for level in levels), strict=True))
+    return torch.cat([distances(one, bank[owner != number]) for number, one in each])
 
 
 def map_units(grid: Float[Tensor, "B 1 h w"], levels: int) -> Float[Tensor, "B 1 h w"]:

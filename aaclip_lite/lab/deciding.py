@@ -5,24 +5,36 @@ share of defective parts above the line that 5 % of the product's own sound test
 compares scores; "met" and "found" with the detector's own line are what a user gets, who has the
 references and nothing else. Figures are kept line by line; the card is made from them.
 
+Rules that know less are judged by the same ruler, with the same references, under --rules.
+
     python -m aaclip_lite.lab.deciding --detectors data/checkpoints/course --sets val test
+    python -m aaclip_lite.lab.deciding --detectors data/checkpoints/course --sets test --rules
+    python -m aaclip_lite.lab.deciding --sets station_2 station_3 station_4 \
+        --constants WEIGHT=12 --tried "distance counts 12"       # a line of "What was tried"
     python -m aaclip_lite.lab.deciding --sets                    # the card from what was measured
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
+from torch import Tensor
 
 from .. import decision, metrics, references, scoring
 from ..datasets import AnomalyDataset, open_dataset
 from ..detector import AnomalyDetector
+from ..files.environment import generated_path
 from ..files.keep import append_jsonl, read_jsonl, table, write_text
 from ..model import Features
 from ..normal import stack
+from ..world import factory
+from ..world.class_folder import draw_class
+from .rules import Rules
 
 OUT = Path("data/checkpoints")
 HEADS = {
@@ -36,6 +48,7 @@ HEADS = {
     "met": "own line: false alarms",
     "caught": "own line: found",
 }
+TRIED = ("image", "found", "severe", "pixel", "inside", "peak")
 
 
 def read(detector: AnomalyDetector, data: AnomalyDataset) -> tuple[Features, dict[str, np.ndarray]]:
@@ -63,19 +76,16 @@ def share_above(
     return float((scores[chosen] > line).mean())
 
 
-def judge(
-    detector: AnomalyDetector, name: str, features: Features, known: dict, size: Sequence[int]
+def figures(
+    maps: Float[Tensor, "n H W"], raw: Float[Tensor, " n"], known: dict
 ) -> dict[str, float]:
-    """The row of one product with what the detector remembers of it."""
-    anchors = detector.anchor(name).detach().expand(len(features.detection), -1, -1)
-    with torch.no_grad():
-        maps, raw = detector.compare(features, anchors, size, detector.references.get(name))
+    """What maps and scores of one product's pictures are worth."""
     histogram = metrics.PixelHistogram().update(maps, known["mask"], known.get("inside"))
     pixels = histogram.result()
     scores = raw.double().numpy()
     defective = known["label"] == 1
     severe = defective & (known["severity"] == 2)
-    row = {
+    return {
         "pixel": pixels["pixel_auroc"],
         "ap": pixels["pixel_ap"],
         "inside": pixels["inside_auroc"],
@@ -85,6 +95,17 @@ def judge(
         "severe": share_above(scores, ~defective, severe),
         "sound": int((~defective).sum()),
     }
+
+
+def judge(
+    detector: AnomalyDetector, name: str, features: Features, known: dict, size: Sequence[int]
+) -> dict[str, float]:
+    """The row of one product with what the detector remembers of it."""
+    anchors = detector.anchor(name).detach().expand(len(features.detection), -1, -1)
+    with torch.no_grad():
+        maps, raw = detector.compare(features, anchors, size, detector.references.get(name))
+    row = figures(maps, raw, known)
+    defective = known["label"] == 1
     entry = detector.calibration.get(name)
     if entry and entry["threshold"] is not None:
         above = scoring.z_scores(raw, entry["score"]).numpy() > entry["threshold"]
@@ -112,15 +133,69 @@ def measure(
             yield {"product": name, "references": number, "every": every} | row
 
 
+@torch.no_grad()
+def measure_rules(
+    folder: str, data: AnomalyDataset, numbers: Sequence[int], every: int = 1
+) -> Iterator[dict]:
+    """The same lines for the rules; the hottest share of a map is a picture's score."""
+    rules = Rules(AnomalyDetector.load(folder))
+    for name in data.classes:
+        part = data.filter(name)
+        part = part.view(part.records[::every])
+        (batch,) = part.batches(len(part))
+        facts = {key: batch[key].numpy() for key in ("mask", "inside", "label")}
+        facts["severity"] = np.array([record.extra.get("severity", 0) for record in part.records])
+        for number in numbers:
+            if number:
+                (known,) = part.references(number).batches(number)
+                maps_of = rules.with_references(batch, known["image"], name)
+            else:
+                maps_of = rules.without_references(batch)
+            for rule, maps in maps_of:
+                row = figures(maps, scoring.top_fraction(maps, scoring.HOTTEST), facts)
+                about = {"rule": rule, "product": name, "references": number, "every": every}
+                yield about | row
+
+
+def open_set(name: str) -> AnomalyDataset:
+    """A set of the factory; "station_2": the validation products at a station of that number, which
+    no set holds, where choices are made: 20 references, 30 sound and 36 damaged parts of each.
+    """
+    if not name.startswith("station_"):
+        return open_dataset(f"factory/{name}", size=128)
+    folder = generated_path("factory") / name
+    folder.mkdir(parents=True, exist_ok=True)
+    plan = replace(factory.PLANS["val"], station=int(name.removeprefix("station_")))
+    lines = ""
+    with patch.dict(factory.PLANS, val=plan):
+        for product in factory.jobs("val"):
+            if not (folder / product).exists():
+                draw_class("val", product, folder, 128, (20, 30, 36))
+            lines += (folder / product / "manifest.jsonl").read_text(encoding="utf-8")
+    return open_dataset(write_text(folder / "manifest.jsonl", lines), size=128, split="test")
+
+
+def means(rows: list[dict]) -> list[dict]:
+    """One line a number of references, of what was tried."""
+    lines = []
+    for number in dict.fromkeys(row["references"] for row in rows):
+        chosen = [row for row in rows if row["references"] == number]
+        found = {name: round(float(np.mean([row[name] for row in chosen])), 3) for name in TRIED}
+        lines.append({"references": number} | found)
+    return lines
+
+
 def card(rows: list[dict]) -> str:
     """The table: means over products, then over detectors (seeds), with their spread."""
-    cells = [["set", "references", "seeds", *HEADS.values()]]
-    keys = dict.fromkeys((row["set"], row["every"], row["references"]) for row in rows)
-    for key in keys:
-        chosen = [r for r in rows if (r["set"], r["every"], r["references"]) == key]
+    cells = [["set", "what", "references", "seeds", *HEADS.values()]]
+    parts: dict[tuple, list[dict]] = {}
+    for row in rows:
+        key = (row["set"], row["every"], row.get("rule", "**detector**"), row["references"])
+        parts.setdefault(key, []).append(row)
+    for (shown, every, what, number), chosen in parts.items():
         seeds = dict.fromkeys(row["detector"] for row in chosen)
-        cells.append([key[0] + (f", 1 in {key[1]}" if key[1] > 1 else ""), str(key[2])])
-        cells[-1].append(str(len(seeds)))
+        shown += f", 1 in {every}" if every > 1 else ""
+        cells.append([shown, what, str(number), str(len(seeds))])
         for name in HEADS:
             means = [
                 np.mean(
@@ -140,10 +215,9 @@ def card(rows: list[dict]) -> str:
 
 def tried(rows: list[dict]) -> str:
     """The table of what was compared before a choice was made."""
-    names = ("image", "found", "severe", "pixel", "inside", "peak")
-    cells = [["about", "tried", "references", *(HEADS[name] for name in names)]]
+    cells = [["about", "tried", "references", *(HEADS[name] for name in TRIED)]]
     for row in rows:
-        figures = [f"{row[name]:.3f}" if name in row else "-" for name in names]
+        figures = [f"{row[name]:.3f}" if name in row else "-" for name in TRIED]
         cells.append([row["about"], row["tried"], str(row["references"]), *figures])
     return table(cells, markdown=True)
 
@@ -154,13 +228,26 @@ def main() -> None:
     parser.add_argument("--sets", nargs="*", default=["val", "test"])
     parser.add_argument("--references", nargs="*", type=int, default=[0, 1, 4, 16])
     parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--rules", action="store_true", help="judge what knows less instead")
+    parser.add_argument("--constants", nargs="*", default=[], help="of references.py: NAME=VALUE")
+    parser.add_argument("--tried", default="", help="what this is called under What was tried")
     given = parser.parse_args()
+    judged: Callable[..., Iterator[dict]] = measure_rules if given.rules else measure
+    for constant in given.constants:
+        name, value = constant.split("=")
+        setattr(references, name, type(getattr(references, name))(value))
     lines = OUT / "deciding.jsonl"
+    measured: list[dict] = []
     for folder in given.detectors:
         for name in given.sets:
-            data = open_dataset(f"factory/{name}", size=128)
-            for row in measure(folder, data, given.references, given.every):
-                append_jsonl(lines, [{"set": name, "detector": folder} | row])
+            data = open_set(name)
+            for row in judged(folder, data, given.references, given.every):
+                measured.append({"set": name, "detector": folder} | row)
+                if not given.tried:
+                    append_jsonl(lines, measured[-1:])
+    about = {"about": "references", "tried": given.tried}
+    if given.tried:
+        append_jsonl(OUT / "deciding_tried.jsonl", [about | row for row in means(measured)])
     text = CARD.format(
         table=card(read_jsonl(lines)),
         notes=(OUT / "deciding_notes.md").read_text(encoding="utf-8"),

@@ -61,7 +61,7 @@ def test_every_dependency_has_a_lower_bound_and_no_cap(extra):
 
 def test_lab_and_test_tools_are_only_in_their_extras():
     runtime, lab, dev = (set(requirements(extra)) for extra in (None, "lab", "dev"))
-    assert {"jupyterlab", "ipykernel"} == lab
+    assert {"jupyterlab", "ipykernel", "scikit-learn"} == lab  # chapter 10 shows its photographs
     assert {"pytest", "pytest-xdist", "nbval", "ruff", "import-linter", "codespell"} <= dev
     assert not runtime & (lab | dev)
     assert requirements()["ipywidgets"].specifier.contains("7.7.1")

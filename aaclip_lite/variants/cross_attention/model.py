@@ -117,7 +117,7 @@ class CrossAttentionCLIP(AdaptedCLIP):
         return prepare_context(F.embedding(places.flatten(), rows), self.version)
 
 
-@door(model=CrossAttentionCLIP, text=(str, Path, None), image=(str, Path, None))
+@door(model=AdaptedCLIP, text=(str, Path, None), image=(str, Path, None))
 def load_base(
     model: AdaptedCLIP,
     text: str | Path | None = None,

@@ -219,7 +219,7 @@ def cases() -> list[Case]:
         found.append(Case("variant", f"header_{name}", header(value), r"\.safetensors"))
     text = header(HEADERS["unknown"], "text.safetensors")
     found += [
-        Case("variant", "header_text", text, r"text\.safetensors"),
+        Case("variant", "header_of_text_file", text, r"text\.safetensors"),
         Case("variant", "header_gone", no_header, r"safetensors"),
         Case("variant", "mixed", mixed, r"text\.safetensors"),
         Case("variant", "doctor", doctor, accepted=True),

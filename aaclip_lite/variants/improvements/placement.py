@@ -35,16 +35,20 @@ def pruned(model, data, steps, seed):
 @torch.no_grad()
 def rises(model, data, seed: int) -> dict[int, float]:
     """By how much the loss of two batches rises without each of the image adapters."""
-    batches = endless(data, model.recipe, "image", seed)
-    kept = [batch for batch, _ in zip(batches, range(2), strict=False)]
-    anchors = model.text_anchors(data.classes)
+    loss = loss_of_two_batches(model, data, seed)
     found = {}
     for place in (None, *range(len(model.depths.image_blocks))):
         model.off = {place}
-        found[place] = sum(float(losses.total(step(model, b, anchors, "image"))) for b in kept)
+        found[place] = loss()
     model.off = set()
-    whole = found.pop(None)
-    return {place: loss - whole for place, loss in found.items()}
+    return {place: found[place] - found[None] for place in found if place is not None}
+
+
+def loss_of_two_batches(model, data, seed: int):
+    """A function: the loss of the same two batches, with the model as it then is."""
+    kept = [b for b, _ in zip(endless(data, model.recipe, "image", seed), range(2), strict=False)]
+    anchors = model.text_anchors(data.classes)
+    return lambda: sum(float(losses.total(step(model, b, anchors, "image"))) for b in kept)
 
 
 @idea("most important half", area=3, fit=pruned)

@@ -1,4 +1,4 @@
-"""Area 2, small batches: gradients added up over several, and half precision."""
+"""Area 2, small batches, of which S1 complains: gradients added up over several, and half precision."""
 
 import torch
 
@@ -42,7 +42,6 @@ def _fit(**options):
 
 @idea("batches of 2", area=2, fit=_fit())
 def small(clip, recipe):
-    """What S1 complains of in stage 2."""
     return AdaptedCLIP(clip, recipe.replace(image_batch=2))
 
 

@@ -44,9 +44,7 @@ def farthest(bank: Float[Tensor, "M D"], count: int) -> Int[Tensor, " count"]:
     """Which patches to keep: each is the one farthest from all that were chosen before it (a greedy
     coreset), as seen in a random projection.
     """
-    generator = torch.Generator().manual_seed(0)
-    projection = torch.randn(bank.shape[1], SKETCH, generator=generator)
-    sketch = bank @ projection.to(bank)
+    sketch = bank @ projection(bank.shape[1]).to(bank)
     nearest = torch.full((len(sketch),), torch.inf, device=bank.device)
     chosen = torch.zeros(count, dtype=torch.long, device=bank.device)
     for place in range(1, count):
@@ -54,6 +52,11 @@ def farthest(bank: Float[Tensor, "M D"], count: int) -> Int[Tensor, " count"]:
         nearest = torch.minimum(nearest, step)
         chosen[place] = nearest.argmax()
     return chosen
+
+
+def projection(width: int) -> Float[Tensor, "D S"]:
+    """Always the same random one."""
+    return torch.randn(width, SKETCH, generator=torch.Generator().manual_seed(0))
 
 
 def distances(

@@ -159,12 +159,53 @@ async function measured(seen, anchors, distances) {
   return { map, score: peak + detection_factor * found.between.data[0] };
 }
 
-async function distances(seen, others) {
+// Which rows of a bank to keep (references.farthest): each is the one farthest from all that were
+// chosen before it, as seen in the package's own random projection.
+function farthest(rows, width, count) {
+  const { projection, sketch } = aaclip.facts;
+  const number = rows.length / width;
+  const seen = new Float32Array(number * sketch);
+  for (let row = 0; row < number; row++)
+    for (let k = 0; k < width; k++) {
+      const value = rows[row * width + k];
+      for (let c = 0; c < sketch; c++) seen[row * sketch + c] += value * projection[k * sketch + c];
+    }
+  const nearest = new Float32Array(number).fill(Infinity);
+  const chosen = [0];
+  while (chosen.length < count) {
+    const last = chosen[chosen.length - 1] * sketch;
+    let best = 0;
+    for (let row = 0; row < number; row++) {
+      let step = 0;
+      for (let c = 0; c < sketch; c++) step += (seen[row * sketch + c] - seen[last + c]) ** 2;
+      nearest[row] = Math.min(nearest[row], step);
+      if (nearest[row] > nearest[best]) best = row;
+    }
+    chosen.push(best);
+  }
+  return chosen;
+}
+
+// The patches of several pictures, thinned where there are many, and whose each is (make_bank)
+function bankOf(references) {
+  const [count, width] = references[0].patches.dims;
+  const rows = new Float32Array(references.length * count * width);
+  references.forEach((one, i) => rows.set(one.patches.data, i * count * width));
+  const number = references.length * count;
+  const { largest } = aaclip.facts;
+  const kept = number > largest ? farthest(rows, width, largest) : [...Array(number).keys()];
+  return kept.map((row) => ({
+    patch: rows.subarray(row * width, (row + 1) * width),
+    owner: Math.floor(row / count),
+  }));
+}
+
+async function distances(seen, bank) {
   const nearest = await aaclip.graph("nearest");
-  const [count, width] = seen.patches.dims;
-  const bank = new Float32Array(others.length * count * width);
-  others.forEach((other, i) => bank.set(other.patches.data, i * count * width));
-  const given = { patches: seen.patches, bank: floats(bank, others.length * count, width) };
+  const width = seen.patches.dims[1];
+  const rows = new Float32Array(bank.length * width);
+  bank.forEach(({ patch }, i) => rows.set(patch, i * width));
+  const given = { patches: seen.patches, bank: floats(rows, bank.length, width) };
   return (await nearest.run(given)).grid;
 }
 
@@ -176,8 +217,9 @@ aaclip.line = async (references, anchors) => {
   const { trust, reach, spread } = aaclip.facts;
   const scores = [];
   const pixels = [];
-  for (const one of references) {
-    const others = references.filter((other) => other !== one);
+  const bank = bankOf(references);
+  for (const [number, one] of references.entries()) {
+    const others = bank.filter(({ owner }) => owner !== number);
     const { map, score } = await measured(one, anchors, await distances(one, others));
     scores.push(score);
     pixels.push({ mean: mean(map), square: mean(map.map((value) => value * value)), n: map.length });
@@ -190,6 +232,7 @@ aaclip.line = async (references, anchors) => {
   const few = references.length - 1;
   const scatter = Math.sqrt((trust * spread ** 2 + few * own ** 2) / (trust + few));
   return {
+    bank,
     map: [centre, Math.sqrt(Math.max(square - centre ** 2, 0))],
     score: [mean(scores), scatter],
     threshold: reach * Math.sqrt(1 + 1 / references.length),
@@ -198,8 +241,8 @@ aaclip.line = async (references, anchors) => {
 
 // Map and score in deviations above normal. line: of the product's own sound parts, or null, then
 // the scale is that of other products and there is no verdict.
-aaclip.judge = async (seen, anchors, references = [], line = null) => {
-  const grid = line ? await distances(seen, references) : null;
+aaclip.judge = async (seen, anchors, line = null) => {
+  const grid = line ? await distances(seen, line.bank) : null;
   const { map, score } = await measured(seen, anchors, grid);
   const scale = line ?? aaclip.facts.any_product;
   return {

@@ -73,7 +73,7 @@
     $("forget").disabled = !count;
     $("show").disabled = !now.part;
     if (!now.seen) return;
-    const found = await aaclip.judge(now.seen, now.anchors, now.references, now.line);
+    const found = await aaclip.judge(now.seen, now.anchors, now.line);
     aaclip.last = { ...found, words: now.words };
     const { score, threshold, anomalous } = found;
     $("verdict").textContent =

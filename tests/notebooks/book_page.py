@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "page"
 SCRIPT = "ort.wasm.min.js"
 PARTS = {"ort.mjs": "ort-wasm-simd-threaded.mjs", "ort.wasm": "ort-wasm-simd-threaded.wasm"}
-MOST = 10  # sound parts on the page: so many fit into a bank without thinning
+MOST = 10  # sound parts on the page: more would draw the line by rank, which it does not know
 SOUND = 20  # number of the first judged part in factory/test; those before it are references
 DEFECTIVE = 100
 OPENING = 2  # of the parts, the one that is on the table when the page opens
@@ -73,10 +73,11 @@ def facts(detector: AnomalyDetector) -> dict:
     # what the page's own steps are written for
     assert recipe.image_score == "map_detection" and recipe.names == "plain"
     assert not recipe.align_corners and not detector.words
-    assert MOST * clip.grid**2 <= references.LARGEST and decision.needed(decision.RATE) > MOST
+    assert decision.needed(decision.RATE) > MOST
     normal, abnormal = sentences("{}", recipe.states, recipe.templates)
     _, rows, other_row = page_graphs.known_rows(detector)
     products = factory.names("test")[::4]
+    width = len(detector.model.depths.levels) * clip.embed_dim
     return {
         "image_size": clip.image_size,
         "grid": clip.grid,
@@ -90,6 +91,9 @@ def facts(detector: AnomalyDetector) -> dict:
         "spread": detector.few("references")["spread"],
         "fewest": decision.FEWEST,
         "most": MOST,
+        "largest": references.LARGEST,
+        "sketch": references.SKETCH,
+        "projection": references.projection(width).flatten().tolist(),
         "trust": decision.TRUST,
         "reach": decision.REACH,
         "overlay": {"low": detections.LOW, "high": detections.HIGH},

@@ -73,7 +73,7 @@ class Command:
             shared.only_with(given, option, calibrates, "with --stage both or image")
         shared.only_with(given, "--views", self.stage != "image", "with --stage both or text")
         shared.only_with(given, "--residual", self.variant is not None, "with --variant")
-        own = self.base is not None and (self.variant is not None or self.base != "course")
+        own = self.base not in (None, "course")
         if own and not Path(self.base, "text.safetensors").is_file():
             raise FileNotFoundError(
                 f"--base {self.base}: holds no text.safetensors; name the folder of a trained run"
@@ -108,23 +108,20 @@ class Command:
         return 0
 
     def _model(self, clip):
-        from ..detector import AnomalyDetector
-        from ..model import AdaptedCLIP
+        from ..variants import load_base
 
         if self.variant is None:
-            model = AdaptedCLIP(clip, self.recipe)
-            if self.base is not None:
-                begin = AnomalyDetector.load(self.base, clip).model
-                for name in ("text_adapter", "image_adapter"):
-                    getattr(model, name).load_state_dict(getattr(begin, name).state_dict())
-                print(f"begins with the adapters of {self.base}")
-            return model
-        from ..variants import cross_attention
+            from ..model import AdaptedCLIP
 
-        model = cross_attention.CrossAttentionCLIP(clip, self.recipe, self.residual)
+            model = AdaptedCLIP(clip, self.recipe)
+        else:
+            from ..variants.cross_attention import CrossAttentionCLIP
+
+            model = CrossAttentionCLIP(clip, self.recipe, self.residual)
         if self.base is not None:
-            new = cross_attention.load_base(model, self.base)
-            print(f"begins with the adapters of {self.base}; new: {', '.join(new)}")
+            new = load_base(model, notes.find(self.base))
+            more = f"; new: {', '.join(new)}" if new else ""
+            print(f"begins with the adapters of {self.base}{more}")
         return model
 
     def _good(self, size: int):

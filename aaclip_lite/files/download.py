@@ -49,16 +49,21 @@ def download(
     for address in addresses:
         for _ in range(TRIES):
             before = came(path)
+            wrong = False
             try:
                 return _once(address, path, check, size, most, progress)
             except (OSError, http.client.HTTPException, ValueError) as error:
                 if getattr(error, "errno", None) in FULL:
                     raise
                 troubles.append(f"{address}: {error or type(error).__name__}")
-                if wrong := isinstance(error, ValueError):
-                    _part(path).unlink(missing_ok=True)
-            # a wrong file may be the fault of its beginning, and is asked for once more without it
-            if before == 0 if wrong else came(path) <= before:
+                wrong = isinstance(error, ValueError)
+            if wrong:
+                _part(path).unlink(missing_ok=True)
+                # it may be the fault of its beginning: once more without that
+                again = before > 0
+            else:
+                again = came(path) > before
+            if not again:
                 break
     raise FetchError("\n  ".join([f"{path.name} cannot be fetched", *troubles]))
 
@@ -105,14 +110,10 @@ def _receive(address: str, part: Path, size: int | None, most: int, progress: bo
         if size is not None and total not in (None, size):
             raise OSError(f"announces {total:,} bytes, the file has {size:,}")
         end = min(most, size or total or most)
-        with (
-            open(part, "ab" if begins else "wb") as file,
-            tqdm(
-                total=size or total, initial=begins, unit="B", unit_scale=True,
-                desc=part.stem, disable=not progress,
-            ) as bar,
-        ):  # fmt: skip
-            got = begins
+        told = {"unit": "B", "unit_scale": True, "desc": part.stem, "disable": not progress}
+        bar = tqdm(total=size or total, initial=begins, **told)
+        got = begins
+        with open(part, "ab" if begins else "wb") as file, bar:
             while chunk := answer.read1(CHUNK):
                 got += len(chunk)
                 if got > end:

@@ -24,8 +24,13 @@ LONGEST = 200  # characters of one part of a name
 CHUNK = 1 << 20
 REFUSED = "no data set comes so, nothing of it is kept"
 DAMAGED = (
-    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),
-    *(RuntimeError, NotImplementedError),  # encrypted; a compression that is not known
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    RuntimeError,  # encrypted
+    NotImplementedError,  # a compression that is not known
 )
 
 

@@ -34,8 +34,10 @@ FIGURES = ("pixel_auroc", "inside_auroc", "peak_hit")
 # the embedded CLIP, two real ones of ordinary size, the paper's: name, side of the picture
 SCALES = (
     ("lite", 128),
-    *(("TinyCLIP-ViT-8M-16", 224), ("TinyCLIP-ViT-8M-16", 448)),
-    *(("ViT-B-16", 224), ("ViT-B-16", 448)),
+    ("TinyCLIP-ViT-8M-16", 224),
+    ("TinyCLIP-ViT-8M-16", 448),
+    ("ViT-B-16", 224),
+    ("ViT-B-16", 448),
     ("ViT-L-14-336", 518),
 )
 

@@ -9,16 +9,12 @@ Rules that know less are judged by the same ruler, with the same references, und
 
     python -m aaclip_lite.lab.deciding --detectors data/checkpoints/course --sets val test
     python -m aaclip_lite.lab.deciding --detectors data/checkpoints/course --sets test --rules
-    python -m aaclip_lite.lab.deciding --sets station_2 station_3 station_4 \
-        --constants WEIGHT=12 --tried "distance counts 12"       # a line of "What was tried"
     python -m aaclip_lite.lab.deciding --sets                    # the card from what was measured
 """
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -28,12 +24,9 @@ from torch import Tensor
 from .. import decision, metrics, references, scoring
 from ..datasets import AnomalyDataset, open_dataset
 from ..detector import AnomalyDetector
-from ..files.environment import generated_path
 from ..files.keep import append_jsonl, read_jsonl, table, write_text
 from ..model import Features
 from ..normal import stack
-from ..world import factory
-from ..world.class_folder import draw_class
 from .rules import Rules
 
 OUT = Path("data/checkpoints")
@@ -157,34 +150,6 @@ def measure_rules(
                 yield about | row
 
 
-def open_set(name: str) -> AnomalyDataset:
-    """A set of the factory; "station_2": the validation products at a station of that number, which
-    no set holds, where choices are made: 20 references, 30 sound and 36 damaged parts of each.
-    """
-    if not name.startswith("station_"):
-        return open_dataset(f"factory/{name}", size=128)
-    folder = generated_path("factory") / name
-    folder.mkdir(parents=True, exist_ok=True)
-    plan = replace(factory.PLANS["val"], station=int(name.removeprefix("station_")))
-    lines = ""
-    with patch.dict(factory.PLANS, val=plan):
-        for product in factory.jobs("val"):
-            if not (folder / product).exists():
-                draw_class("val", product, folder, 128, (20, 30, 36))
-            lines += (folder / product / "manifest.jsonl").read_text(encoding="utf-8")
-    return open_dataset(write_text(folder / "manifest.jsonl", lines), size=128, split="test")
-
-
-def means(rows: list[dict]) -> list[dict]:
-    """One line a number of references, of what was tried."""
-    lines = []
-    for number in dict.fromkeys(row["references"] for row in rows):
-        chosen = [row for row in rows if row["references"] == number]
-        found = {name: round(float(np.mean([row[name] for row in chosen])), 3) for name in TRIED}
-        lines.append({"references": number} | found)
-    return lines
-
-
 def card(rows: list[dict]) -> str:
     """The table: means over products, then over detectors (seeds), with their spread."""
     cells = [["set", "what", "references", "seeds", *HEADS.values()]]
@@ -229,25 +194,14 @@ def main() -> None:
     parser.add_argument("--references", nargs="*", type=int, default=[0, 1, 4, 16])
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--rules", action="store_true", help="judge what knows less instead")
-    parser.add_argument("--constants", nargs="*", default=[], help="of references.py: NAME=VALUE")
-    parser.add_argument("--tried", default="", help="what this is called under What was tried")
     given = parser.parse_args()
     judged: Callable[..., Iterator[dict]] = measure_rules if given.rules else measure
-    for constant in given.constants:
-        name, value = constant.split("=")
-        setattr(references, name, type(getattr(references, name))(value))
     lines = OUT / "deciding.jsonl"
-    measured: list[dict] = []
     for folder in given.detectors:
         for name in given.sets:
-            data = open_set(name)
+            data = open_dataset(f"factory/{name}", size=128)
             for row in judged(folder, data, given.references, given.every):
-                measured.append({"set": name, "detector": folder} | row)
-                if not given.tried:
-                    append_jsonl(lines, measured[-1:])
-    about = {"about": "references", "tried": given.tried}
-    if given.tried:
-        append_jsonl(OUT / "deciding_tried.jsonl", [about | row for row in means(measured)])
+                append_jsonl(lines, [{"set": name, "detector": folder} | row])
     text = CARD.format(
         table=card(read_jsonl(lines)),
         notes=(OUT / "deciding_notes.md").read_text(encoding="utf-8"),

@@ -7,6 +7,13 @@ Special: a system is imported when it is first used; systems never import each o
 from importlib import import_module
 from pathlib import Path
 
+from torch import Tensor
+
+from ..checkpoint import MismatchError, load_adapter
+from ..files.digest import checksum
+from ..files.door import door
+from ..model import STAGES, AdaptedCLIP
+
 __all__ = sorted(file.parent.name for file in Path(__file__).parent.glob("*/__init__.py"))
 
 
@@ -30,3 +37,31 @@ def build(said: dict, clip, recipe, file: object = "this header"):
             f"{file}: variant {name!r} with {options} cannot be built ({error}); fetch the file "
             "again or train again"
         ) from error
+
+
+@door(model=AdaptedCLIP, text=(str, Path, None), image=(str, Path, None))
+def load_base(
+    model: AdaptedCLIP,
+    text: str | Path | None = None,
+    image: str | Path | None = None,
+) -> list[str]:
+    """Begin with the adapters of a base; the names of the weights that stay new.
+
+    text, image: adapter files of the method, or one run's folder as `text`; None leaves a side.
+    """
+    if text is not None and Path(text).is_dir():
+        text, image = (Path(text) / f"{stage}.safetensors" for stage in STAGES)
+    base = AdaptedCLIP(model.clip, model.recipe)
+    taken: dict[str, Tensor] = {}
+    for path in (text, image):
+        if path is not None:
+            try:
+                stage = load_adapter(path, base)["stage"]
+            except MismatchError as error:
+                raise MismatchError(f"{error}; take a run of the method with this recipe") from None
+            taken |= base.trainable(stage)
+            part = f"{stage}_adapter"
+            model.load_part(part, getattr(base, part).state_dict(), str(path))
+    model.base = checksum(taken)
+    own = {name for stage in STAGES for name in model.trainable(stage)}
+    return sorted(own - taken.keys())

@@ -341,6 +341,8 @@ def test_train_takes_a_variant_and_a_base_and_eval_judges_it(capsys, place):
     words = ("--base", str(place / "run"), "--stage", "image")
     assert train(place, "onwards", *words) == 0  # without a variant: training goes on
     assert "begins with the adapters of" in capsys.readouterr().out
+    assert train(place, "other", *words, "--recipe.text-mix", "0.7") == 2
+    assert "take a run of the method with this recipe" in capsys.readouterr().err
     assert train(place, "onwards", "--base", str(place / "nowhere")) == 2
     assert "holds no text.safetensors" in capsys.readouterr().err
 

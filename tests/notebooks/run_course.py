@@ -240,6 +240,7 @@ def measure_drawing() -> float:
 
 
 def main(arguments: list[str]) -> int:
+    os.environ.pop("AACLIP_LITE_CACHE", None)  # outputs name folders as a reader has them
     if "--drawing" in arguments:
         table = json.loads(MEASURED.read_text(encoding="utf-8")) | {"drawing": measure_drawing()}
         MEASURED.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")

@@ -64,6 +64,8 @@ def problems(notebook, folder=FOLDER):
             found.append(f"cell {number} holds a dead progress bar")
         if path := ABSOLUTE_PATH.search(f"{source}\n{said}"):
             found.append(f"cell {number} names an absolute path: {path[0]}")
+        if place := re.search(r"no (?!data/)\S+/visa\b", said):
+            found.append(f"cell {number} ran with somebody's own cache: {place[0]}")
         if cell["cell_type"] == "code" and re.search(r"\bsys\.path\b|PYTHONPATH", source):
             found.append(f"cell {number} edits sys.path")
         if tags - TAGS:
@@ -177,6 +179,9 @@ SPOILERS = {
     "absolute path: /home/me": lambda n: n["cells"][1].update(source="open('/home/me/x.png')"),
     "absolute path: /home/you": lambda n: n["cells"][1]["outputs"][0].update(
         text=["saved ", "/home/you/x.png"]
+    ),
+    "somebody's own cache: no mine/visa": lambda n: n["cells"][1]["outputs"][0].update(
+        text="full is not possible: no mine/visa, no mine/mvtec"
     ),
     "absolute path: C:": lambda n: n["cells"][1].update(source="open('C:\\\\Users\\\\x.png')"),
     "sys.path": lambda n: n["cells"][1].update(source="import sys; sys.path.append('..')"),

@@ -201,13 +201,9 @@ def shown(value) -> str:
         return f"{len(value)} of {tuple(value[0].shape)}"
     if isinstance(value, str | bool | int | float | list | tuple | dict):
         text = f"{value:.4g}" if isinstance(value, float) else repr(value)
-        return (
-            ""
-            if "<" in text or "tensor(" in text
-            else text
-            if len(text) <= 70
-            else f"{text[:66]} ..."
-        )
+        if "<" in text or "tensor(" in text:
+            return ""
+        return text if len(text) <= 70 else f"{text[:66]} ..."
     return ""
 
 

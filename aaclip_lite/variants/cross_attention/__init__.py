@@ -5,8 +5,8 @@ Use: `model = CrossAttentionCLIP(clip, recipe, version="v3")`, `load_base(model,
 trains with the same `train_text` and `train_image` as the method.
 """
 
+from .. import load_base as load_base
 from .attention import *  # noqa: F403
 from .feedback import feed_back as feed_back
 from .model import CrossAttentionCLIP as CrossAttentionCLIP
 from .model import CrossAttentionCLIP as Model  # noqa: F401 (what a file's header builds)
-from .model import load_base as load_base

@@ -8,18 +8,14 @@ Use: `CrossAttentionCLIP(clip, recipe, version="v3")`, then `load_base(model, "r
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ...checkpoint import MismatchError, load_adapter
 from ...clip import FrozenCLIP
-from ...files.digest import checksum
-from ...files.door import door
-from ...model import STAGES, AdaptedCLIP, Features
+from ...model import AdaptedCLIP, Features
 from ...recipe import Recipe
 from .attention import CrossAttention, add_context, prepare_context, refuse_version
 
@@ -115,31 +111,3 @@ class CrossAttentionCLIP(AdaptedCLIP):
         adapt = super().after_block("text")
         places, rows = self.clip.text_walk(self.clip.tokenize(sentences), adapt, blocks=1)
         return prepare_context(F.embedding(places.flatten(), rows), self.version)
-
-
-@door(model=AdaptedCLIP, text=(str, Path, None), image=(str, Path, None))
-def load_base(
-    model: AdaptedCLIP,
-    text: str | Path | None = None,
-    image: str | Path | None = None,
-) -> list[str]:
-    """Begin with the adapters of a base; the names of the weights that stay new.
-
-    text, image: adapter files of the method, or one run's folder as `text`; None leaves a side.
-    """
-    if text is not None and Path(text).is_dir():
-        text, image = (Path(text) / f"{stage}.safetensors" for stage in STAGES)
-    base = AdaptedCLIP(model.clip, model.recipe)
-    taken: dict[str, Tensor] = {}
-    for path in (text, image):
-        if path is not None:
-            try:
-                stage = load_adapter(path, base)["stage"]
-            except MismatchError as error:
-                raise MismatchError(f"{error}; take a run of the method with this recipe") from None
-            taken |= base.trainable(stage)
-            part = f"{stage}_adapter"
-            model.load_part(part, getattr(base, part).state_dict(), str(path))
-    model.base = checksum(taken)
-    own = {name for stage in STAGES for name in model.trainable(stage)}
-    return sorted(own - taken.keys())

@@ -20,7 +20,7 @@ class Table(str):
 
 
 def html(rows: Sequence[Claim]) -> Table:
-    """Rows as a table that wraps its text."""
+    """Rows as a table that wraps its text, and scrolls by itself where a page is narrow."""
     lines = ["".join(f'<th style="text-align:left">{head}</th>' for head in HEADS)]
     for row in rows:
         cells = (
@@ -32,9 +32,16 @@ def html(rows: Sequence[Claim]) -> Table:
             measured(row),
             ", ".join(row.links),
         )
-        style = "text-align:left;white-space:normal;vertical-align:top"
-        lines.append("".join(f'<td style="{style}">{escape(cell)}</td>' for cell in cells))
-    return Table("<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>")
+        lines.append("".join(map(_cell, HEADS, cells)))
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return Table(f'<div style="overflow-x:auto"><table>{body}</table></div>')
+
+
+def _cell(head: str, words: str) -> str:
+    style = "text-align:left;white-space:normal;vertical-align:top"
+    if head in ("says", "checked by"):  # sentences, which a page would squeeze
+        style += ";min-width:16em"
+    return f'<td style="{style}">{escape(words)}</td>'
 
 
 def page(rows: Sequence[Claim] | None = None) -> str:

@@ -135,20 +135,22 @@ class AnomalyDetector:
 
     # ---- what is normal --------------------------------------------------------------------------
 
-    @door(class_name=str, false_alarms=(float, int))
+    @door(class_name=str, false_alarms=(float, int), readings=int)
     def remember(
         self,
         pictures: Picture | Sequence[Picture],
         class_name: str = "object",
         false_alarms: float = decision.RATE,
+        readings: int = references.READINGS,
     ) -> "AnomalyDetector":
         """Keep what a few sound parts of a product look like; from five on they also give it a
         line, each part judged against the others. Replaces what was remembered of the product.
+        readings: how often they are read together, at most (each once at least); fewer save time.
         """
         decision.refuse_rate(false_alarms)
         images = [to_tensor(picture) for picture in list_pictures(pictures)]
         with torch.no_grad():
-            bank, entry = normal.of_references(self, images, class_name, false_alarms)
+            bank, entry = normal.of_references(self, images, class_name, false_alarms, readings)
         self.references[class_name] = bank
         self.calibration = {**self.calibration, class_name: entry}
         return self
@@ -214,8 +216,11 @@ class AnomalyDetector:
                 self._known[key] = self.model.text_anchors(names)[name]
         return self._known[key]
 
-    def features(self, images: Float[Tensor, "B 3 H W"], name: str) -> Features:
+    def features(self, images: Float[Tensor, "B 3 H W"], name: str, steps: int = 1) -> Features:
+        """steps above 1: of one picture, at so many places a side (references.moved)."""
         images = self.model.preprocess(images.to(self.model.clip.text_projection.device))
+        if steps > 1:
+            images = references.moved(images, self.model.clip.patch, steps)
         return self.model(images, [name] * len(images))
 
     @torch.no_grad()

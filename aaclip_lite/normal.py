@@ -39,20 +39,30 @@ class Measured:
 
 
 def of_references(
-    detector, images: Sequence[Float[Tensor, "3 H W"]], name: str, false_alarms: float
+    detector,
+    images: Sequence[Float[Tensor, "3 H W"]],
+    name: str,
+    false_alarms: float,
+    readings: int = references.READINGS,
 ) -> tuple[Float[Tensor, "M D"], dict]:
     """The bank of patches, and what the references say of the product."""
-    each = [detector.features(image[None], name) for image in images]
-    levels = stack(each).levels
-    bank, owner = references.make_bank(levels)
+    steps = references.steps(len(images), readings)
+    patches = []
+    each = []  # the features of each picture as it lies
+    for image in images:
+        read = detector.features(image[None], name, steps)
+        patches.append(references.patches_of(read.levels))
+        as_it_lies = tuple(level[:1].clone() for level in read.levels)
+        each.append(Features(as_it_lies, read.detection[:1]))
+    bank, owner = references.make_bank(patches)
     seen = [mark(image) for image in images]
     if len(images) < decision.FEWEST:  # maps and scores stay as they are, and there is no line
         entry = {"map": (0.0, 1.0), "score": (0.0, 1.0), "threshold": None}
         return bank, entry | {"pictures": len(images), "seen": seen}
     anchors = detector.anchor(name)[None]
-    grids = references.distances_among(levels, bank, owner)
     measured = Measured()
-    for grid, features, image in zip(grids.split(1), each, images, strict=True):
+    for number, (features, image) in enumerate(zip(each, images, strict=True)):
+        grid = references.distances(features.levels, bank[owner != number])
         measured.add(*detector.judge(features, anchors, image.shape[-2:], grid))
     entry = measured.entry(detector.few("references").get("spread"), false_alarms)
     return bank, entry | {"seen": seen}

@@ -2,10 +2,10 @@
 how far the patches of a new picture lie from the nearest of them.
 
 Special: a patch is its features of all levels side by side, so that a match has to hold at every
-level; a large bank is thinned to the patches that lie farthest apart, which keeps what is rare on
-sound parts (a print, a highlight), where chance would drop it.
-Use: `bank, owner = make_bank(levels)`, `grid = distances(levels, bank)`; `detector.remember` does
-both.
+level; each reference is read many times, moved by parts of a patch, for a new part never lies on
+the grid of patches as a reference did; a large bank keeps what is rare on sound parts (a print, a
+highlight), where chance would drop it.
+Use: `bank, owner = make_bank([patches_of(levels)])`, `distances(levels, bank)`.
 """
 
 import math
@@ -16,10 +16,11 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from .files.coreset import thinned
+
 # In a map, one step of distance weighs as much as so many of the words' cosine difference.
-WEIGHT = 9.0
-LARGEST = 1024  # patches in a bank
-SKETCH = 32  # numbers that a patch is reduced to while a bank is thinned
+WEIGHT = 18.0
+READINGS = 128  # of all references together, at most
 
 
 def joined(levels: Sequence[Float[Tensor, "B N d"]]) -> Float[Tensor, "B N D"]:
@@ -27,36 +28,33 @@ def joined(levels: Sequence[Float[Tensor, "B N d"]]) -> Float[Tensor, "B N D"]:
     return F.normalize(torch.cat(tuple(levels), dim=-1), dim=-1)
 
 
+def steps(pictures: int, readings: int) -> int:
+    """How many places a side each picture is read at, so that all are read so often at most."""
+    return next((n for n in (4, 2) if pictures * n**2 <= readings), 1)
+
+
+def moved(images: Float[Tensor, "1 3 S S"], patch: int, steps: int) -> Float[Tensor, "V 3 S S"]:
+    """A picture as it is, and moved by parts of a patch both ways; the rim is continued."""
+    side = images.shape[-1]
+    wide = F.pad(images, (0, patch, 0, patch), mode="replicate")
+    places = [patch * k // steps for k in range(steps)]
+    return torch.cat([wide[..., y : y + side, x : x + side] for y in places for x in places])
+
+
+def patches_of(levels: Sequence[Float[Tensor, "V N d"]]) -> Float[Tensor, "m D"]:
+    """The patches of all readings of a picture, thinned."""
+    patches = joined(levels).flatten(0, 1)
+    return patches[thinned(patches)]
+
+
 def make_bank(
-    levels: Sequence[Float[Tensor, "B N d"]],
+    pictures: Sequence[Float[Tensor, "m D"]],
 ) -> tuple[Float[Tensor, "M D"], Int[Tensor, " M"]]:
-    """The reference pictures' patches, thinned to LARGEST, and which picture each came from."""
-    patches = joined(levels)
-    owner = torch.arange(len(patches), device=patches.device).repeat_interleave(patches.shape[1])
-    bank = patches.flatten(0, 1)
-    if len(bank) <= LARGEST:
-        return bank, owner
-    chosen = farthest(bank, LARGEST)
-    return bank[chosen], owner[chosen]
-
-
-def farthest(bank: Float[Tensor, "M D"], count: int) -> Int[Tensor, " count"]:
-    """Which patches to keep: each is the one farthest from all that were chosen before it (a greedy
-    coreset), as seen in a random projection.
-    """
-    sketch = bank @ projection(bank.shape[1]).to(bank)
-    nearest = torch.full((len(sketch),), torch.inf, device=bank.device)
-    chosen = torch.zeros(count, dtype=torch.long, device=bank.device)
-    for place in range(1, count):
-        step = (sketch - sketch[chosen[place - 1]]).square().sum(1)
-        nearest = torch.minimum(nearest, step)
-        chosen[place] = nearest.argmax()
-    return chosen
-
-
-def projection(width: int) -> Float[Tensor, "D S"]:
-    """Always the same random one."""
-    return torch.randn(width, SKETCH, generator=torch.Generator().manual_seed(0))
+    """The patches of all reference pictures, thinned once more, and which picture each is of."""
+    bank = torch.cat(tuple(pictures))
+    owner = torch.cat([torch.full((len(one),), i) for i, one in enumerate(pictures)])
+    chosen = thinned(bank)
+    return bank[chosen], owner.to(bank.device)[chosen]
 
 
 def distances(
@@ -74,18 +72,6 @@ def distances(
     return nearest.unflatten(1, (side, side)).unsqueeze(1)
 
 
-def distances_among(
-    levels: Sequence[Float[Tensor, "B N d"]],
-    bank: Float[Tensor, "M D"],
-    owner: Int[Tensor, " M"],
-) -> Float[Tensor, "B 1 h w"]:
-    """The same for the reference pictures themselves, each against the patches of the others."""
-    each = enumerate(zip(*(level.split(1) for level in levels), strict=True))
-    return torch.cat([distances(one, bank[owner != number]) for number, one in each])
-
-
 def map_units(grid: Float[Tensor, "B 1 h w"], levels: int) -> Float[Tensor, "B 1 h w"]:
-    """Distances in the unit of `scoring.anomaly_map`: a sum over levels, 50 for a cosine difference
-    of 1.
-    """
+    """In the unit of `scoring.anomaly_map`: a sum over levels, 50 for a cosine difference of 1."""
     return 50 * levels * WEIGHT * grid

@@ -94,13 +94,31 @@ function resized({ data, width, height }, side) {
   return out;
 }
 
-// What the tower sees in a picture (ImageData); with it everything else is computed.
-aaclip.look = async (picture) => {
+async function seenIn(image) {
   const side = aaclip.facts.image_size;
   const tower = await aaclip.graph("tower");
-  const seen = await tower.run({ image: floats(resized(picture, side), 1, 3, side, side) });
-  return { ...seen, width: picture.width, height: picture.height };
+  return tower.run({ image: floats(image, 1, 3, side, side) });
+}
+
+// What the tower sees in a picture (ImageData); with it everything else is computed.
+aaclip.look = async (picture) => {
+  const image = resized(picture, aaclip.facts.image_size);
+  return { ...(await seenIn(image)), image, width: picture.width, height: picture.height };
 };
+
+// A picture (3, S, S) moved up and left by whole pixels, its rim continued (references.moved)
+function moved(image, down, right) {
+  const side = aaclip.facts.image_size;
+  const out = new Float32Array(image.length);
+  for (let channel = 0; channel < 3; channel++)
+    for (let y = 0; y < side; y++)
+      for (let x = 0; x < side; x++) {
+        const row = Math.min(y + down, side - 1);
+        const column = Math.min(x + right, side - 1);
+        out[(channel * side + y) * side + x] = image[(channel * side + row) * side + column];
+      }
+  return out;
+}
 
 // ---- words ------------------------------------------------------------------------------------
 
@@ -159,45 +177,23 @@ async function measured(seen, anchors, distances) {
   return { map, score: peak + detection_factor * found.between.data[0] };
 }
 
-// Which rows of a bank to keep (references.farthest): each is the one farthest from all that were
-// chosen before it, as seen in the package's own random projection.
-function farthest(rows, width, count) {
-  const { projection, sketch } = aaclip.facts;
-  const number = rows.length / width;
-  const seen = new Float32Array(number * sketch);
-  for (let row = 0; row < number; row++)
-    for (let k = 0; k < width; k++) {
-      const value = rows[row * width + k];
-      for (let c = 0; c < sketch; c++) seen[row * sketch + c] += value * projection[k * sketch + c];
-    }
-  const nearest = new Float32Array(number).fill(Infinity);
-  const chosen = [0];
-  while (chosen.length < count) {
-    const last = chosen[chosen.length - 1] * sketch;
-    let best = 0;
-    for (let row = 0; row < number; row++) {
-      let step = 0;
-      for (let c = 0; c < sketch; c++) step += (seen[row * sketch + c] - seen[last + c]) ** 2;
-      nearest[row] = Math.min(nearest[row], step);
-      if (nearest[row] > nearest[best]) best = row;
-    }
-    chosen.push(best);
+// The patches of several pictures, each read at several places within a patch. All are kept: which of
+// them the package would thin away (references.make_bank) hangs on the last digits.
+async function bankOf(references) {
+  const { image_size, grid, readings } = aaclip.facts;
+  const steps = [4, 2].find((n) => references.length * n ** 2 <= readings) ?? 1;
+  const places = [...Array(steps).keys()].map((k) => Math.floor(((image_size / grid) * k) / steps));
+  const bank = [];
+  for (const [owner, one] of references.entries()) {
+    for (const down of places)
+      for (const right of places) {
+        const seen = down || right ? await seenIn(moved(one.image, down, right)) : one;
+        const [count, width] = seen.patches.dims;
+        for (let row = 0; row < count; row++)
+          bank.push({ patch: seen.patches.data.subarray(row * width, (row + 1) * width), owner });
+      }
   }
-  return chosen;
-}
-
-// The patches of several pictures, thinned where there are many, and whose each is (make_bank)
-function bankOf(references) {
-  const [count, width] = references[0].patches.dims;
-  const rows = new Float32Array(references.length * count * width);
-  references.forEach((one, i) => rows.set(one.patches.data, i * count * width));
-  const number = references.length * count;
-  const { largest } = aaclip.facts;
-  const kept = number > largest ? farthest(rows, width, largest) : [...Array(number).keys()];
-  return kept.map((row) => ({
-    patch: rows.subarray(row * width, (row + 1) * width),
-    owner: Math.floor(row / count),
-  }));
+  return bank;
 }
 
 async function distances(seen, bank) {
@@ -217,7 +213,7 @@ aaclip.line = async (references, anchors) => {
   const { trust, reach, spread } = aaclip.facts;
   const scores = [];
   const pixels = [];
-  const bank = bankOf(references);
+  const bank = await bankOf(references);
   for (const [number, one] of references.entries()) {
     const others = bank.filter(({ owner }) => owner !== number);
     const { map, score } = await measured(one, anchors, await distances(one, others));

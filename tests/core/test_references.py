@@ -11,6 +11,7 @@ from aaclip_lite import references
 from aaclip_lite.datasets import open_dataset
 from aaclip_lite.detector import AnomalyDetector
 from aaclip_lite.evaluation import evaluate
+from aaclip_lite.files.coreset import farthest
 from aaclip_lite.load import load_clip
 from aaclip_lite.model import AdaptedCLIP
 from aaclip_lite.recipe import Recipe
@@ -47,7 +48,8 @@ def pictures():
 
 def test_a_remembered_patch_is_at_no_distance_and_a_strange_one_is():
     seen = levels(3)
-    bank, owner = references.make_bank(seen)
+    each = [references.patches_of([level[i : i + 1] for level in seen]) for i in range(3)]
+    bank, owner = references.make_bank(each)
     assert bank.shape == (27, 12) and owner.tolist() == [0] * 9 + [1] * 9 + [2] * 9
     grid = references.distances(seen, bank)
     assert grid.shape == (3, 1, 3, 3) and grid.abs().max() < 1e-5
@@ -57,18 +59,49 @@ def test_a_remembered_patch_is_at_no_distance_and_a_strange_one_is():
 
 def test_a_match_must_hold_at_every_level():
     first, second = levels(2)
-    bank, _ = references.make_bank([first[:1], second[:1]])
+    bank = references.patches_of([first[:1], second[:1]])
     swapped = references.distances([first[:1], second[1:]], bank)
     assert swapped.min() > 0.01  # the first level alone is in the bank
 
 
-def test_leave_one_out_compares_each_picture_with_the_others_only():
-    seen = levels(3)
-    seen = [torch.cat([level, level[:1]]) for level in seen]  # the last picture equals the first
-    grid = references.distances_among(seen, *references.make_bank(seen))
-    means = grid.flatten(1).mean(1)
-    assert means[0] < 1e-5 and means[3] < 1e-5
-    assert means[1] > 0.01 and means[2] > 0.01
+def test_a_reference_is_judged_as_if_only_the_others_were_remembered(detector, pictures):
+    parts = list(pictures[:5])
+    detector.remember(parts, "bolt", readings=1)  # few patches: none is thinned away
+    mean, _ = detector.calibration["bolt"]["score"]
+    scores = []
+    for i, part in enumerate(parts):
+        detector.remember(parts[:i] + parts[i + 1 :], "bolt", readings=1)
+        scores.append(detector.predict(part, "bolt").score)
+    assert mean == pytest.approx(np.mean(scores), abs=1e-3)
+
+
+def test_a_reference_is_read_where_a_new_part_may_lie():
+    """Four by four places within a patch, or fewer where there are many references."""
+    assert [references.steps(n, 128) for n in (1, 8, 9, 32, 33)] == [4, 4, 2, 2, 1]
+    assert references.steps(3, 1) == 1
+    picture = torch.rand(1, 3, 16, 16)
+    views = references.moved(picture, 8, 4)
+    assert views.shape == (16, 3, 16, 16)
+    assert torch.equal(views[0], picture[0])
+    assert torch.equal(views[1][:, :, :14], picture[0][:, :, 2:])
+    assert torch.equal(views[4][:, :14], picture[0][:, 2:])
+    assert torch.equal(views[5][:, :14, :14], picture[0][:, 2:, 2:])
+    assert torch.equal(views[1][:, :, 15], picture[0][:, :, 15])  # the rim goes on
+
+
+def test_a_moved_part_is_nearer_to_references_that_were_read_moved(detector):
+    """Not by half a patch (4 pixels), where a reading lies exactly, but between two readings."""
+    torch.manual_seed(0)
+    wide = torch.rand(1, 3, 12, 12)
+    wide = torch.nn.functional.interpolate(wide, size=(44, 44), mode="bilinear")[0]
+    reference = wide[:, :32, :32]
+    part = wide[:, 3:35, 5:37]
+    apart = []
+    for readings in (1, 128):
+        detector.remember([reference], "bolt", readings=readings)
+        seen = detector.features(part[None], "bolt").levels
+        apart.append(references.distances(seen, detector.references["bolt"]).mean().item())
+    assert apart[1] < apart[0]
 
 
 def test_thinning_keeps_the_rare_patch():
@@ -77,12 +110,12 @@ def test_thinning_keeps_the_rare_patch():
     rare = torch.tensor([[0.0, 0, 1, 0]])
     bank = torch.cat([common, rare])
     bank = bank / bank.norm(dim=-1, keepdim=True)
-    chosen = references.farthest(bank, 10)
+    chosen = farthest(bank, 10)
     assert 500 in chosen and len(set(chosen.tolist())) == 10
 
 
 def test_a_bank_of_another_model_is_refused():
-    bank, _ = references.make_bank(levels(1))
+    bank = references.patches_of(levels(1))
     with pytest.raises(ValueError, match="have 24 numbers a patch, the references 12: remember"):
         references.distances(levels(1, width=12), bank)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import open_clip.tokenizer
 from PIL import Image
 
-from aaclip_lite import decision, references, scoring
+from aaclip_lite import decision, scoring
 from aaclip_lite.course import detections
 from aaclip_lite.detector import ANY, AnomalyDetector
 from aaclip_lite.prompts import plain_name, sentences
@@ -30,6 +30,7 @@ PAGE = ROOT / "docs" / "page"
 SCRIPT = "ort.wasm.min.js"
 PARTS = {"ort.mjs": "ort-wasm-simd-threaded.mjs", "ort.wasm": "ort-wasm-simd-threaded.wasm"}
 MOST = 10  # sound parts on the page: more would draw the line by rank, which it does not know
+READINGS = 48  # of all references together: a browser takes its time over each
 SOUND = 20  # number of the first judged part in factory/test; those before it are references
 DEFECTIVE = 100
 OPENING = 2  # of the parts, the one that is on the table when the page opens
@@ -77,7 +78,6 @@ def facts(detector: AnomalyDetector) -> dict:
     normal, abnormal = sentences("{}", recipe.states, recipe.templates)
     _, rows, other_row = page_graphs.known_rows(detector)
     products = factory.names("test")[::4]
-    width = len(detector.model.depths.levels) * clip.embed_dim
     return {
         "image_size": clip.image_size,
         "grid": clip.grid,
@@ -91,9 +91,7 @@ def facts(detector: AnomalyDetector) -> dict:
         "spread": detector.few("references")["spread"],
         "fewest": decision.FEWEST,
         "most": MOST,
-        "largest": references.LARGEST,
-        "sketch": references.SKETCH,
-        "projection": references.projection(width).flatten().tolist(),
+        "readings": READINGS,
         "trust": decision.TRUST,
         "reach": decision.REACH,
         "overlay": {"low": detections.LOW, "high": detections.HIGH},

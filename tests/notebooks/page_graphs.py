@@ -23,6 +23,7 @@ from aaclip_lite.model import Features
 from aaclip_lite.prompts import sentences
 
 SMALL = 1000  # weights of fewer numbers stay in full precision
+LARGEST = 100_000  # patches in a bank
 
 
 class Tower(nn.Module):
@@ -136,7 +137,7 @@ def write(detector: AnomalyDetector, folder: Path) -> None:
     for name, (module, given, outputs) in graphs.items():
         dynamic = {key: None for key in given}
         if name == "nearest":
-            dynamic["bank"] = {0: torch.export.Dim("kept", min=2, max=references.LARGEST)}
+            dynamic["bank"] = {0: torch.export.Dim("kept", min=2, max=LARGEST)}
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # the exporter's own deprecations
             program = torch.onnx.export(

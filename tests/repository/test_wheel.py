@@ -76,11 +76,8 @@ def test_the_wheel_holds_code_shipped_data_and_nothing_else(installed):
     expected |= {f"lite_clip/{name}" for name in clip}
     studies = [path for path in (ROOT / "data" / "clinic").iterdir() if path.suffix != ".md"]
     expected |= {f"clinic/{path.name}" for path in studies}
-    assert {
-        name
-        for name in data
-        if not name.endswith(("deciding.md", "deciding_notes.md", "stations.md"))
-    } == expected
+    cards = ("deciding.md", "deciding_notes.md")
+    assert {name for name in data if not name.endswith(cards)} == expected
     code = ROOT / "aaclip_lite"
     modules = {Path("aaclip_lite") / path.relative_to(code) for path in code.rglob("*.py")}
     assert {path for path in files if path.suffix == ".py"} == modules

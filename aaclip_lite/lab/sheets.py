@@ -27,17 +27,25 @@ CAPTIONS = {
     "unseen": "Validation (first five) and test products: normal, then damaged and outlined.",
     "kinds": "Every local kind of defect in three severities.",
     "hard": "The hard set: structural defects on test products.",
+    "stations": "The stations: five sound parts, two damaged ones, the last outlined.",
 }
 Block = tuple[str, list[Image.Image]]  # a line of text and the pictures below it
 
 
 def tiles(
-    name: str, seed: int, split="sheet", defect: str | None = None, severity: int = 1
+    name: str,
+    seed: int,
+    split="sheet",
+    defect: str | None = None,
+    severity: int = 1,
+    station: int | None = None,
 ) -> list[Image.Image]:
     """One picture of a product; of a damaged one also a copy with the mask's outline."""
     while True:
         try:
-            picture = factory.draw(name, seed, DRAWN, defect, severity, split=split)
+            picture = factory.draw(
+                name, seed, DRAWN, defect, severity, split=split, station=station
+            )
             break
         except factory.NotShown:
             seed += 1000
@@ -101,10 +109,25 @@ def hard_blocks() -> list[Block]:
     return blocks
 
 
+def station_blocks(split: str) -> list[Block]:
+    """One design a product, photographed many times."""
+    station = factory.PLANS[split].station
+    blocks = []
+    for number, name in enumerate(factory.jobs(split)):
+        able = factory.kinds_for(name)
+        kinds = [able[(2 * number + k) % len(able)] for k in range(2)]
+        row = [tiles(name, i, split, station=station)[0] for i in range(5)]
+        row += tiles(name, 100, split, kinds[0], 1, station)[:1]
+        row += tiles(name, 100, split, kinds[1], 2, station)
+        blocks.append((f"{name}: sound, {', '.join(kinds)}", row))
+    return blocks
+
+
 def sheets(folder: Path) -> None:
-    """Draw the five sheets of CAPTIONS."""
+    """Draw the sheets of CAPTIONS."""
     sheet(folder / "train.png", normal_blocks("train", 6), 2)
     sheet(folder / "extension.png", normal_blocks("extension", 3), 3)
     sheet(folder / "unseen.png", unseen_blocks(), 2)
     sheet(folder / "kinds.png", kind_blocks(), 2)
     sheet(folder / "hard.png", hard_blocks(), 1)
+    sheet(folder / "stations.png", station_blocks("val") + station_blocks("test"), 2)

@@ -49,6 +49,10 @@ def below(folder: str | Path) -> Below:
             skipped.append(f"{path}: a heat map that predict drew")
         elif not {part.lower() for part in path.relative_to(folder).parts[:-1]}.isdisjoint(MASKS):
             skipped.append(f"{path.parent}: masks, no pictures of parts")
+        elif path.stem.endswith("_mask") and any(
+            path.with_name(path.stem[:-5] + each).exists() for each in ENDINGS
+        ):
+            skipped.append(f"{path}: the mask of the picture beside it")
         elif ending in FOREIGN:
             skipped.append(f"{path}: {ending} is not read; {REMEDY}")
         elif not path.is_file():

@@ -188,12 +188,15 @@ def test_what_cannot_be_written_is_refused_before_work(run, tmp_path):
 
 
 def test_masks_in_the_folder_are_no_parts(run, tmp_path):
-    for name in ("good/1.png", "scratch/2.png", "masks/scratch/2.png"):
+    names = ("good/1_mask.png", "scratch/2.png", "scratch/2_mask.png", "masks/scratch/2.png")
+    for name in names:
         (tmp_path / "parts" / name).parent.mkdir(parents=True, exist_ok=True)
         places.picture(tmp_path / "parts" / name)
     code, text, errors = run("parts")
     assert code == 0 and "masks" not in text and len(text.splitlines()) == 2
+    assert "good/1_mask.png" in text  # no picture of that name lies beside it
     assert "skipped: parts/masks/scratch: masks, no pictures of parts" in errors
+    assert "skipped: parts/scratch/2_mask.png: the mask of the picture beside it" in errors
 
 
 def test_the_line_of_other_products_is_used_with_a_warning(detector, tmp_path, capsys):

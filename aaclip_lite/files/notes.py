@@ -71,17 +71,19 @@ def read(folder: str | Path, alone: bool = False) -> dict:
     notes, stale = _read(Path(folder))
     if stale and not alone:
         raise ValueError(
-            f"{Path(folder) / NAME} was written for other adapters or references than lie beside it, "
-            f"as a stopped training or save leaves it: {REMEDY}, or train again; without {NAME} and "
-            f"{REFERENCES} the adapters load, not calibrated"
+            f"{Path(folder) / NAME} was written for another {' and '.join(stale)} than lies beside "
+            f"it, as a stopped training or save leaves it: {REMEDY}, or train again; without {NAME} "
+            f"and {REFERENCES} the adapters load, not calibrated"
         )
     return notes
 
 
-def _read(folder: Path) -> tuple[dict, bool]:
-    """(notes, whether they are about something else than what lies beside them)"""
+def _read(folder: Path) -> tuple[dict, list[str]]:
+    """(notes, the files beside them that are others than those they were written for)"""
     notes = read_json(folder / NAME, _SHAPE, REMEDY) if (folder / NAME).is_file() else {}
-    return notes, notes.pop("beside", None) not in (None, _beside(folder))
+    there = _beside(folder)
+    known = notes.pop("beside", there)
+    return notes, sorted(n for n in {*known, *there} if known.get(n) != there.get(n))
 
 
 def write(folder: str | Path, notes: dict) -> Path:

@@ -71,7 +71,8 @@ def variants(fields: tuple[str, ...] = ()) -> dict[str, dict]:
     found = {"course": {}}
     if unknown := set(fields) - set(course.to_dict()):
         raise ValueError(
-            f"--fields: the recipe has no field {', '.join(sorted(unknown))}; `recipes` lists them"
+            f"--fields {' '.join(sorted(unknown))}: the recipe has none of that name; choose from "
+            "what `recipes` lists"
         )
     for field in course.to_dict():
         values = [getattr(recipe, field) for recipe in (Recipe.released(), Recipe.documented())]

@@ -203,8 +203,11 @@ def missed(splits: dict[str, dict]) -> list[str]:
 def run(options: Yardsticks) -> int:
     """Draw, teach, measure, write. Exit code 1 if a yardstick is missed."""
     out = Path(options.out)
+    measured = out / "yardsticks.json"
     if options.report:
-        figures = json.loads((out / "yardsticks.json").read_text(encoding="utf-8"))
+        if not measured.is_file():
+            raise FileNotFoundError(f"no {measured} to report on: leave --report out, to measure")
+        figures = json.loads(measured.read_text(encoding="utf-8"))
     else:
         torch.set_num_threads(options.threads)
         sheets(out / "sheets")
@@ -218,7 +221,7 @@ def run(options: Yardsticks) -> int:
             "weights": sum(p.numel() for p in unet.parameters()),
             "splits": {s: measure(open_dataset(f"factory/{s}"), unet) for s in SETS},
         }
-        keep.write_json(out / "yardsticks.json", figures)
+        keep.write_json(measured, figures)
     cards.write(out / "README.md", card(figures))
     return int(bool(missed(figures["splits"])))
 

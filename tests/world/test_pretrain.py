@@ -480,7 +480,7 @@ def test_a_run_may_start_from_a_finished_model(short, tmp_path):
         pretrain.run(Pretraining(minutes=0.04, **again)) == folder
         and (folder / "run.json").read_text() == written
     )
-    with pytest.raises(ValueError, match=r"minutes=0\.01: the model has had 0\.\d already"):
+    with pytest.raises(ValueError, match=r"--minutes 0\.01: the model has had 0\.\d already"):
         pretrain.run(Pretraining(minutes=0.01, **again | {"out": str(tmp_path / "y")}))
     with pytest.raises(FileNotFoundError, match=r"no model.safetensors and no run.json there"):
         pretrain.run(

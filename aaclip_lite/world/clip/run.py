@@ -101,12 +101,10 @@ class Run:
         optimiser's state is gone, so the schedule begins anew. Words that the model does not know
         yet keep their random rows.
         """
-        if missing := [
-            name for name in ("model.safetensors", "run.json") if not (folder / name).is_file()
-        ]:
-            absent = " and no ".join(missing)
+        names = ("model.safetensors", "run.json")
+        if absent := " and no ".join(name for name in names if not (folder / name).is_file()):
             raise FileNotFoundError(
-                f"warm_start={folder}: no {absent} there; a run leaves both in OUT/model"
+                f"--warm-start {folder}: no {absent} there; name the OUT/model that a run left"
             )
         state = load_file(folder / "model.safetensors")
         told = json.loads((folder / "run.json").read_text())
@@ -133,8 +131,8 @@ class Run:
         if (self.out / "resume.pt").is_file():
             return True
         raise ValueError(
-            f"minutes={self.options.minutes:g}: the model has had {self.elapsed / 60:.1f} already; "
-            "ask for more"
+            f"--minutes {self.options.minutes:g}: the model has had {self.elapsed / 60:.1f} "
+            "already; give more"
         )
 
     @property

@@ -29,7 +29,7 @@ def table(rows: Sequence[Sequence], align: str | None = None) -> str:
     cells = [[cell(value) for value in row] for row in rows]
     marks = [{"l": "---", "r": "---:"}[side] for side in align]
     lines = ["| " + " | ".join(row) + " |" for row in (cells[0], marks, *cells[1:])]
-    return "\n".join(line.replace("|  |", "| |") for line in lines)
+    return re.sub(r"\|  (?=\|)", "| ", "\n".join(lines))
 
 
 def cell(value) -> str:

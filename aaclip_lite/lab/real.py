@@ -9,7 +9,7 @@ Rows are kept in real.jsonl, the table in docs/real_photographs.md.
     python -m aaclip_lite lab real --report                # the table from the stored rows
 """
 
-import tempfile
+import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,12 +22,15 @@ from ..detector import AnomalyDetector
 from ..files import keep
 from ..files.photographs import SETS, Part, Photographs, find, manifest_line
 from ..load import load_clip
+from ..model import AdaptedCLIP
 from ..service.runs import train_image
 from . import cards, study
 
 FIGURES = ("image_auroc", "pixel_auroc", "peak_hit")
+SHOWN = ("image_auroc", "map_auroc", "pixel_auroc", "peak_hit")
+WANTED = ("zero-shot", "4 references", "16 references", "trained on 16", "trained on 32")
 RULES = ("darkness", "local_contrast", "edge_density")  # trivial rules shown beside the detector
-HEADS = ("set", "read at", "how", "seeds", "image AUROC", "pixel AUROC", "peak on the defect")
+HEADS = ("set", "px", "how", "seeds", "image AUROC", "by the map", "pixel AUROC", "peak on it")
 
 
 @dataclass(frozen=True)
@@ -44,21 +47,41 @@ class Real:
     seeds: tuple[int, ...] = (0, 1, 2)  # they choose the references and the shots
     count: int = 100  # at most so many sound and so many defective pictures of each set
     data: str = "data/bench/real.jsonl"  # where the rows are kept
-    masks: str = "build/real"  # folder for masks made from boxes and segmentations
+    # rows of a detector on a real CLIP, made by --data with that name: the second table
+    real_clip: str = "data/bench/real_clip.jsonl"
+    masks: str = "build/real"  # folder for what is made meanwhile: masks, trained adapters
     out: str = "docs/real_photographs.md"
     minutes: float | None = None  # begin no measurement after so many minutes
     report: bool = False  # measure nothing: only write the table again
 
 
 def run(options: Real) -> Path:
-    settings = {"detector": options.detector, "count": options.count}
     if not options.report:
         if not options.root:
             raise ValueError("--root: name the folder with the sets, or use --report")
+        words, memory = probe(options)
+        stored = study.read(options.data)
+        fresh = [row for row in stored if row.get("probe") in (words, memory)]
+        if len(fresh) < len(stored):
+            print(f"the detector has changed: {len(stored) - len(fresh)} rows are measured anew")
+            keep.write_jsonl(options.data, fresh)
+        settings = {"detector": options.detector, "count": options.count}
         log = study.Study(options.data, settings, options.minutes)
         for photographs in find(options.root).values():
-            measure(log, photographs, options)
-    return cards.write(options.out, card(study.read(options.data)))
+            measure(log, photographs, options, words, memory)
+    text = card(study.read(options.data), study.read(options.real_clip))
+    return cards.write(options.out, text)
+
+
+def probe(options: Real) -> list[float]:
+    """What the detector says of noise, by words and with other noise remembered. Every row keeps
+    the one it rests on: with other weights or another rule of the score it is another.
+    """
+    detector = _detector(options, 128)
+    noise = torch.rand(2, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    before = detector.predict(noise[0]).score
+    detector.remember(noise[1:])
+    return [round(score, 1) for score in (before, detector.predict(noise[0]).score)]
 
 
 def opened(
@@ -85,105 +108,123 @@ def spread(parts: list[Part], count: int) -> list[Part]:
     return [parts[i] for i in chosen]
 
 
-def measure(log: study.Study, photographs: Photographs, options: Real) -> None:
-    """Add to the log what is missing for one set."""
+def measure(
+    log: study.Study, photographs: Photographs, options: Real, words: float, memory: float
+) -> None:
+    """Add to the log what is missing for one set. words, memory: what the detector's rows rest on."""
     read = partial(opened, photographs, options.masks)
     for size in options.sizes:
-        key = {"set": photographs.name, "size": size}
+        key = {"set": photographs.name, "size": size, "probe": words}
         data = read(size, "test", options.count)
         train = read(size, "train", options.count)
         log.run(key | {"how": "zero-shot"}, partial(_zero_shot, options, data))
         for seed in options.seeds:
-            for k in options.references:
-                how = {"how": f"{k} references", "seed": seed}
-                log.run(key | how, partial(_with_references, options, data, train, k, seed))
-            if size == options.sizes[0]:
-                for k in options.shots:
-                    how = {"how": f"trained on {k}", "seed": seed}
-                    how |= {"steps": options.steps, "batch": options.batch}
-                    log.run(key | how, partial(_trained, options, data, train, k, seed))
+            drawn = (options, data, train, seed)
+            for n in options.references:
+                how = {"how": f"{n} references", "seed": seed, "probe": memory}
+                log.run(key | how, partial(_taught, *drawn, 0, n))
+            length = {"seed": seed, "steps": options.steps, "batch": options.batch}
+            for k in options.shots if size == options.sizes[0] else ():
+                how = length | {"how": f"trained on {k}"}
+                log.run(key | how, partial(_taught, *drawn, k, 0))
+                for n in options.references[-1:]:
+                    both = how | {"how": f"trained on {k}, {n} references", "probe": memory}
+                    log.run(key | both, partial(_taught, *drawn, k, n))
 
 
 def _detector(options: Real, size: int) -> AnomalyDetector:
-    """The detector, its backbone reading pictures at this size."""
-    return AnomalyDetector.load(options.detector, clip=load_clip("lite", image_size=size))
+    """The detector, its own backbone reading pictures at this size."""
+    known = AnomalyDetector.load(options.detector).backbone
+    return AnomalyDetector.load(options.detector, load_clip(**known | {"image_size": size}))
 
 
 def _zero_shot(options: Real, data: AnomalyDataset) -> list[dict]:
     """The detector, and in rows of their own the trivial rules and the frozen words."""
-    report = study.judge(_detector(options, data.size).model, data, baselines=True)
-    found = {"zero-shot": report.mean}
-    found |= {name: report.baselines[name] for name in (*RULES, "frozen")}
+    detector = _detector(options, data.size)
+    rows = [{"how": "zero-shot"} | _figures(detector, data)]
+    known_less = study.judge(detector.model, data, baselines=True).baselines
+    for name in (*RULES, "frozen"):
+        rows.append({"how": name} | {figure: known_less[name][figure] for figure in FIGURES})
     labels = [record.label for record in data.records]
     counts = {"sound": labels.count(0), "defective": labels.count(1)}
-    return [
-        {"how": how} | counts | {name: row[name] for name in FIGURES} for how, row in found.items()
-    ]
+    return [row | counts for row in rows]
 
 
-def _with_references(options: Real, data: AnomalyDataset, *drawn) -> dict:
-    return _remembered(_detector(options, data.size), data, *drawn)
-
-
-def _remembered(
-    detector: AnomalyDetector, data: AnomalyDataset, train: AnomalyDataset, k: int, seed: int
-) -> dict:
-    """The detector's figures once it remembers k sound parts, drawn from the training pictures."""
-    sound = train.filter(labels=0)
-    drawn = np.random.default_rng(seed).permutation(len(sound))[:k]
-    detector.remember([sound[i].image for i in drawn], data.classes[0])
-    return study.figures(detector, data, FIGURES)
-
-
-def _trained(
-    options: Real, data: AnomalyDataset, train: AnomalyDataset, k: int, seed: int
-) -> list[dict]:
-    """Stage 2 goes on from the shipped adapters; in rows of their own, with references besides."""
-    detector = _detector(options, data.size)
+def _figures(detector: AnomalyDetector, data: AnomalyDataset) -> dict:
+    """Its figures; "map_auroc" ranks the pictures by their hottest pixels alone, without the
+    detection feature.
+    """
+    found = study.figures(detector, data, FIGURES)
     model = detector.model
+    kept = model.recipe
+    model.recipe = kept.replace(image_score="map_top")
+    found["map_auroc"] = study.figures(detector, data, FIGURES)["image_auroc"]
+    model.recipe = kept
+    return found
+
+
+def _taught(
+    options: Real, data: AnomalyDataset, train: AnomalyDataset, seed: int, k: int, n: int
+) -> dict:
+    """The detector's figures once stage 2 went on with k training pictures, and once it remembers n
+    sound ones, both drawn by the seed; 0: it does not.
+    """
+    detector = _detector(options, data.size)
+    if k:
+        _go_on(detector.model, options, train.few_shot(k, seed), seed)
+    if n:
+        sound = train.filter(labels=0)
+        drawn = np.random.default_rng(seed).permutation(len(sound))[:n]
+        detector.remember([sound[i].image for i in drawn], data.classes[0])
+    return _figures(detector, data)
+
+
+def _go_on(model: AdaptedCLIP, options: Real, few: AnomalyDataset, seed: int) -> None:
+    """Stage 2 goes on from the shipped adapters; what it makes of them is kept, and made once."""
     model.recipe = model.recipe.of_length(model.recipe.text_steps, options.steps)
+    length = f"{options.steps} x {options.batch} steps"
+    name = f"{length} on {len(few)}, seed {seed}, from {probe(options)[0]}"
+    out = Path(options.masks) / few.classes[0] / name
     torch.manual_seed(seed)
-    began = study.cpu_seconds()
-    with tempfile.TemporaryDirectory() as out:
-        train_image(
-            model, train.few_shot(k, seed), out, seed=seed, batch=options.batch, progress=False
-        )
-    spent = {"cpu_seconds": round(study.cpu_seconds() - began)}
-    rows = [spent | study.figures(model, data, FIGURES)]
-    for n in options.references[-1:]:
-        both = {"how": f"trained on {k}, {n} references"}
-        rows.append(both | _remembered(detector, data, train, n, seed))
-    return rows
+    done = train_image(model, few, out, seed=seed, batch=options.batch, progress=False)
+    if not done.finished:  # Ctrl-C, which it keeps to itself
+        raise KeyboardInterrupt
 
 
 # ---- the table -----------------------------------------------------------------------------------
 
 
-def card(rows: list[dict]) -> str:
-    parts = cards.template("real")
-    lines = [list(HEADS)]
-    kinds = [(r["set"], r["size"], _how(r)) for r in rows]
-    for name, size, how in sorted(set(kinds), key=lambda kind: (kind[:2], kinds.index(kind))):
-        mine = [r for r, kind in zip(rows, kinds, strict=True) if kind == (name, size, how)]
-        spans = [study.spoken(study.interval([row[f] for row in mine])) for f in FIGURES]
-        lines.append([name, f"{size} px", cards.words(how), len(mine), *spans])
+def card(rows: list[dict], of_real_clip: list[dict] = ()) -> str:
     counts = {
         row["set"]: f"{row['set']} {row['sound']} sound and {row['defective']} defective"
         for row in rows
         if "sound" in row
     }
-    known = " ".join(f"{row['set']} {row['how']}" for row in rows)
-    wanted = {name: name for name in SETS}
-    wanted |= {"references": "a memory of sound parts", "trained on": "training onwards"}
-    missing = [spoken for name, spoken in wanted.items() if name not in known]
-    return parts["card"].format(
-        table=cards.table(lines, "lllrrrr"),
+    return cards.template("real")["card"].format(
         counts="; ".join(counts.values()) or "none yet",
-        missing=parts["missing"].format(what=", ".join(missing)) if missing else "",
+        table=_table(rows),
+        real_clip=_table(of_real_clip),
     )
+
+
+def _table(rows: list[dict]) -> str:
+    """One line for each set, size and way; what nobody measured yet has an empty one."""
+    lines = [list(HEADS)]
+    known = {(row["set"], row["how"]) for row in rows}
+    blank = [{"set": s, "how": h} for s in SETS for h in WANTED if (s, h) not in known]
+    kinds = [(r["set"], r.get("size", ""), _how(r)) for r in [*rows, *blank]]
+    for name, size, how in sorted(dict.fromkeys(kinds), key=lambda k: (k[0], k[1] or math.inf)):
+        mine = [r for r, kind in zip(rows, kinds, strict=False) if kind == (name, size, how)]
+        spans = [_span([row[f] for row in mine if f in row]) for f in SHOWN]
+        lines.append([name, size, cards.words(how), len(mine) or "", *spans])
+    return cards.table(lines, "lrlrrrrr")
 
 
 def _how(row: dict) -> str:
     """Trainings of another length are another line of the table."""
     length = f" ({row['steps']} x {row['batch']})" if "steps" in row else ""
     return row["how"] + length
+
+
+def _span(values: list[float]) -> str:
+    return study.spoken(study.interval(values)) if values else ""

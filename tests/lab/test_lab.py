@@ -4,7 +4,7 @@ four blocks), and directly the study that all of them share.
 
 import json
 import sys
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from functools import partial
 from importlib import import_module
 from types import SimpleNamespace
@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from aaclip_lite.datasets import open_dataset
+from aaclip_lite.detector import AnomalyDetector
 from aaclip_lite.files import photographs
 from aaclip_lite.lab import (
     TOOLS,
@@ -325,16 +326,29 @@ def test_real(tmp_path):
         assert len(data) > len(defective) > 0
         assert defective[0].mask.mean() == pytest.approx(share, rel=0.25)
     log = {"data": str(tmp_path / "real.jsonl"), "masks": str(tmp_path / "masks")}
+    detector = AnomalyDetector.load()
+    mine = str(detector.save(tmp_path / "mine"))
     options = real.Real(
-        str(tmp_path / "in/tiles"), sizes=(64,), shots=(2,), seeds=(0,), steps=1, **log,
+        str(tmp_path / "in/tiles"), mine, sizes=(64,), shots=(2,), seeds=(0,), steps=1, **log,
         out=str(tmp_path / "real.md"),
     )  # fmt: skip
     text = real.run(options).read_text()
-    assert (
-        "| tiles | 64 px | edge density | 1 |" in text and "tiles 2 sound and 2 defective" in text
-    )
-    assert "| tiles | 64 px | trained on 2 (1 x 16) | 1 |" in text
-    assert "| tiles | 64 px | trained on 2, 16 references (1 x 16) | 1 |" in text
+    assert "| tiles | 64 | edge density | 1 |" in text and "tiles 2 sound and 2 defective" in text
+    assert "| tiles | 64 | trained on 2 (1 x 16) | 1 |" in text
+    assert "| tiles | 64 | trained on 2, 16 references (1 x 16) | 1 |" in text
+    # what nobody measured has an empty line: of these tiles, of other sets, of a real CLIP
+    empty = "| {} | | trained on 32 | | | | | |"
+    assert [text.count(empty.format(name)) for name in ("tiles", "boards")] == [2, 2]
+    # rows of other weights are not mixed with these, but measured anew
+    for weight in detector.model.image_adapter.parameters():
+        weight.data *= 1.5
+    detector.save(mine)
+    before = study.read(options.data)
+    real.run(replace(options, shots=()))
+    after = study.read(options.data)
+    assert {row["probe"] for row in after} == set(real.probe(options))
+    assert {row["probe"] for row in after}.isdisjoint(row["probe"] for row in before)
+    assert len(after) == len(before) - 2  # nothing was trained onwards this time
     with pytest.raises(FileNotFoundError, match="none of the sets is there"):
         photographs.find(tmp_path / "masks")
 

@@ -166,32 +166,32 @@ class FrozenCLIP(nn.Module):
     def dense_tokens(
         self, images: Tensor, levels: Sequence[int], dense_blocks: int, dense_axis: str | None
     ) -> tuple[list[Tensor], Tensor]:
-        """(dense tokens at the levels, ordinary ones of the last block); shared blocks run once."""
+        """(dense tokens at the levels, the ordinary class token (B, 1, D)); shared blocks run once."""
         ordinary = self._embed_image(images)
         tokens = []
         dense = ordinary
         split = self.vision_blocks - (dense_blocks if dense_axis else 0)
         for index, block in enumerate(self.visual.transformer.resblocks):
-            ordinary = self._block(block, ordinary)
+            # where nobody reads the last block's ordinary patches, only its class token is computed
+            first = 1 if split <= index == self.vision_blocks - 1 else None
+            ordinary = self._run_block(block, ordinary, None, None, first)
             if index < split:
                 dense = ordinary
             elif index < max(levels):
                 dense = self._block(block, dense, dense_axis)
             if index + 1 in levels:
                 tokens.append(dense)
-        return tokens, ordinary
+        return tokens, ordinary[:, :1]
 
     @torch.no_grad()
     def dense_features(self, images: Tensor, recipe: Recipe) -> tuple[Tensor, ...]:
-        """Stage 1's frozen features, one (B, N, d) a level: unit patch features plus the unit class
-        feature.
-        """
+        """Stage 1's frozen features, one (B, N, d) a level: unit patch plus unit class features."""
         clip = self.with_activation(recipe.activation)
         depths = recipe.resolve(self.vision_blocks, self.text_blocks_count)
-        dense, last = clip.dense_tokens(
+        dense, token = clip.dense_tokens(
             images, depths.levels, depths.dense_blocks, recipe.dense_axis
         )
-        class_feature = F.normalize(clip.visual_head(last[:, :1]), dim=-1)
+        class_feature = F.normalize(clip.visual_head(token), dim=-1)
         return tuple(
             F.normalize(clip.visual_head(tokens[:, 1:]), dim=-1) + class_feature for tokens in dense
         )
@@ -263,10 +263,10 @@ class FrozenCLIP(nn.Module):
         return self._run_block(block, x, dense_axis, sentences)
 
     def _run_block(
-        self, block: nn.Module, x: Tensor, dense_axis: str | None, sentences: Shared
+        self, block: nn.Module, x: Tensor, dense_axis: str | None, sentences: Shared, first=None
     ) -> Tensor:
-        """One residual block: attention, then the two-layer net. Attention is ordinary, value to
-        value along an axis, or causal within sentences that share rows of x.
+        """One residual block, of the first tokens or of all: attention, then the two-layer net.
+        Attention is ordinary, value to value along an axis, or causal in sentences that share rows.
         """
         attn = block.attn
         hidden = block.ln_1(x)
@@ -281,11 +281,12 @@ class FrozenCLIP(nn.Module):
         # (parts, B, heads, N, D/heads)
         stacked = stacked.unflatten(-1, (parts, attn.num_heads, -1)).permute(2, 0, 3, 1, 4)
         query, key, value = stacked.expand(3, -1, -1, -1, -1)
+        query = query[..., :first, :]
         mixed = F.scaled_dot_product_attention(query, key, value, is_causal=sentences is not None)
         mixed = mixed.transpose(1, 2).flatten(2)
         mixed = mixed.transpose(0, 1) if dense_axis == "batch" else mixed
         mixed = mixed if sentences is None else mixed.flatten(0, 1)[sentences[1]]
-        x = x + block.ls_1(attn.out_proj(mixed))
+        x = x[..., :first, :] + block.ls_1(attn.out_proj(mixed))
         return x + block.ls_2(
             block.mlp.c_proj(ACTIVATIONS[self.activation](block.mlp.c_fc(block.ln_2(x))))
         )

@@ -35,8 +35,8 @@ def frozen_maps(model: AdaptedCLIP, domain: str, train: AnomalyDataset | None = 
         x = model.preprocess(batch["image"])
         size = batch["image"].shape[-2:]
         ordinary = clip.image_tokens(x, depths.levels)
-        dense, last = clip.dense_tokens(x, depths.levels, depths.dense_blocks, "patch")
-        token = F.normalize(clip.visual_head(last[:, :1]), dim=-1)
+        dense, token = clip.dense_tokens(x, depths.levels, depths.dense_blocks, "patch")
+        token = F.normalize(clip.visual_head(token), dim=-1)
         finish = model.recipe.finish
         maps = {}
         for label, tokens in (("frozen", ordinary), ("value_value", dense)):

@@ -145,10 +145,10 @@ def test_dense_pass_equals_its_definition(pair, axis):
         else:
             x = value_value(block, x.transpose(0, 1), pair.ours.activation, 2).transpose(0, 1)
         expected.append(x)
-    dense, ordinary = pair.ours.dense_tokens(pair.images, (1, 2, 4), 3, axis)
+    dense, token = pair.ours.dense_tokens(pair.images, (1, 2, 4), 3, axis)
     for found, number in zip(dense, (1, 2, 4), strict=True):
         close(found, expected[number - 1])
-    close(ordinary, pair.ours.image_tokens(pair.images, (4,))[0])
+    close(token, pair.ours.image_tokens(pair.images, (4,))[0][:, :1])
 
 
 def test_dense_across_the_batch_depends_on_batch_mates_and_across_patches_does_not(pair):
@@ -170,8 +170,19 @@ def test_dense_pass_runs_shared_blocks_once(pair, monkeypatch):
         1,
     )
     count.clear()
-    tokens, last = pair.ours.dense_tokens(pair.images, (2, 4), 3, None)
-    assert count == [None] * 4 and torch.equal(tokens[-1], last)
+    tokens, token = pair.ours.dense_tokens(pair.images, (2, 4), 3, None)
+    assert count == [None] * 4 and torch.equal(tokens[-1][:, :1], token)
+
+
+@pytest.mark.parametrize(("axis", "tokens"), [("patch", 1), ("batch", 1), (None, 17)])
+def test_the_last_ordinary_block_computes_the_class_token_alone(pair, axis, tokens):
+    """Unless its patches are the dense ones: then every token."""
+    last = pair.ours.visual.transformer.resblocks[-1]
+    seen = []
+    hook = last.mlp.c_fc.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape))
+    pair.ours.dense_tokens(pair.images, (1, 2, 3), 2, axis)
+    hook.remove()
+    assert [shape[:2] for shape in seen] == [(3, tokens)]
 
 
 def test_dense_features_are_unit_patches_plus_unit_class_feature(pair):

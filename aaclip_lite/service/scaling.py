@@ -14,16 +14,16 @@ import psutil
 import torch
 from accelerate import Accelerator
 
-from .. import losses
 from ..datasets import AnomalyDataset
 from ..files.door import door
 from ..files.locks import only_one
 from ..model import STAGES, AdaptedCLIP
-from ..train import endless, free, step
+from ..train import endless, free
 from . import memory
 from .options import chosen
 from .processes import choose_accelerator, described, processes
 from .runs import train_image, train_text
+from .share import BatchShare
 
 MOST_STEPS = 1000  # that are measured in each stage
 
@@ -66,10 +66,16 @@ def spoken(hours: float) -> str:
     return f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.1f} minutes"
 
 
-@door(model=AdaptedCLIP, data=AnomalyDataset, price=(float, int), probe=int)
-def plan(model: AdaptedCLIP, data: AnomalyDataset, price: float = 0.0, probe: int = 10) -> Plan:
+@door(model=AdaptedCLIP, data=AnomalyDataset, price=(float, int), probe=int, bf16=bool)
+def plan(
+    model: AdaptedCLIP,
+    data: AnomalyDataset,
+    price: float = 0.0,
+    probe: int = 10,
+    bf16: bool = False,
+) -> Plan:
     """What training with the model's recipe will take here. price: of an hour; probe: steps that
-    are measured in each stage.
+    are measured in each stage; bf16: as train_image takes it.
     """
     if not 1 <= probe <= MOST_STEPS or not 0 <= price < math.inf:  # also true for NaN
         raise ValueError(
@@ -78,17 +84,17 @@ def plan(model: AdaptedCLIP, data: AnomalyDataset, price: float = 0.0, probe: in
         )
     on = choose_accelerator()
     there = room(on)
-    half = on.mixed_precision != "no"
+    half = bf16 or on.mixed_precision != "no"
     chosen = memory.profile(model, model.recipe.image_batch, there, half)
     stages = [s for s in STAGES if s == "image" or model.recipe.trains_text]
     return Plan(
-        device=described(on),
+        device=described(on, bf16),
         batch=chosen["image_batch"],
         accumulate=chosen["accumulate"],
         checkpointing=chosen["checkpointing"],
         needed=chosen["bytes"],
         there=there,
-        speeds={stage: speed(model, data, stage, probe, on, chosen) for stage in stages},
+        speeds={stage: speed(model, data, stage, probe, on, chosen, bf16) for stage in stages},
         pictures={stage: shown(model, data, stage) for stage in stages},
         price=float(price),
     )
@@ -109,7 +115,7 @@ def shown(model: AdaptedCLIP, data: AnomalyDataset, stage: str) -> int:
     return steps * getattr(recipe, f"{stage}_batch")
 
 
-def speed(model, data, stage: str, probe: int, on: Accelerator, chosen: dict) -> float:
+def speed(model, data, stage: str, probe: int, on: Accelerator, chosen: dict, bf16: bool) -> float:
     """Pictures a second of forward and backward passes, the first step left out."""
     flags = {parameter: parameter.requires_grad for parameter in model.parameters()}
     kept = model.recipe, model.clip.checkpointing, model.training
@@ -119,15 +125,16 @@ def speed(model, data, stage: str, probe: int, on: Accelerator, chosen: dict) ->
             model.recipe = model.recipe.replace(image_batch=chosen["image_batch"])
             model.clip.checkpointing = chosen["checkpointing"]
         free(model, stage)
+        parts = BatchShare(model, stage, bf16)  # what training runs
         with torch.no_grad():
-            anchors = model.text_anchors(data.classes) if stage == "image" else None
+            parts.anchors = model.text_anchors(data.classes) if stage == "image" else None
         batches = endless(data, model.recipe, stage, device=on.device)
         pictures = 0
         for number, batch in zip(range(probe + 1), batches, strict=False):
             if number == 1:
                 began = _now(on)
             with on.autocast():
-                loss = losses.total(step(model, batch, anchors, stage))
+                loss = parts(batch, batch["class_name"], 1.0)["loss"]
             loss.backward()
             model.zero_grad(set_to_none=True)
             pictures += len(batch["label"]) if number else 0
@@ -160,9 +167,10 @@ def scale_up(
     taken = {"batch", "accumulate", "checkpointing", "views"} & options.keys()
     if taken:
         raise ValueError(f"scale_up: {', '.join(sorted(taken))}: chosen by it; leave them out")
-    chosen(options).applied_to(model.recipe, "image")
+    asked = chosen(options)
+    asked.applied_to(model.recipe, "image")
     with only_one(out, ours=processes().is_main_process):  # before anything is measured
-        found = plan(model, data, price, probe)
+        found = plan(model, data, price, probe, asked.bf16)
         print(found, flush=True)
         began = time.perf_counter()
         if "text" in found.speeds:

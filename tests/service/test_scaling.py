@@ -50,6 +50,26 @@ def test_what_does_not_fit_is_cut_into_parts(clip, data, monkeypatch):
         scaling.plan(model, data, probe=1)
 
 
+def test_a_plan_is_made_in_the_precision_of_the_training(clip, data, tmp_path, monkeypatch, capsys):
+    model = tiny.model(clip)
+    original = model.loss_parts
+    measured = []
+
+    def noted(*given):
+        measured.append(torch.is_autocast_enabled("cpu"))
+        return original(*given)
+
+    monkeypatch.setattr(model, "loss_parts", noted)
+    for bf16 in (False, True):
+        measured.clear()
+        found = scaling.plan(model, data, probe=1, bf16=bf16)
+        assert set(measured) == {bf16}
+        assert found.needed == memory.stage2(model, 4, half=bf16).total
+    scale_up(model, data, tmp_path / "run", probe=1, progress=False, bf16=True)
+    told = capsys.readouterr().out
+    assert told.startswith("cpu x 1, bf16: ") and "fp32" not in told
+
+
 def test_scale_up_trains_as_it_said(clip, data, tmp_path, monkeypatch, capsys):
     model = tiny.model(clip)
     monkeypatch.setattr(scaling, "room", lambda on: memory.stage2(model, 2).total)

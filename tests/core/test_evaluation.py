@@ -294,7 +294,7 @@ def test_frozen_variants_are_stage_ones_features_with_clips_own_words(clip, data
         last = scoring.anomaly_map(levels[-1:], anchors, 32, **COURSE.finish)
         torch.testing.assert_close(found[label][0], last, atol=1e-4, rtol=1e-4)
         every = scoring.anomaly_map(levels, anchors, 32, **COURSE.finish)
-        torch.testing.assert_close(found[f"{label}_all_levels"][0], every)
+        torch.testing.assert_close(found[f"{label}_all_levels"][0], every, atol=1e-4, rtol=1e-4)
     token = torch.nn.functional.normalize(clip.encode_image(x), dim=-1)
     torch.testing.assert_close(
         found["frozen"][1], token @ (anchors[:, 1] - anchors[:, 0]), atol=1e-5, rtol=1e-4

@@ -2,10 +2,10 @@
 factory draws.
 
 Special: ratios, not seconds, are what to compare between machines. Both ways run in turn in one
-process on the same weights, results that are not equal end the run, and CPU time is counted, so
-that other work hardly shows; peak memory is that of a process of its own for each. One thread. A
-case that takes longer than --seconds gets fewer rounds, after --minutes no case begins, and what
-was left out is listed.
+process on the same weights; results that are not equal are named, and the exit code is 1. CPU time
+is counted, so that other work hardly shows; peak memory is that of a process of its own for each.
+One thread. A case that takes longer than --seconds gets fewer rounds, after --minutes no case
+begins, and what was left out is listed.
 
     python -m aaclip_lite lab bench                         # a reduced model, minutes; `make bench`
     python -m aaclip_lite lab bench --full                  # ViT-L/14-336 at 518 px, random weights
@@ -33,7 +33,7 @@ from ..files import keep
 from ..world import factory
 from ..world.products import PRODUCTS
 from . import costs
-from .work import METRIC_CASES, MODEL_CASES, Pixels, Work, compare
+from .work import METRIC_CASES, MODEL_CASES, Pixels, Work, compare, unequal
 
 SUMMED = "evaluation, 60 pictures"  # of one class: its anchors, inference, binned metrics
 # read when numpy is imported, not later
@@ -181,13 +181,15 @@ def run(options: Bench) -> int:
         plots.save(plots.ratios(result), out / "bench.png")
     if "growth" in result:
         plots.save(plots.growth(result), out / "growth.png")
+    wrong = unequal(result.get("cases", {}))
+    print(*wrong, sep="\n", end="\n" if wrong else "", file=sys.stderr)
     if options.json:
         print(json.dumps(result))
-        return 0
+        return int(bool(wrong))
     print(f"{result['model']}; {result['machine']}, one thread, {result['date']}")
     print(*([table(result)] if "cases" in result else []), *costs.table(result), sep="\n")
     if result.get("skipped"):
         bounds = f"{options.seconds:g} s a case or {options.minutes:g} minutes"
         print(f"skipped, {bounds} were over:", *result["skipped"], sep="\n  ")
     print(f"{out / 'bench.json'} and the pictures beside it")
-    return 0
+    return int(bool(wrong))

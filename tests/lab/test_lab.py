@@ -299,11 +299,17 @@ def test_a_trial_keeps_every_contestant_and_goes_on(tool, world, tmp_path, monke
     assert tool.run(options) == 0 and (tmp_path / "log.jsonl").stat().st_mtime_ns == before
 
 
-def test_a_package_that_differs_ends_the_bench():
+def test_a_package_that_differs_is_named_beside_its_figures():
     values = {"plain": torch.ones(4), "package": torch.tensor([1.0, 1.0, 1.0, 1.5])}
     fake = SimpleNamespace(prepare=lambda case: None, run=lambda case, way: {"x": values[way]})
-    with pytest.raises(RuntimeError, match=r"inference: the package differs .* by 5.0e-01"):
-        work.compare(fake, "inference", ("plain", "package"), 1, 0)
+    rows = work.compare(fake, "inference", ("plain", "package"), 1, 0)
+    assert rows["package"]["rounds"] == rows["plain"]["rounds"] == 1
+    (said,) = work.unequal({"inference": rows})
+    assert said.startswith("inference: the package differs from the other side by 5.0e-01")
+    values["package"] = torch.tensor([1.0, 1.0, 1.0, float("nan")])
+    assert work.unequal({"x": work.compare(fake, "x", ("plain", "package"), 1, 0)})
+    values["package"] = values["plain"]
+    assert not work.unequal({"x": work.compare(fake, "x", ("plain", "package"), 1, 0)})
 
 
 def test_plain_metrics_equal_scikit_learns():

@@ -4,22 +4,18 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .judge import Hint, as_array, exercise, kind_of, same_in_all
+from .judge import Hint, as_array, exercise, kind_of
 
 
-@exercise("02_the_blind_spot")
+@exercise("02_the_blind_spot", "the anchor")
 def mean_anchor(learner):
     """sentence features (n, d) -> their anchor (d,)"""
     draw = torch.Generator().manual_seed(21)
-
-    def rounds():
-        for count, width in ((6, 8), (12, 5), (1, 4)):
-            features = torch.randn(count, width, generator=draw) + 1
-            features = features * torch.linspace(0.2, 9, count)[:, None]
-            right = F.normalize(F.normalize(features, dim=1).mean(0), dim=0)
-            yield learner(features.clone()), right, _other_anchors(features)
-
-    same_in_all(rounds(), "the anchor")
+    for count, width in ((6, 8), (12, 5), (1, 4)):
+        features = torch.randn(count, width, generator=draw) + 1
+        features = features * torch.linspace(0.2, 9, count)[:, None]
+        right = F.normalize(F.normalize(features, dim=1).mean(0), dim=0)
+        yield learner(features.clone()), right, _other_anchors(features)
 
 
 def _other_anchors(features: torch.Tensor) -> dict:
@@ -54,24 +50,20 @@ def _other_anchors(features: torch.Tensor) -> dict:
     }
 
 
-@exercise("02_the_blind_spot")
+@exercise("02_the_blind_spot", "the reach")
 def attention_reach(learner):
     """(attention weights (B, heads, 1 + n * n, 1 + n * n), n) -> how many patches away patches
     look, on average
     """
     draw = torch.Generator().manual_seed(22)
-
-    def rounds():
-        for batch, heads, side, sharp in ((2, 3, 4, 1.0), (1, 2, 5, 3.0), (3, 1, 3, 0.5)):
-            weights = torch.randn(batch, heads, 1 + side**2, 1 + side**2, generator=draw)
-            weights = (sharp * weights).softmax(-1)
-            # the first patch looks only at its neighbour
-            weights[..., 1, :] = F.one_hot(torch.tensor(2), 1 + side**2)
-            far, share = _distances(side, 2), weights[..., 1:, 1:]
-            right = (share / share.sum(-1, keepdim=True) * far).sum(-1).mean()
-            yield learner(weights.clone(), side), float(right), _other_reaches(weights, side)
-
-    same_in_all(rounds(), "the reach")
+    for batch, heads, side, sharp in ((2, 3, 4, 1.0), (1, 2, 5, 3.0), (3, 1, 3, 0.5)):
+        weights = torch.randn(batch, heads, 1 + side**2, 1 + side**2, generator=draw)
+        weights = (sharp * weights).softmax(-1)
+        # the first patch looks only at its neighbour
+        weights[..., 1, :] = F.one_hot(torch.tensor(2), 1 + side**2)
+        far, share = _distances(side, 2), weights[..., 1:, 1:]
+        right = (share / share.sum(-1, keepdim=True) * far).sum(-1).mean()
+        yield learner(weights.clone(), side), float(right), _other_reaches(weights, side)
 
 
 def _distances(side: int, power: float) -> torch.Tensor:

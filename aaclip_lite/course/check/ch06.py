@@ -1,108 +1,96 @@
 """Checks of the exercises of chapter 06_stage1_text."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
 
 from ...losses import dice, focal
 from .ch04 import other_dices
-from .judge import Hint, exercise, same_in_all
+from .judge import Hint, exercise
 from .loops import judge_loop
 
 
-@exercise("06_stage1_text")
-def stage1_feature(learner: Callable) -> None:
+@exercise("06_stage1_text", "the feature")
+def stage1_feature(learner: Callable) -> Iterator:
     """(patches (B, N, d), picture (B, d)) -> the sum of their unit vectors (B, N, d)"""
 
-    def rounds():
-        for count, patches, width in ((2, 9, 5), (3, 4, 3), (1, 16, 8)):
-            draw = torch.Generator().manual_seed(width)
-            x = 3 * torch.randn(count, patches, width, generator=draw)
-            picture = 2 * torch.randn(count, width, generator=draw)
-            unit, whole = F.normalize(x, dim=-1), F.normalize(picture, dim=-1).unsqueeze(1)
-            raw, along = picture.unsqueeze(1), "unit length is meant along the last axis, not along"
-            added = "the two are added; they are"
-            hints = {
-                "the picture's feature is not in it": unit,
-                "the patches are not in it": whole.expand_as(unit),
-                "both features should have unit length before they are added": x + raw,
-                "the picture's feature should have unit length before it is added": unit + raw,
-                "the patches should have unit length before the sum": x + whole,
-                "the sum is not to be brought to unit length again": F.normalize(
-                    unit + whole, dim=-1
-                ),
-                "unit length comes before the sum, for each of the two": F.normalize(
-                    x + raw, dim=-1
-                ),
-                f"{along} the patches": F.normalize(x, dim=1) + whole,
-                f"{along} the pictures": unit + F.normalize(picture, dim=0).unsqueeze(1),
-                "one length is taken of everything together: each vector has its own": x / x.norm()
-                + raw / picture.norm(),
-                "every patch gets the picture of the first place: each picture has its own": unit
-                + whole[:1],
-                f"{added} multiplied here": unit * whole,
-                f"{added} subtracted here": unit - whole,
-                f"{added} averaged here: the half is too much": (unit + whole) / 2,
-                f"{added} joined along the patches here": torch.cat([unit, whole], 1),
-                f"{added} laid side by side here": torch.cat([unit, whole.expand_as(unit)], -1),
-                f"{added} compared here: that is their cosine": (unit * whole).sum(-1),
-                "the patches are averaged; each keeps a feature of its own": (unit + whole).mean(1),
-                "the picture is stretched to each patch's length; both have length 1": unit
-                + x.norm(dim=-1, keepdim=True) * whole,
-                "a softmax is no unit length: divide by the vector's norm": x.softmax(-1)
-                + raw.softmax(-1),
-            }
-            yield learner(x.clone(), picture.clone()), unit + whole, hints
-
-    same_in_all(rounds(), "the feature")
+    for count, patches, width in ((2, 9, 5), (3, 4, 3), (1, 16, 8)):
+        draw = torch.Generator().manual_seed(width)
+        x = 3 * torch.randn(count, patches, width, generator=draw)
+        picture = 2 * torch.randn(count, width, generator=draw)
+        unit, whole = F.normalize(x, dim=-1), F.normalize(picture, dim=-1).unsqueeze(1)
+        raw, along = picture.unsqueeze(1), "unit length is meant along the last axis, not along"
+        added = "the two are added; they are"
+        hints = {
+            "the picture's feature is not in it": unit,
+            "the patches are not in it": whole.expand_as(unit),
+            "both features should have unit length before they are added": x + raw,
+            "the picture's feature should have unit length before it is added": unit + raw,
+            "the patches should have unit length before the sum": x + whole,
+            "the sum is not to be brought to unit length again": F.normalize(unit + whole, dim=-1),
+            "unit length comes before the sum, for each of the two": F.normalize(x + raw, dim=-1),
+            f"{along} the patches": F.normalize(x, dim=1) + whole,
+            f"{along} the pictures": unit + F.normalize(picture, dim=0).unsqueeze(1),
+            "one length is taken of everything together: each vector has its own": x / x.norm()
+            + raw / picture.norm(),
+            "every patch gets the picture of the first place: each picture has its own": unit
+            + whole[:1],
+            f"{added} multiplied here": unit * whole,
+            f"{added} subtracted here": unit - whole,
+            f"{added} averaged here: the half is too much": (unit + whole) / 2,
+            f"{added} joined along the patches here": torch.cat([unit, whole], 1),
+            f"{added} laid side by side here": torch.cat([unit, whole.expand_as(unit)], -1),
+            f"{added} compared here: that is their cosine": (unit * whole).sum(-1),
+            "the patches are averaged; each keeps a feature of its own": (unit + whole).mean(1),
+            "the picture is stretched to each patch's length; both have length 1": unit
+            + x.norm(dim=-1, keepdim=True) * whole,
+            "a softmax is no unit length: divide by the vector's norm": x.softmax(-1)
+            + raw.softmax(-1),
+        }
+        yield learner(x.clone(), picture.clone()), unit + whole, hints
 
 
-@exercise("06_stage1_text")
-def blind_dice(learner: Callable) -> None:
+@exercise("06_stage1_text", "the loss")
+def blind_dice(learner: Callable) -> Iterator:
     """mask (B, 1, H, W) -> both dice losses of a model that says normal everywhere"""
 
-    def rounds():
-        for count, side, share in ((4, 8, 0.3), (3, 16, 0.05), (2, 6, 0.0)):
-            draw = torch.Generator().manual_seed(side)
-            mask = (torch.rand(count, 1, side, side, generator=draw) < share).float()
-            mask[0] = 0  # every batch has a picture without a defect
-            flat = mask[:, 0]
-            normal, abnormal = dice(torch.ones_like(flat), 1 - flat), dice(0 * flat, flat)
-            hints = {
-                "only the normal channel is in it; the abnormal one misses its defects too": normal,
-                "only the abnormal channel is in it; the normal one pays where it covers a "
-                "defect": abnormal,
-                "the two are added, not averaged: a half is too much": (normal + abnormal) / 2,
-                "this is the overlap; the loss is what is missing to a full one": 2
-                - normal
-                - abnormal,
-                "the map says abnormal everywhere, or the mask is inverted: normal belongs to 1 - mask": dice(
-                    0 * flat + 1, flat
-                )
-                + dice(0 * flat, 1 - flat),
-                "the abnormal channel says 0 everywhere, not 1": normal + dice(0 * flat + 1, flat),
-                "this is an undecided model; it says normal with certainty": dice(
-                    0 * flat + 0.5, 1 - flat
-                )
-                + dice(0 * flat + 0.5, flat),
-                "focal is in it; the two dice losses are asked for": normal
-                + abnormal
-                + focal(torch.stack([0 * flat + 1, 0 * flat], 1), mask),
-                "pictures without a defect are left out; they count as well": _held(flat),
-                "the loss is the same for every mask; the normal channel's depends on it": torch.ones(
-                    ()
-                ),
-            }
-            hints |= _in_both(flat)
-            sound = (1 - flat).flatten(1).sum(1)
-            hints[
-                "the 1 that is added above and below the line is missing: a picture without a defect "
-                "loses nothing"
-            ] = 2 - (2 * sound / (flat[0].numel() + sound)).mean()
-            yield learner(mask.clone()), normal + abnormal, hints
-
-    same_in_all(rounds(), "the loss")
+    for count, side, share in ((4, 8, 0.3), (3, 16, 0.05), (2, 6, 0.0)):
+        draw = torch.Generator().manual_seed(side)
+        mask = (torch.rand(count, 1, side, side, generator=draw) < share).float()
+        mask[0] = 0  # every batch has a picture without a defect
+        flat = mask[:, 0]
+        normal, abnormal = dice(torch.ones_like(flat), 1 - flat), dice(0 * flat, flat)
+        hints = {
+            "only the normal channel is in it; the abnormal one misses its defects too": normal,
+            "only the abnormal channel is in it; the normal one pays where it covers a "
+            "defect": abnormal,
+            "the two are added, not averaged: a half is too much": (normal + abnormal) / 2,
+            "this is the overlap; the loss is what is missing to a full one": 2 - normal - abnormal,
+            "the map says abnormal everywhere, or the mask is inverted: normal belongs to 1 - mask": dice(
+                0 * flat + 1, flat
+            )
+            + dice(0 * flat, 1 - flat),
+            "the abnormal channel says 0 everywhere, not 1": normal + dice(0 * flat + 1, flat),
+            "this is an undecided model; it says normal with certainty": dice(
+                0 * flat + 0.5, 1 - flat
+            )
+            + dice(0 * flat + 0.5, flat),
+            "focal is in it; the two dice losses are asked for": normal
+            + abnormal
+            + focal(torch.stack([0 * flat + 1, 0 * flat], 1), mask),
+            "pictures without a defect are left out; they count as well": _held(flat),
+            "the loss is the same for every mask; the normal channel's depends on it": torch.ones(
+                ()
+            ),
+        }
+        hints |= _in_both(flat)
+        sound = (1 - flat).flatten(1).sum(1)
+        hints[
+            "the 1 that is added above and below the line is missing: a picture without a defect "
+            "loses nothing"
+        ] = 2 - (2 * sound / (flat[0].numel() + sound)).mean()
+        yield learner(mask.clone()), normal + abnormal, hints
 
 
 def _in_both(mask: torch.Tensor) -> dict:

@@ -1,131 +1,116 @@
 """Checks of the exercises of chapter 07_stage2_image."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .judge import exercise, same_in_all
+from .judge import exercise
 from .loops import judge_loop
 
 
-@exercise("07_stage2_image")
-def detection_feature(learner: Callable) -> None:
+@exercise("07_stage2_image", "the feature")
+def detection_feature(learner: Callable) -> Iterator:
     """tokens (B, 1 + N, d), class token first -> mean of the unit patch vectors (B, d)"""
 
-    def rounds():
-        for count, patches, width in ((2, 4, 5), (3, 9, 6), (1, 16, 3)):
-            draw = torch.Generator().manual_seed(patches)
-            tokens = torch.randn(count, 1 + patches, width, generator=draw)
-            tokens *= torch.linspace(0.5, 3, 1 + patches)[:, None]
-            unit, raw = F.normalize(tokens, dim=-1), tokens[:, 1:]
-            right, along = (
-                unit[:, 1:].mean(1),
-                "unit length is meant along the last axis, not along",
-            )
-            class_token = "this is the class token; the mean is over the patches"
-            hints = {
-                "the class token is in the mean; only patches belong there": unit.mean(1),
-                "the class token stands first, not last": unit[:, :-1].mean(1),
-                "long patch vectors count more than short ones: unit length first": raw.mean(1),
-                "unit length comes before the mean, not after it": F.normalize(raw.mean(1), dim=-1),
-                "the mean is not to be brought to unit length: its length says something": F.normalize(
-                    right, dim=-1
-                ),
-                class_token: unit[:, 0],
-                f"{class_token}, and not of unit length": tokens[:, 0],
-                "this is a sum over the patches; take their mean": unit[:, 1:].sum(1),
-                "the sum is divided by the number of all tokens, the class token among them": unit[
-                    :, 1:
-                ].sum(1)
-                / (1 + patches),
-                "the class token is subtracted: only the patches count": F.normalize(
-                    raw - tokens[:, :1], dim=-1
-                ).mean(1),
-                f"{along} the patches": F.normalize(raw, dim=1).mean(1),
-                f"{along} the pictures": F.normalize(raw, dim=0).mean(1),
-                "one length is taken of all patches together: each has its own": raw.mean(1)
-                / raw.norm(),
-                "the first patch is left out": unit[:, 2:].mean(1),
-                "this is the first patch alone; the mean is over all of them": unit[:, 1],
-                "a softmax is no unit length: divide by the vector's norm": raw.softmax(-1).mean(1),
-                "that is a deviation; the mean is asked for": unit[:, 1:].std(1),
-                "this is the largest value over the patches; take the mean": unit[:, 1:].amax(1),
-                "this is the median over the patches; take the mean": unit[:, 1:].median(1).values,
-                "the pictures are averaged with the patches; each has its own feature": right.mean(
-                    0
-                ),
-            }
-            yield learner(tokens.clone()), right, hints
-
-    same_in_all(rounds(), "the feature")
+    for count, patches, width in ((2, 4, 5), (3, 9, 6), (1, 16, 3)):
+        draw = torch.Generator().manual_seed(patches)
+        tokens = torch.randn(count, 1 + patches, width, generator=draw)
+        tokens *= torch.linspace(0.5, 3, 1 + patches)[:, None]
+        unit, raw = F.normalize(tokens, dim=-1), tokens[:, 1:]
+        right, along = (
+            unit[:, 1:].mean(1),
+            "unit length is meant along the last axis, not along",
+        )
+        class_token = "this is the class token; the mean is over the patches"
+        hints = {
+            "the class token is in the mean; only patches belong there": unit.mean(1),
+            "the class token stands first, not last": unit[:, :-1].mean(1),
+            "long patch vectors count more than short ones: unit length first": raw.mean(1),
+            "unit length comes before the mean, not after it": F.normalize(raw.mean(1), dim=-1),
+            "the mean is not to be brought to unit length: its length says something": F.normalize(
+                right, dim=-1
+            ),
+            class_token: unit[:, 0],
+            f"{class_token}, and not of unit length": tokens[:, 0],
+            "this is a sum over the patches; take their mean": unit[:, 1:].sum(1),
+            "the sum is divided by the number of all tokens, the class token among them": unit[
+                :, 1:
+            ].sum(1)
+            / (1 + patches),
+            "the class token is subtracted: only the patches count": F.normalize(
+                raw - tokens[:, :1], dim=-1
+            ).mean(1),
+            f"{along} the patches": F.normalize(raw, dim=1).mean(1),
+            f"{along} the pictures": F.normalize(raw, dim=0).mean(1),
+            "one length is taken of all patches together: each has its own": raw.mean(1)
+            / raw.norm(),
+            "the first patch is left out": unit[:, 2:].mean(1),
+            "this is the first patch alone; the mean is over all of them": unit[:, 1],
+            "a softmax is no unit length: divide by the vector's norm": raw.softmax(-1).mean(1),
+            "that is a deviation; the mean is asked for": unit[:, 1:].std(1),
+            "this is the largest value over the patches; take the mean": unit[:, 1:].amax(1),
+            "this is the median over the patches; take the mean": unit[:, 1:].median(1).values,
+            "the pictures are averaged with the patches; each has its own feature": right.mean(0),
+        }
+        yield learner(tokens.clone()), right, hints
 
 
-@exercise("07_stage2_image")
-def patch_middles(learner: Callable) -> None:
+@exercise("07_stage2_image", "the row of middles")
+def patch_middles(learner: Callable) -> Iterator:
     """(patches in a row, pixels of a patch) -> coordinates of their middles (grid,)"""
 
-    def rounds():
-        for grid, patch in ((4, 8), (16, 8), (37, 14), (3, 5), (1, 4)):
-            left, side, half = np.arange(grid) * float(patch), grid * patch, (patch - 1) / 2
-            rim = "the first and last lie on the picture's rim: that is the aligned way"
-            share = "those are shares of the side; pixels are asked for"
-            number = "those are numbers of patches, not yet times the pixels of a patch"
-            hints = {
-                "those are the left edges of the patches": left,
-                "those are the right edges of the patches": left + patch,
-                "those are the last pixels of the patches": left + patch - 1,
-                "off by half a pixel: pixel 0 has its middle at 0, so a patch begins at -0.5": left
-                + patch / 2,
-                "off by a whole pixel: pixel 0 has its middle at 0, not at 1": left + half + 1,
-                "a middle may lie between two pixels: // cuts the half off": left
-                + (patch - 1) // 2,
-                "patches are counted from 0: everything lies one patch too far": left
-                + patch
-                + half,
-                rim: np.linspace(0, side - 1, grid),
-                f"{rim} ": np.linspace(0, side, grid),
-                share: left / side + 0.5 / grid,
-                f"{share} (and they run from 0 to 1 here)": 2 * (left / side + 0.5 / grid) - 1,
-                number: np.arange(grid) + 0.5,
-                f"{number} ": np.arange(grid) * 1.0,
-                "grid and patch are swapped": np.arange(patch) * grid + (grid - 1) / 2,
-                "neighbours lie a whole patch apart; here it is half a patch": np.arange(grid)
-                * half,
-                "neighbours lie a whole patch apart; here it is a pixel less": left
-                - np.arange(grid)
-                + half,
-                "0 is the middle of the first pixel, not the middle of the row": left
-                + half
-                - (side - 1) / 2,
-            }
-            found = learner(grid, patch)
-            yield found, left + half, hints
-
-    same_in_all(rounds(), "the row of middles")
+    for grid, patch in ((4, 8), (16, 8), (37, 14), (3, 5), (1, 4)):
+        left, side, half = np.arange(grid) * float(patch), grid * patch, (patch - 1) / 2
+        rim = "the first and last lie on the picture's rim: that is the aligned way"
+        share = "those are shares of the side; pixels are asked for"
+        number = "those are numbers of patches, not yet times the pixels of a patch"
+        hints = {
+            "those are the left edges of the patches": left,
+            "those are the right edges of the patches": left + patch,
+            "those are the last pixels of the patches": left + patch - 1,
+            "off by half a pixel: pixel 0 has its middle at 0, so a patch begins at -0.5": left
+            + patch / 2,
+            "off by a whole pixel: pixel 0 has its middle at 0, not at 1": left + half + 1,
+            "a middle may lie between two pixels: // cuts the half off": left + (patch - 1) // 2,
+            "patches are counted from 0: everything lies one patch too far": left + patch + half,
+            rim: np.linspace(0, side - 1, grid),
+            f"{rim} ": np.linspace(0, side, grid),
+            share: left / side + 0.5 / grid,
+            f"{share} (and they run from 0 to 1 here)": 2 * (left / side + 0.5 / grid) - 1,
+            number: np.arange(grid) + 0.5,
+            f"{number} ": np.arange(grid) * 1.0,
+            "grid and patch are swapped": np.arange(patch) * grid + (grid - 1) / 2,
+            "neighbours lie a whole patch apart; here it is half a patch": np.arange(grid) * half,
+            "neighbours lie a whole patch apart; here it is a pixel less": left
+            - np.arange(grid)
+            + half,
+            "0 is the middle of the first pixel, not the middle of the row": left
+            + half
+            - (side - 1) / 2,
+        }
+        found = learner(grid, patch)
+        yield found, left + half, hints
 
 
-@exercise("07_stage2_image")
-def patch_scores(learner: Callable) -> None:
+@exercise("07_stage2_image", "the table of scores")
+def patch_scores(learner: Callable) -> Iterator:
     """(list of levels (B, N, d), anchors (B, d, 2), scale) -> the summed scores of the patches (B,
     N)
     """
 
-    def rounds():
-        for count, patches, width, number, scale in (
-            (2, 4, 5, 3, 100.0),
-            (3, 9, 4, 4, 15.0),
-            (1, 4, 6, 1, 1.0),
-        ):
-            draw = torch.Generator().manual_seed(number)
-            levels = torch.randn(number, count, patches, width, generator=draw)
-            anchors = torch.randn(count, width, 2, generator=draw)
-            levels, anchors = F.normalize(levels, dim=-1), F.normalize(anchors, dim=1)
-            found, right = learner(list(levels), anchors, scale), _scores(levels @ anchors, scale)
-            yield found, right, _other_scores(levels, anchors, scale)
-
-    same_in_all(rounds(), "the table of scores")
+    for count, patches, width, number, scale in (
+        (2, 4, 5, 3, 100.0),
+        (3, 9, 4, 4, 15.0),
+        (1, 4, 6, 1, 1.0),
+    ):
+        draw = torch.Generator().manual_seed(number)
+        levels = torch.randn(number, count, patches, width, generator=draw)
+        anchors = torch.randn(count, width, 2, generator=draw)
+        levels, anchors = F.normalize(levels, dim=-1), F.normalize(anchors, dim=1)
+        found, right = learner(list(levels), anchors, scale), _scores(levels @ anchors, scale)
+        yield found, right, _other_scores(levels, anchors, scale)
 
 
 def _scores(cosines: torch.Tensor, scale: float, one: float = 1.0) -> torch.Tensor:

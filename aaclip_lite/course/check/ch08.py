@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from .judge import Hint, exercise, kind_of, same_in_all
+from .judge import Hint, exercise, kind_of
 
 
-@exercise("08_evaluation")
+@exercise("08_evaluation", "the mean")
 def class_mean(learner):
     """{product: figure or NaN} -> the mean over the products that have the figure"""
     nan = float("nan")
@@ -16,15 +16,12 @@ def class_mean(learner):
         {"screw": nan, "zipper": 0.7},
     )
 
-    def rounds():
-        for figures in cases:
-            found = _number(learner(dict(figures)))
-            if found != found:
-                raise Hint("a product without a value makes the whole mean undefined: leave it out")
-            known = [value for value in figures.values() if value == value]
-            yield found, sum(known) / len(known), _other_means(figures, known)
-
-    same_in_all(rounds(), "the mean")
+    for figures in cases:
+        found = _number(learner(dict(figures)))
+        if found != found:
+            raise Hint("a product without a value makes the whole mean undefined: leave it out")
+        known = [value for value in figures.values() if value == value]
+        yield found, sum(known) / len(known), _other_means(figures, known)
     if (found := _number(learner({"bottle": nan, "cable": nan}))) == found:
         raise Hint("if no product has the figure, the mean has no value either: NaN")
 
@@ -54,7 +51,7 @@ def _other_means(figures: dict, known: list) -> dict:
     }
 
 
-@exercise("08_evaluation")
+@exercise("08_evaluation", "the largest F1")
 def best_f1(learner):
     """(scores (N,), labels (N,) in {0, 1}) -> the largest F1 that a threshold reaches"""
     draw, cases = np.random.default_rng(8), []
@@ -65,13 +62,10 @@ def best_f1(learner):
     cases.append((np.array([0.2, 0.2, 0.2]), np.array([1, 0, 1])))
     cases.append((np.array([0.9, 0.2, 0.5]), np.array([0, 1, 0])))  # best: everything is found
 
-    def rounds():
-        for scores, labels in cases:
-            found = learner(scores.copy(), labels.copy())
-            right = max(_f1(scores >= cut, labels) for cut in scores)
-            yield found, right, _other_f1(scores, labels)
-
-    same_in_all(rounds(), "the largest F1")
+    for scores, labels in cases:
+        found = learner(scores.copy(), labels.copy())
+        right = max(_f1(scores >= cut, labels) for cut in scores)
+        yield found, right, _other_f1(scores, labels)
 
 
 def _f1(said, labels):
@@ -150,23 +144,20 @@ def _other_f1(scores, labels) -> dict:
     }
 
 
-@exercise("08_evaluation")
+@exercise("08_evaluation", "the row of scores")
 def fused_scores(learner):
     """(maps (n, H, W), detection scores (n,)) of all pictures of a product -> the published scores
     (n,)
     """
 
-    def rounds():
-        for count, side in ((4, 5), (6, 3), (2, 8)):
-            draw = torch.Generator().manual_seed(side)
-            maps = torch.randn(count, side, side, generator=draw)
-            maps = 3 * maps * torch.linspace(1, 2, count)[:, None, None] - 1
-            scores = torch.rand(count, generator=draw) * 0.2 + 0.4
-            right = (_ranged(maps).flatten(1).amax(1) + _ranged(scores)) / 2
-            found = learner(maps.clone(), scores.clone())
-            yield found, right, _other_fusions(maps, scores)
-
-    same_in_all(rounds(), "the row of scores")
+    for count, side in ((4, 5), (6, 3), (2, 8)):
+        draw = torch.Generator().manual_seed(side)
+        maps = torch.randn(count, side, side, generator=draw)
+        maps = 3 * maps * torch.linspace(1, 2, count)[:, None, None] - 1
+        scores = torch.rand(count, generator=draw) * 0.2 + 0.4
+        right = (_ranged(maps).flatten(1).amax(1) + _ranged(scores)) / 2
+        found = learner(maps.clone(), scores.clone())
+        yield found, right, _other_fusions(maps, scores)
 
 
 def _ranged(values: torch.Tensor) -> torch.Tensor:

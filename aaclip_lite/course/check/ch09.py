@@ -4,33 +4,29 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .judge import Hint, exercise, kind_of, same_in_all
+from .judge import Hint, exercise, kind_of
 
 
-@exercise("09_explorer")
+@exercise("09_explorer", "the map")
 def level_map(learner):
     """(levels (L, n * n, d), anchors (d, 2), weights (L,)) -> (n, n): weighted mean of cosine
     defective - good
     """
     draw = torch.Generator().manual_seed(91)
-
-    def rounds():
-        for count, side, width, zero in (
-            (4, 3, 6, False),
-            (2, 5, 4, False),
-            (3, 4, 8, True),
-            (1, 2, 5, False),
-        ):
-            levels = F.normalize(torch.randn(count, side**2, width, generator=draw), dim=-1)
-            anchors = F.normalize(torch.randn(width, 2, generator=draw), dim=0)
-            weights = 0.2 + 2 * torch.rand(count, generator=draw)
-            weights[0] = 0.0 if zero else weights[0]
-            hints = _other_maps(levels @ anchors, weights, side)
-            right = _map(levels @ anchors, weights / weights.sum(), side)
-            found = learner(levels.clone(), anchors.clone(), weights.clone())
-            yield found, right, hints
-
-    same_in_all(rounds(), "the map")
+    for count, side, width, zero in (
+        (4, 3, 6, False),
+        (2, 5, 4, False),
+        (3, 4, 8, True),
+        (1, 2, 5, False),
+    ):
+        levels = F.normalize(torch.randn(count, side**2, width, generator=draw), dim=-1)
+        anchors = F.normalize(torch.randn(width, 2, generator=draw), dim=0)
+        weights = 0.2 + 2 * torch.rand(count, generator=draw)
+        weights[0] = 0.0 if zero else weights[0]
+        hints = _other_maps(levels @ anchors, weights, side)
+        right = _map(levels @ anchors, weights / weights.sum(), side)
+        found = learner(levels.clone(), anchors.clone(), weights.clone())
+        yield found, right, hints
 
 
 def _map(cosines: torch.Tensor, shares: torch.Tensor, side: int) -> torch.Tensor:
@@ -84,7 +80,7 @@ def _other_maps(cosines: torch.Tensor, weights: torch.Tensor, side: int) -> dict
     }
 
 
-@exercise("09_explorer")
+@exercise("09_explorer", "the threshold", 1e-6)
 def cut_for_recall(learner):
     """(scores (B,), labels (B,), recall) -> the highest threshold that still rejects this share of
     the defective
@@ -92,35 +88,30 @@ def cut_for_recall(learner):
     rng = np.random.default_rng(92)
     cases = ((6, 4, 0.75), (3, 8, 0.5), (10, 5, 0.7), (4, 3, 1.0), (5, 7, 0.1), (4, 6, 0.4))
 
-    def rounds():
-        for good, bad, recall in cases:
-            scores = rng.normal(size=good + bad).round(3)
-            labels = rng.permutation([0] * good + [1] * bad)
-            found = learner(scores.copy(), labels.copy(), recall)
-            hits, wanted = np.sort(scores[labels == 1])[::-1], int(np.ceil(recall * bad - 1e-9))
-            numbers = float, int, np.number, np.ndarray, torch.Tensor
-            if not isinstance(found, numbers) or np.size(found) != 1:
-                raise Hint(f"the threshold is {kind_of(found)}, expected one number")
-            cut, right = float(found), float(hits[wanted - 1])
-            caught = int((hits >= cut).sum())
-            if abs(cut - right) < 1e-6 and caught < wanted:
-                raise Hint(
-                    "it lies a hair above a score that is to reach it: give the score itself"
-                )
-            hints = _other_cuts(scores, labels, recall, wanted)
-            for say, holds in (
-                ("too few defective parts reach the threshold", caught < wanted),
-                ("more defective parts reach it than promised: it can be higher", caught > wanted),
-                (
-                    "it lies below the last defective part that it must catch: the highest is "
-                    "that part's own score",
-                    caught == wanted,
-                ),
-            ):
-                hints[say] = cut if holds else right
-            yield cut, right, hints
-
-    same_in_all(rounds(), "the threshold", 1e-6)
+    for good, bad, recall in cases:
+        scores = rng.normal(size=good + bad).round(3)
+        labels = rng.permutation([0] * good + [1] * bad)
+        found = learner(scores.copy(), labels.copy(), recall)
+        hits, wanted = np.sort(scores[labels == 1])[::-1], int(np.ceil(recall * bad - 1e-9))
+        numbers = float, int, np.number, np.ndarray, torch.Tensor
+        if not isinstance(found, numbers) or np.size(found) != 1:
+            raise Hint(f"the threshold is {kind_of(found)}, expected one number")
+        cut, right = float(found), float(hits[wanted - 1])
+        caught = int((hits >= cut).sum())
+        if abs(cut - right) < 1e-6 and caught < wanted:
+            raise Hint("it lies a hair above a score that is to reach it: give the score itself")
+        hints = _other_cuts(scores, labels, recall, wanted)
+        for say, holds in (
+            ("too few defective parts reach the threshold", caught < wanted),
+            ("more defective parts reach it than promised: it can be higher", caught > wanted),
+            (
+                "it lies below the last defective part that it must catch: the highest is "
+                "that part's own score",
+                caught == wanted,
+            ),
+        ):
+            hints[say] = cut if holds else right
+        yield cut, right, hints
 
 
 def _other_cuts(scores, labels, recall, wanted) -> dict:

@@ -15,8 +15,8 @@ class Hint(Exception):
     call = -1  # which call of the learner's function showed it
 
 
-def same_in_all(rounds, what: str = "the result", tolerance: float = 1e-4) -> None:
-    """`same` over several inputs: a known mistake that explains all of them is named first.
+def same_in_all(rounds, what: str, tolerance: float) -> None:
+    """`same` over several inputs: only a mistake that explains all of them is named.
 
     rounds: (found, expected, hints) of each input; it calls the learner's function once for each.
     """
@@ -25,7 +25,7 @@ def same_in_all(rounds, what: str = "the result", tolerance: float = 1e-4) -> No
         for each in rounds:
             done.append(each)
     except Exception as error:
-        if not hasattr(error, "learners"):
+        if not hasattr(error, "learners") and not isinstance(error, Hint):
             raise
         stopped = error  # told only if what came before it was right
     wrong = [n for n, (found, true, _) in enumerate(done) if not _fits(found, true, tolerance)]
@@ -39,7 +39,8 @@ def same_in_all(rounds, what: str = "the result", tolerance: float = 1e-4) -> No
             hint.call = wrong[0]
             raise hint
     try:
-        same(*done[wrong[0]][:2], what, tolerance)
+        first, *others = [done[n][:2] for n in wrong]
+        same(*first, what, tolerance, others=others)
     except Hint as hint:
         hint.call = wrong[0]
         raise
@@ -52,11 +53,14 @@ def _fits(found, value, tolerance: float) -> bool:
     return mine.shape == other.shape and np.isfinite(other).all() and close(mine, other, tolerance)
 
 
-def same(found, expected, what: str = "the result", tolerance: float = 1e-4, hints=()) -> None:
+def same(
+    found, expected, what: str = "the result", tolerance: float = 1e-4, hints=(), others=()
+) -> None:
     """Raise a Hint that says in what `found` differs from `expected`: kind, shape or values.
 
     hints: {sentence: wrong value} or (wrong value, sentence) pairs: what a known mistake would have
     given, and the idea to look at again. A mistake that changes nothing on this input is passed by.
+    others: (found, expected) of other inputs, on which a general idea must hold as well.
     """
     pairs = [(wrong, say) for say, wrong in hints.items()] if isinstance(hints, dict) else hints
     if found is None:
@@ -83,7 +87,15 @@ def same(found, expected, what: str = "the result", tolerance: float = 1e-4, hin
         )
     if np.isnan(mine).any():
         raise Hint(f"{what} holds values that are not a number: 0 / 0, or the logarithm of 0?")
-    raise Hint(f"{what} {_difference(mine, true, tolerance)}")
+    ideas = _differences(mine, true, tolerance)
+    for pair in others:
+        there = _differences(*map(as_array, pair), tolerance) if _alike(*pair) else []
+        ideas = [say for say in ideas if say in there]
+    raise Hint(f"{what} {ideas[0] if ideas else _worst(mine, true, tolerance)}")
+
+
+def _alike(found, expected) -> bool:
+    return isinstance(found, NUMBERS) and as_array(found).shape == as_array(expected).shape
 
 
 NUMBERS = (torch.Tensor, np.ndarray, np.generic, float, int)
@@ -109,24 +121,29 @@ def _shape(mine: np.ndarray, true: np.ndarray, tolerance: float) -> str:
     return f": axis {axis} is {mine.shape[axis]} long, not {true.shape[axis]}; is something joined or left out there?"
 
 
-def _difference(mine: np.ndarray, true: np.ndarray, tolerance: float) -> str:
-    """One sentence on how `mine` comes from `true`; at worst the place where they differ most."""
+def _differences(mine: np.ndarray, true: np.ndarray, tolerance: float) -> list[str]:
+    """All sentences on how `mine` may come from `true`; the likeliest first."""
     with np.errstate(all="ignore"):
-        for say, value in _ideas(true):
-            if (
-                value.shape == mine.shape
-                and np.isfinite(value).all()
-                and close(mine, value, tolerance)
-            ):
-                return say
+        told = [
+            say
+            for say, value in _ideas(true)
+            if value.shape == mine.shape and np.isfinite(value).all()
+            if close(mine, value, tolerance)
+        ]
         factor = np.median(mine[true != 0] / true[true != 0]) if (true != 0).any() else np.nan
     scaled = np.isfinite(factor) and factor > 0 and close(mine, factor * true, tolerance)
     if scaled and (say := _factor(factor, tolerance, true.size > 2)):
-        return say
+        told.append(say)
     gap = float((mine - true).mean())
     whole = round(gap) != 0 and abs(gap - round(gap)) < tolerance / 10 and abs(gap) < 10
     if (true.size > 2 or whole) and close(mine - gap, true, tolerance):
-        return f"is right but for a constant: {abs(gap):.4g} too {'large' if gap > 0 else 'small'}"
+        side = "large" if gap > 0 else "small"
+        told.append(f"is right but for a constant: {abs(gap):.4g} too {side}")
+    return told
+
+
+def _worst(mine: np.ndarray, true: np.ndarray, tolerance: float) -> str:
+    """The place where they differ most."""
     worst = np.unravel_index(np.abs(mine - true).argmax(), true.shape)
     place = f" at {tuple(map(int, worst))}" if true.shape else ""
     side = "large" if mine[worst] > true[worst] else "small"

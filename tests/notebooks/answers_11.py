@@ -194,7 +194,7 @@ ANSWERS = {
             (epochs_twice_only, "three times"),
             (epochs_counted, "not their number"),
             (epochs_turned_round, "missing comes first"),
-            (epochs_missing_only, "two lists"),
+            (epochs_missing_only, "two values"),
         ],
     ),
 }

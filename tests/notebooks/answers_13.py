@@ -52,8 +52,8 @@ def change_turned(mine, rival):
 
 
 def change_unpaired(mine, rival):
-    error = (mine.var(ddof=1) / 3 + rival.var(ddof=1) / 3) ** 0.5
-    return (mine - rival).mean(), t.ppf(0.975, 2) * error
+    error = ((mine.var(ddof=1) + rival.var(ddof=1)) / len(mine)) ** 0.5
+    return (mine - rival).mean(), t.ppf(0.975, len(mine) - 1) * error
 
 
 def change_of_a_seed(mine, rival):
@@ -63,12 +63,12 @@ def change_of_a_seed(mine, rival):
 
 def change_of_all(mine, rival):
     change = mine - rival
-    return change.mean(), t.ppf(0.975, 2) * change.std() / 3**0.5
+    return change.mean(), t.ppf(0.975, len(change) - 1) * change.std() / len(change) ** 0.5
 
 
 def change_normal(mine, rival):
     change = mine - rival
-    return change.mean(), 1.96 * change.std(ddof=1) / 3**0.5
+    return change.mean(), 1.96 * change.std(ddof=1) / len(change) ** 0.5
 
 
 def change_one_sided(mine, rival):
@@ -76,7 +76,7 @@ def change_one_sided(mine, rival):
 
 
 def change_degrees(mine, rival):
-    return (mine - rival).mean(), half_of(mine - rival, degrees=3)
+    return (mine - rival).mean(), half_of(mine - rival, degrees=len(mine))
 
 
 def change_whole(mine, rival):
@@ -143,19 +143,19 @@ ANSWERS = {
             (change_one_sided, "0.975"),
             (change_degrees, "n - 1 degrees"),
             (change_whole, "half the width"),
-            (change_middle, "two numbers"),
+            (change_middle, "two values"),
         ],
     ),
     "least_important": (
         solved_least,
         [
             (least_as_most, "matter most"),
-            (least_by_size, "matter most"),
+            (least_by_size, "up or down"),
             (least_first, "the first"),
-            (least_too_many, "three"),
+            (least_too_many, "one too many"),
             (least_values, "places"),
             (least_one, "half of them"),
-            (least_sorted_places, "matter most"),
+            (least_sorted_places, "which is not it"),
         ],
     ),
 }

@@ -177,7 +177,7 @@ ANSWERS = {
             (within_as_between, "pairs of two concepts"),
             (within_largest, "largest cosine"),
             (within_with_diagonal, "leave the diagonal out"),
-            (within_divided_by_all, "not of the number of pairs"),
+            (within_divided_by_all, "not of the pairs"),
             (within_not_normalised, "normalise first"),
             (within_interleaved, "next to each other"),
         ],

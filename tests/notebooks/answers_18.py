@@ -28,7 +28,7 @@ def parts_by_number(losses, sizes):
 
 
 def parts_without_rest(losses, sizes):
-    return sum(losses[:2]) / 2
+    return sum(losses[:-1]) / (len(losses) - 1)
 
 
 def solved_batch(effective, needed, room):
@@ -126,7 +126,7 @@ ANSWERS = {
             (batch_one, "largest that fits"),
             (batch_with_rest_count, "what is left"),
             (batch_one_too_few, "first part counts"),
-            (batch_alone, "two numbers"),
+            (batch_alone, "two values"),
         ],
     ),
     "bill": (

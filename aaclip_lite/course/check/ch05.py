@@ -24,32 +24,22 @@ def manifest_line(learner):
             raise Hint(f"the line of {path} lacks {', '.join(missing)}")
         mask, given = f"{name}/ground_truth/{kind}/{number}_mask.png", line["mask_path"]
         same(line["image_path"], path, f"image_path of {path}")
-        same(
-            line["class_name"],
-            name,
-            f"class_name of {path}",
-            hints=[(kind, "class_name is the kind of defect")],
-        )
+        hints = {"class_name is the kind of defect": kind}
+        same(line["class_name"], name, f"class_name of {path}", hints=hints)
         if isinstance(line["label"], str):
             raise Hint(f"label of {path} is the text {line['label']!r}; it is a number, 0 or 1")
         if not isinstance(line["label"], (int, float)) or line["label"] != bad:
             raise Hint(f"label of {path} is {line['label']!r}: 0 stands for normal, 1 for abnormal")
-        wrong = [
-            (
-                mask.replace("_mask", ""),
-                f"mask_path of {path}: the mask's own ending before .png is missing",
+        folder, short = f"{name}/ground_truth", f"{int(number)}"
+        wrong = {
+            f"mask_path of {path}: its own ending before .png is missing": mask.replace(
+                "_mask", ""
             ),
-            (
-                f"{name}/{part}/ground_truth/{kind}/{number}_mask.png",
-                "ground_truth lies beside test, not inside it",
-            ),
-            (
-                f"{name}/ground_truth/{number}_mask.png",
-                "inside ground_truth each kind has its folder",
-            ),
-            (mask.split("/", 1)[1], "the mask's path begins with the class's folder"),
-            (mask.replace(number, f"{int(number)}"), "the number keeps its zeros: 003, not 3"),
-        ]
+            "ground_truth lies beside test, not inside it": mask.replace(name, f"{name}/{part}", 1),
+            "inside ground_truth each kind has its folder": f"{folder}/{number}_mask.png",
+            "the mask's path begins with the class's folder": mask.split("/", 1)[1],
+            "the number keeps its zeros: 003, not 3": mask.replace(number, short),
+        }
         if not isinstance(given, str):
             raise Hint(f"mask_path of {path} is {kind_of(given)}: a text, empty where no mask is")
         if not bad and given != "":

@@ -1,121 +1,144 @@
 """Checks of the exercises of chapter 15_distillation."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
+import torch.nn.functional as F
 
 from ...variants import distillation
-from ...variants.distillation.losses import divergence
-from .judge import as_array, close, exercise, same
+from .judge import exercise
+from .pulls import pull_mistakes
+
+CHAPTER = "15_distillation"
 
 
-@exercise("15_distillation")
-def pool_top(learner: Callable) -> None:
+@exercise(CHAPTER, "the pooled logits")
+def pool_top(learner: Callable) -> Iterator:
     generator = torch.Generator().manual_seed(0)
-    for batch, high, wide in ((2, 8, 8), (3, 6, 6), (2, 3, 1), (2, 10, 10)):
+    for batch, high, wide in ((3, 11, 7), (2, 8, 8), (3, 6, 6), (2, 3, 1), (2, 10, 10)):
         maps = torch.randn(batch, 1, high, wide, generator=generator)
-        cells = maps.flatten(1)
-        n = cells.shape[1]
-        ordered = cells.sort(dim=1, descending=True).values
-        k = distillation.top_k(n)
-        true = distillation.top_k_pool(maps)
-        hints = [
-            (cells.mean(1), "this is the mean of all cells: a local trace drowns in it"),
-            (ordered[:, 0], "this is the single highest cell: one cell is easily an accident"),
-            (
-                -(-cells).topk(k, dim=1).values.mean(1),
-                "these are the lowest cells, not the highest",
-            ),
-            (ordered[:, :k].sum(1), "it grows with the number of cells: take the mean"),
-            (
-                ordered[:, : max(5, math.floor(0.1 * n))].mean(1),
-                "a tenth of the cells is rounded up, not down",
-            ),
-            (
-                ordered[:, : math.ceil(0.1 * n)].mean(1),
-                "a small map has too few cells for a tenth: at least 5",
-            ),
-            (
-                cells.flatten().topk(min(k, batch * n)).values.mean().expand(batch),
-                "the batch is one heap: each picture has its own highest cells",
-            ),
-            (torch.sigmoid(true), "stay with logits: the sigmoid comes in the loss"),
-        ]
-        what = f"the pooled logit of {batch} maps of {high} x {wide}"
-        same(learner(maps), true, what, 1e-4, unlike(true, hints))
+        yield learner(maps), distillation.top_k_pool(maps), _other_pools(maps)
 
 
-@exercise("15_distillation")
-def position_kl(learner: Callable) -> None:
+def _other_pools(maps: torch.Tensor) -> dict:
+    cells = maps.flatten(1)
+    batch, n = cells.shape
+    ordered = cells.sort(dim=1, descending=True).values
+    k, tenth = distillation.top_k(n), math.ceil(0.1 * n)
+    best = ordered[:, :k]
+
+    def top(count: float) -> torch.Tensor:
+        return ordered[:, : max(1, min(n, int(count)))].mean(1)
+
+    heap = cells.flatten().sort(descending=True).values
+    rows = maps.topk(min(5, maps.shape[-1]), -1).values.mean((1, 2, 3))
+    return {
+        "this is the mean of all cells: a local trace drowns in it": cells.mean(1),
+        "this is the single highest cell: one cell is easily an accident": ordered[:, 0],
+        "these are the lowest cells, not the highest": ordered[:, n - k :].mean(1),
+        "it grows with the number of cells: take the mean": best.sum(1),
+        "the sum is of k cells: divide by k, not by all": best.sum(1) / n,
+        "a tenth of the cells is rounded up, not down": top(max(5, 0.1 * n)),
+        "a tenth is rounded up, not to the nearest": top(max(5, round(0.1 * n))),
+        "k grows with the map, it is not always 10": top(10),
+        "that is one cell more than k": top(k + 1),
+        "a small map has too few cells for a tenth: at least 5": top(tenth),
+        "at least 5 means the larger of the two: max, not min": top(min(5, tenth)),
+        "k grows with the map: a tenth of its cells, not always 5": top(5),
+        "a tenth of the cells is asked for, not a hundredth": top(max(5, math.ceil(0.01 * n))),
+        "k is a tenth of ONE picture's cells, not of the batch's": top(
+            max(5, math.ceil(0.1 * batch * n))
+        ),
+        "the mean of the highest cells is asked for, not the lowest of them": best[:, -1],
+        "the mean of the highest cells is asked for, not their median": best.median(1).values,
+        "a strongly negative cell is no trace: the highest, not the largest in size": (
+            cells.abs().topk(k, 1).values.mean(1)
+        ),
+        "the batch is one heap: each picture has its own highest cells": (
+            heap[: max(5, tenth)].mean().expand(batch)
+        ),
+        "the batch is one heap: each picture has its own logit": (
+            heap[: distillation.top_k(batch * n)].mean()[None]
+        ),
+        "each row gives its own highest cells; the whole map is meant": rows,
+        "stay with logits: the sigmoid comes in the loss": best.mean(1).sigmoid(),
+        "stay with logits: the sigmoid comes in the loss ": best.sigmoid().mean(1),
+        "the axis of channels is left over: (B,) is asked for": best.mean(1)[:, None],
+    }
+
+
+@exercise(CHAPTER, "the divergence")
+def position_kl(learner: Callable) -> Iterator:
     generator = torch.Generator().manual_seed(0)
     for batch, side, temperature in ((2, 6, 4.0), (3, 5, 4.0), (2, 3, 2.0)):
         student = 4 * torch.randn(batch, 1, side, side, generator=generator)
         teacher = 6 * torch.randn(batch, 1, side, side, generator=generator)
-        s, t = (maps.flatten(1) / temperature for maps in (student, teacher))
-        log_s, log_t = s.log_softmax(1), t.log_softmax(1)
-        plain = (log_t.exp() * (log_t - log_s)).sum()
-        true = temperature**2 * plain / batch
-        cold_s, cold_t = (maps.flatten(1).log_softmax(1) for maps in (student, teacher))
-        cold = (cold_t.exp() * (cold_t - cold_s)).sum() / batch
-        hints = [
-            (
-                divergence(student, teacher, dim=1),
-                "softmax over the channels: with one channel it is 1 everywhere, so the loss is 0",
-            ),
-            (plain / batch, "T squared is missing: without it the gradient shrinks as T grows"),
-            (temperature * plain / batch, "the factor is T squared, not T"),
-            (temperature**2 * plain, "it grows with the number of pictures: divide by B"),
-            (true / side**2, "sum over the cells: only the pictures are averaged"),
-            (
-                temperature**2 * (log_s.exp() * (log_s - log_t)).sum() / batch,
-                "student and teacher are exchanged: the teacher's chances weigh the terms",
-            ),
-            (
-                -(temperature**2) * (log_t.exp() * log_s).sum() / batch,
-                "this is the cross-entropy: it is not 0 for a student that equals its teacher",
-            ),
-            (-true, "the sign is turned: a divergence is never negative"),
-            (cold, "the temperature does nothing here"),
-            (temperature**2 * cold, "divide the logits by T before the softmax"),
-        ]
-        what = f"the divergence of {batch} maps of {side} x {side} at T = {temperature:g}"
-        found = learner(student, teacher, temperature)
-        same(found, true, what, 1e-4, unlike(true, hints))
+        flat = student.flatten(1), teacher.flatten(1)
+        right, hints = _kl(*flat, temperature), _other_kls(student, teacher, *flat, temperature)
+        yield learner(student, teacher, temperature), right, hints
 
 
-@exercise("15_distillation")
-def pull_ratio(learner: Callable) -> None:
+def _kl(student: torch.Tensor, teacher: torch.Tensor, warm: float, dim: int = 1) -> torch.Tensor:
+    log_s, log_t = ((maps / warm).log_softmax(dim) for maps in (student, teacher))
+    return warm**2 * (log_t.exp() * (log_t - log_s)).sum() / len(student)
+
+
+def _other_kls(student, teacher, s, t, warm: float) -> dict:
+    (batch, cells), square, right = s.shape, warm**2, _kl(s, t, warm)
+    log_s, log_t = (s / warm).log_softmax(1), (t / warm).log_softmax(1)
+    p, q = log_t.exp(), log_s.exp()
+    cold_s, cold_t = s.log_softmax(1), t.log_softmax(1)
+    exchanged = "student and teacher are exchanged: the teacher's chances weigh the terms"
+    kl_div = "F.kl_div wants the student's log_softmax first:"
+
+    def mean(terms: torch.Tensor) -> torch.Tensor:
+        return square * terms.sum() / batch
+
+    return {
+        "softmax over the channels: with one channel it is 1 everywhere, so the loss is 0": 0.0,
+        "softmax over each row of cells; a picture is all of them": _kl(student, teacher, warm, -1),
+        "softmax over the pictures; it runs over the cells of each": _kl(s, t, warm, 0),
+        "softmax over the whole batch; each picture has its own": _kl(
+            s.flatten()[None], t.flatten()[None], warm
+        ),
+        "T squared is missing: without it the gradient shrinks as T grows": right / square,
+        "the factor is T squared, not T": right / warm,
+        "the factor is T squared, not 2 T": 2 * right / warm,
+        "the temperature given is not used: it is 4 always": _kl(s, t, 4.0),
+        "it grows with the number of pictures: divide by B": right * batch,
+        "sum over the cells: only the pictures are averaged": right / cells,
+        "the mean over the pictures is still to be taken": square * (p * (log_t - log_s)).sum(1),
+        exchanged: mean(q * (log_s - log_t)),
+        f"{exchanged}, not the student's": mean(q * (log_t - log_s)),
+        "the teacher's chances weigh the differences of the logarithms": mean(log_t - log_s),
+        "this is the cross-entropy: it is not 0 for a student that equals its teacher": (
+            mean(-p * log_s)
+        ),
+        "the sign is turned: a divergence is never negative": -right,
+        "both directions are averaged: the teacher alone weighs": (right + _kl(t, s, warm)) / 2,
+        "T squared multiplies, it does not divide": right / warm**4,
+        "squared differences are no divergence": mean((p - q) ** 2),
+        "the temperature does nothing here": _kl(s, t, 1.0),
+        "divide the logits by T before the softmax": square * _kl(s, t, 1.0),
+        "divide the logits by T, do not multiply": square * _kl(s, t, 1 / warm) * square,
+        "the teacher's logits are divided by T as well": mean(cold_t.exp() * (cold_t - log_s)),
+        "the student's logits are divided by T as well": mean(p * (log_t - cold_s)),
+        "a sigmoid a cell adds up to no 1: softmax over the cells": mean(
+            (t / warm).sigmoid() * (F.logsigmoid(t / warm) - F.logsigmoid(s / warm))
+        ),
+        f"{kl_div} here stands its softmax": mean(p * (log_t - q)),
+        f"{kl_div} and the teacher's softmax, or log_target=True": torch.tensor(torch.nan),
+    }
+
+
+@exercise(CHAPTER, "the ratio of pulls")
+def pull_ratio(learner: Callable) -> Iterator:
     generator = torch.Generator().manual_seed(0)
     for scale in (1.0, 30.0):
         weights = [torch.randn(n, generator=generator, requires_grad=True) for n in (3, 4)]
         joined = torch.cat(weights).tanh()  # shared, as a network's body is
         distill = scale * joined.square().sum()
         task = (joined * torch.linspace(-1, 2, 7)).sin().sum() + 5
-        pulls = [torch.autograd.grad(x, weights, retain_graph=True) for x in (distill, task)]
-        d, t = (torch.cat(pull) for pull in pulls)
-        true = d.norm() / t.norm()
-        first = [pull[0].norm() for pull in pulls]
-        hints = [
-            ((distill / task).detach(), "this is a ratio of values, which says nothing of pull"),
-            (1 / true, "it is upside down: distillation above, task below"),
-            (true**2, "these are squared lengths: take the root"),
-            (
-                sum(p.norm() for p in pulls[0]) / sum(p.norm() for p in pulls[1]),
-                "lengths of parts do not add up: all weights together are one vector",
-            ),
-            (first[0] / first[1], "only the first tensor is counted; weights are a list"),
-            (
-                d.norm() / (d + t).norm(),
-                "below stands the pull of both: .grad adds up, or the total was used",
-            ),
-            (d.abs().max() / t.abs().max(), "this compares the largest entries, not the lengths"),
-            (d.abs().sum() / t.abs().sum(), "the length is the root of the sum of squares"),
-        ]
-        what = f"the ratio of pulls, distillation times {scale:g},"
-        same(learner(distill, task, weights), true, what, 1e-4, unlike(true, hints))
-
-
-def unlike(true: torch.Tensor, hints: list) -> list:
-    """Hints whose wrong value is not, by accident, the right one here."""
-    return [hint for hint in hints if not close(as_array(hint[0]), as_array(true), 1e-4)]
+        true, hints = pull_mistakes(distill, task, weights)
+        yield learner(distill, task, weights), true, hints

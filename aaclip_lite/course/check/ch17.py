@@ -1,81 +1,75 @@
 """Checks of the exercises of chapter 17_claims_ledger."""
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 
 from .. import ledger
-from .judge import Hint, exercise, same
+from .judge import Hint, exercise
+from .pulls import pull_mistakes
+
+CHAPTER = "17_claims_ledger"
 
 
-@exercise("17_claims_ledger")
-def auc_error(learner: Callable) -> None:
-    for normal, abnormal in ((3, 5), (10, 10), (40, 7), (225, 224)):
-        n, m = normal, abnormal
-        true = math.sqrt((n + m + 1) / (12 * n * m))
-        hints = [
-            (true**2, "this is the variance: an error has the unit of the AUC, take the root"),
-            (math.sqrt((n + m) / (12 * n * m)), "both numbers, and one more: the + 1 is missing"),
-            (math.sqrt((n + m + 1) / (n * m)), "ranks are spread evenly: the 12 is missing"),
-            (math.sqrt((n + m - 1) / (12 * n * m)), "one picture too few: it is + 1, not - 1"),
-            (0.5 / math.sqrt(n + m), "this is the error of a coin's share, an AUC counts pairs"),
-            (1 / math.sqrt(n + m), "this takes single pictures, an AUC counts pairs of them"),
-            (math.sqrt((n + m + 1) / 12), "divide by the pairs: normal times abnormal"),
-            (
-                math.sqrt((n + m + 1) / (12 * (n + m) ** 2)),
-                "pairs are normal times abnormal, not the square of all pictures",
-            ),
-            (math.sqrt((n * m + 1) / (12 * n * m)), "sum and product have changed places"),
-            (math.sqrt((n + m + 1) / (12 * n * n)), "only one of the two kinds is in the pairs"),
-            (math.sqrt((n + m + 1) / (12 * m * m)), "only one of the two kinds is in the pairs"),
-            (2 * true, "this is two standard errors; one is asked for"),
-        ]
-        what = f"the error for {normal} normal and {abnormal} abnormal pictures"
-        same(learner(normal, abnormal), true, what, 1e-6, hints)
+@exercise(CHAPTER, "the error", 1e-6)
+def auc_error(learner: Callable) -> Iterator:
+    for n, m in ((3, 5), (10, 10), (40, 7), (225, 224)):
+        yield learner(n, m), ((n + m + 1) / (12 * n * m)) ** 0.5, _other_errors(n, m)
 
 
-@exercise("17_claims_ledger")
-def pull(learner: Callable) -> None:
+def _other_errors(n: int, m: int) -> dict:
+    both, pairs, one = n + m, n * m, "only one of the two kinds is in the pairs"
+    true, coin = ((both + 1) / (12 * pairs)) ** 0.5, "this is the error of a coin's share:"
+    inside = "the root goes over the whole fraction:"
+    return {
+        "this is the variance: an error has the unit of the AUC, take the root": true**2,
+        "both numbers, and one more: the + 1 is missing": (both / (12 * pairs)) ** 0.5,
+        "ranks are spread evenly: the 12 is missing": ((both + 1) / pairs) ** 0.5,
+        "a 12 belongs below the line, not a 6": ((both + 1) / (6 * pairs)) ** 0.5,
+        "it is + 1, not + 2": ((both + 2) / (12 * pairs)) ** 0.5,
+        "the number of pictures is missing": pairs**-0.5,
+        "upside down: the pairs stand below the line": 1 / true,
+        "one picture too few: it is + 1, not - 1": ((both - 1) / (12 * pairs)) ** 0.5,
+        f"{inside} here over what is above": (both + 1) ** 0.5 / (12 * pairs),
+        f"{inside} here not over the 12": ((both + 1) / pairs) ** 0.5 / 12,
+        "brackets: all of 12, normal and abnormal stands below the line": (
+            ((both + 1) / 12 * pairs) ** 0.5
+        ),
+        "the number of pictures above the line is missing": (12 * pairs) ** -0.5,
+        "this is the error of the number of pairs: divide it by them": true * pairs,
+        f"{coin} an AUC counts pairs": 0.5 / both**0.5,
+        f"{coin} an AUC counts pairs, of both kinds": 0.5 / min(n, m) ** 0.5,
+        "this takes single pictures, an AUC counts pairs of them": both**-0.5,
+        "this takes single pictures, an AUC counts pairs of them ": (12 * both) ** -0.5,
+        "divide by the pairs: normal times abnormal": ((both + 1) / 12) ** 0.5,
+        "pairs are normal times abnormal, not their sum": ((both + 1) / (12 * both)) ** 0.5,
+        "pairs are normal times abnormal, not the square of all pictures": (
+            (both + 1) / (12 * both**2)
+        )
+        ** 0.5,
+        "sum and product have changed places": ((pairs + 1) / (12 * pairs)) ** 0.5,
+        one: ((both + 1) / (12 * n * n)) ** 0.5,
+        f"{one} ": ((both + 1) / (12 * m * m)) ** 0.5,
+        "this is two standard errors; one is asked for": 2 * true,
+        "this is half a 95 % interval; one standard error is asked for": 1.96 * true,
+        "a share, not in per cent": 100 * true,
+    }
+
+
+@exercise(CHAPTER, "the pull", 1e-6)
+def pull(learner: Callable) -> Iterator:
     generator = torch.Generator().manual_seed(0)
     for size, scale in ((4, 30.0), (9, 0.2)):
         weights = torch.randn(size, generator=generator, dtype=torch.float64, requires_grad=True)
         first = scale * (weights - 3).square().mean()
         second = (1 + weights.exp()).log().sum() + 5
-        slopes = [torch.autograd.grad(x, weights, retain_graph=True)[0] for x in (first, second)]
-        a, b = slopes
-        heights = float(first.detach()), float(second.detach())
-        hints = [
-            (heights[0] / heights[1], "this is the ratio of the losses: their slopes pull"),
-            (float(b.norm() / a.norm()), "turned round: the first for each of the second"),
-            (float((a.norm() / b.norm()) ** 2), "the lengths are squared: the root is missing"),
-            (float(a.sum() / b.sum()), "slopes of opposite sign cancel in a sum: take lengths"),
-            (float(a.sum().abs() / b.sum().abs()), "slopes cancel in a sum: take lengths"),
-            (float((a / b).mean()), "entry by entry is no length: one norm over all weights"),
-            (float((a / b).norm()), "a norm of the ratio is not the ratio of the norms"),
-            (float((a / b).abs().mean()), "entry by entry is no length: one norm over all weights"),
-            (float(a.norm() / (a + b).norm()), "the second gradient holds the first one too: "
-             "backward adds to .grad, so clear it between"),
-            (float((a + b).norm() / b.norm()), "backward adds to .grad: clear it between the two"),
-            (float(a.abs().max() / b.abs().max()), "the largest slope is not the whole pull"),
-            (float(a.abs().sum() / b.abs().sum()), "the length is the root of the sum of squares"),
-            (float(a.norm()), "and the second term's? a ratio is asked for"),
-        ]  # fmt: skip
-        what = f"the pull of losses {heights[0]:.3g} and {heights[1]:.3g} on {size} weights"
         found = learner(first, second, weights)
+        if isinstance(found, list | tuple) and len(found) == 2:
+            raise Hint("those are two lengths: how long is the first for each of the second?")
         if isinstance(found, torch.Tensor) and found.ndim:
-            raise Hint(f"{what} has shape {tuple(found.shape)}: one number, from one norm each")
-        same(
-            float(found.detach()) if isinstance(found, torch.Tensor) else found,
-            _ratio(a, b),
-            what,
-            1e-6,
-            hints,
-        )
-
-
-def _ratio(a: torch.Tensor, b: torch.Tensor) -> float:
-    return float(a.norm() / b.norm())
+            raise Hint(f"it has shape {tuple(found.shape)}: one number, from one norm each")
+        true, hints = pull_mistakes(first, second, [weights])
+        yield found, true, hints
 
 
 CASES = (  # claimed, value, error, null, the idea to look at again
@@ -91,7 +85,7 @@ CASES = (  # claimed, value, error, null, the idea to look at again
 )
 
 
-@exercise("17_claims_ledger")
+@exercise(CHAPTER)
 def verdict(learner: Callable) -> None:
     for claimed, value, error, null, idea in CASES:
         true = ledger.judge(claimed, value, error, null)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .same import Hint, as_array, close, kind_of, same, same_in_all, shown
+from .same import Hint, as_array, close, drawn, kind_of, same, same_in_all, shown, two
 
 __all__ = [
     "EXERCISES",
@@ -22,9 +22,11 @@ __all__ = [
     "Hint",
     "as_array",
     "close",
+    "drawn",
     "exercise",
     "kind_of",
     "same",
+    "two",
 ]
 
 EXERCISES: dict[
@@ -34,9 +36,15 @@ STOPPED = {  # what an error of torch or Python most often means
     "must match the size": "two shapes don't fit: keepdim=True or unsqueeze keeps an axis in place",
     "must match the existing size": "two shapes don't fit: unsqueeze puts an axis in place",
     "could not be broadcast": "two shapes don't fit: keepdims=True or None keeps an axis in place",
+    "'NoneType'": "None comes in, or comes back from a call: ask for it before you go on",
+    "selected index k out of range": "k may be more than there are: take the smaller of both",
+    "second time": "a graph is freed by its first backward: retain_graph=True keeps it",
+    "'tuple' object has no attribute": "autograd.grad gives a tuple, one gradient a tensor",
+    "multiply sequence": "a list is no array: go through the pairs with zip, or make arrays",
     "tuple index out of range": "there are inputs with fewer axes: ask how many there are",
     "not implemented for 'Bool'": "True and False have no mean: make them numbers, .float()",
     "Dimension out of range": "there are inputs with fewer axes: count axes from the end, dim=-1",
+    "Expected size for first two": "the inner sizes of a product must agree: is one transposed?",
     "cannot be multiplied": "the inner sizes of a product must agree: which side is transposed?",
     "KeyError": "not every key is there: ask before you look up",
     "ZeroDivisionError": "what if nothing is left to divide by?",

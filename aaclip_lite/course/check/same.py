@@ -47,6 +47,8 @@ def same_in_all(rounds, what: str, tolerance: float) -> None:
 
 
 def _fits(found, value, tolerance: float) -> bool:
+    if not isinstance(value, NUMBERS):  # words, lists, pairs of lists
+        return not isinstance(found, NUMBERS) and found == value
     if not isinstance(found, NUMBERS):
         return False
     mine, other = as_array(found), as_array(value)
@@ -207,6 +209,18 @@ def _factor(factor: float, tolerance: float, several: bool) -> str:
         f"has the right pattern, but each value is {factor:.3g} times what it should be: by which "
         "length, sum or number is it divided or multiplied?"
     )
+
+
+def two(found, names: str):
+    """What a function returns as a pair."""
+    if not isinstance(found, tuple | list) or len(found) != 2:
+        raise Hint(f"two values are asked for: return {names}")
+    return found
+
+
+def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
+    """The same random numbers each time."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def shown(value) -> str:

@@ -2,7 +2,8 @@
 
 Special: a row without a measurement may only be called unsupported. `measure` gives the value again
 in milliseconds to seconds; a row without it names in `source` where its value was read.
-Use: `@measures("S0:7")` above a function that gives the value of that row; `judge(0.5, 0.52, 0.03)`.
+Use: `@measures("S0:7")` above a function that gives the value of that row, or, where one line gives
+it, a line in MEASURES; `judge(0.5, 0.52, 0.03)`.
 """
 
 import math

@@ -7,7 +7,7 @@ from ...augment import VARIANTS
 from ...clip import MEAN_STD
 from ...prompts import STATES, TEMPLATES, sentences
 from ...recipe import Recipe
-from .claim import measures
+from .claim import MEASURES, measures
 
 DOCUMENTED = Recipe.documented()
 RELEASED = Recipe.released()
@@ -39,29 +39,9 @@ def clip_size() -> int:
         return size(open_clip.CLIP(**open_clip.get_model_config("ViT-L-14-336")))
 
 
-@measures("S1:30")
-def text_tower() -> float:
-    return config("text_cfg")["layers"] * config("text_cfg")["width"]
-
-
-@measures("S1:31")
-def image_tower() -> float:
-    return config("vision_cfg")["layers"] * config("vision_cfg")["width"]
-
-
 @measures("S1:42")
 def text_modules() -> float:
     return len(text_adapters(RELEASED, 768, 768, 3))
-
-
-@measures("S1:56")
-def text_adapter_weights() -> float:
-    return size(Adapter(768, RELEASED))
-
-
-@measures("S1:58")
-def slope() -> float:
-    return RELEASED.adapter_slope
 
 
 @measures("S1:74")
@@ -72,66 +52,16 @@ def without_rescaling() -> float:
     return float((plain - mix(x, a, 0.1)).norm() / x.norm())
 
 
-@measures("S1:90")
-def normal_states() -> float:
-    return len(STATES["released"][0])
-
-
-@measures("S1:91")
-def abnormal_states() -> float:
-    return len(STATES["released"][1])
-
-
-@measures("S1:92")
-def templates() -> float:
-    return len(TEMPLATES["released"])
-
-
-@measures("S1:93")
-def prompts_by_sum() -> float:
-    return 6 * 7 + 10 * 7
-
-
-@measures("S1:93b")
-def prompts_in_code() -> float:
-    return sum(map(len, sentences("bottle", "released", "released", "real")))
-
-
 @measures("S1:100")
 def image_modules() -> float:
     parts = image_adapters(RELEASED, 1024, 768, 6, 4)
     return len(parts["layer_adapters"]) + len(parts["seg_proj"]) + 1
 
 
-@measures("S1:110")
-def projection_relu() -> float:
-    return float(RELEASED.proj_relu)
-
-
-@measures("S1:119")
-def image_adapter_weights() -> float:
-    return size(Adapter(1024, RELEASED))
-
-
-@measures("S1:138")
-def patches() -> float:
-    return (518 // 14) ** 2
-
-
 @measures("S1:157")
 def level_6_has_an_adapter() -> float:
     depths = RELEASED.resolve(24, 12)
     return float(depths.levels[0] in depths.image_blocks)
-
-
-@measures("S1:163")
-def blocks_needed() -> float:
-    return len(range(0, 24 + 1))
-
-
-@measures("S1:226")
-def normal_half() -> float:
-    return 6 * 7
 
 
 @measures("S1:227")
@@ -143,55 +73,15 @@ def length_of_a_mean() -> float:
     return float(torch.nn.functional.normalize(vectors, dim=-1).mean(0).norm())
 
 
-@measures("S1:383")
-def clip_weights() -> float:
-    return clip_size()
-
-
-@measures("S1:384")
-def text_weights() -> float:
-    return text_size(DOCUMENTED)
-
-
-@measures("S1:385")
-def image_weights() -> float:
-    return image_size(DOCUMENTED)
-
-
 @measures("S1:386")
 def all_weights() -> float:
     return text_size(RELEASED) + image_size(RELEASED)
-
-
-@measures("S1:386b")
-def trained_share() -> float:
-    return 100 * all_weights() / clip_size()
 
 
 @measures("S1:411")
 def token_change() -> float:
     x, a = torch.randn(2, 2000, 768, generator=torch.Generator().manual_seed(0))
     return float((mix(x, a, 0.1) - x).norm() / x.norm())
-
-
-@measures("S1:542")
-def rotation() -> float:
-    return VARIANTS["released"].rotation
-
-
-@measures("S1:546")
-def red() -> float:
-    return MEAN_STD[RELEASED.normalisation][0][0]
-
-
-@measures("S1:553")
-def jitter() -> float:
-    return VARIANTS["released"].colour
-
-
-@measures("S1:564")
-def positions() -> float:
-    return (config("vision_cfg")["image_size"] // config("vision_cfg")["patch_size"]) ** 2 + 1
 
 
 @measures("S1:837")
@@ -201,11 +91,31 @@ def length_kept() -> float:
     return float((lengths - 1).abs().max())
 
 
-@measures("S1:977")
-def modules() -> float:
-    return text_modules() + image_modules()
-
-
-@measures("S1:978")
-def frozen_share() -> float:
-    return 100 * clip_size() / (clip_size() + all_weights())
+MEASURES |= {  # what one line measures
+    "S1:30": lambda: config("text_cfg")["layers"] * config("text_cfg")["width"],
+    "S1:31": lambda: config("vision_cfg")["layers"] * config("vision_cfg")["width"],
+    "S1:56": lambda: size(Adapter(768, RELEASED)),
+    "S1:58": lambda: RELEASED.adapter_slope,
+    "S1:90": lambda: len(STATES["released"][0]),
+    "S1:91": lambda: len(STATES["released"][1]),
+    "S1:92": lambda: len(TEMPLATES["released"]),
+    "S1:93": lambda: 6 * 7 + 10 * 7,
+    "S1:93b": lambda: sum(map(len, sentences("bottle", "released", "released", "real"))),
+    "S1:110": lambda: float(RELEASED.proj_relu),
+    "S1:119": lambda: size(Adapter(1024, RELEASED)),
+    "S1:138": lambda: (518 // 14) ** 2,
+    "S1:163": lambda: len(range(0, 24 + 1)),
+    "S1:226": lambda: 6 * 7,
+    "S1:383": clip_size,
+    "S1:384": lambda: text_size(DOCUMENTED),
+    "S1:385": lambda: image_size(DOCUMENTED),
+    "S1:386b": lambda: 100 * all_weights() / clip_size(),
+    "S1:546": lambda: MEAN_STD[RELEASED.normalisation][0][0],
+    "S1:553": lambda: VARIANTS["released"].colour,
+    "S1:564": lambda: (
+        (config("vision_cfg")["image_size"] // config("vision_cfg")["patch_size"]) ** 2 + 1
+    ),
+    "S1:978": lambda: 100 * clip_size() / (clip_size() + all_weights()),
+    "S1:542": lambda: VARIANTS["released"].rotation,
+    "S1:977": lambda: text_modules() + image_modules(),
+}

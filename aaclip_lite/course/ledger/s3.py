@@ -9,7 +9,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from .claim import measures
+from .claim import MEASURES, measures
 
 
 def auc_error(normal: int, abnormal: int) -> float:
@@ -33,35 +33,10 @@ def pull_ratio(weight: float = 0.5, gap: float = 450**0.5, cells: int = 31) -> f
     return float(first / second)
 
 
-@measures("S3:4")
-def total() -> float:
-    return 0.5 * 450 + 0.5 * 0.7
-
-
-@measures("S3:5")
-def toss() -> float:
-    return math.log(2)
-
-
-@measures("S3:10")
-def pull() -> float:
-    return pull_ratio()
-
-
-@measures("S3:12")
-def first_term() -> float:
-    return 0.5 * 450
-
-
 @measures("S3:33")
 def pictures_needed() -> float:
     half = next(n for n in range(2, 10000) if 2 * auc_error(n, n) <= 0.05)
     return 2 * half
-
-
-@measures("S3:33b")
-def mirror() -> float:
-    return 1 - 0.3
 
 
 @measures("S3:34")
@@ -81,24 +56,9 @@ def units() -> float:
     return float(F.mse_loss(10 * a, 10 * b) / F.mse_loss(a, b))
 
 
-@measures("S3:61")
-def off() -> float:
-    return pull_ratio(weight=0.0)
-
-
-@measures("S3:68")
-def epochs() -> float:
-    return 5 + 20
-
-
 @measures("S3:75")
 def begins() -> float:
     return -math.log(0.5)
-
-
-@measures("S3:111")
-def greatest_mse() -> float:
-    return (10 + 0.5) ** 2
 
 
 @measures("S3:117")
@@ -107,11 +67,15 @@ def normalised_noise() -> float:
     return float(F.mse_loss(a / a.std(), b / b.std()))
 
 
-@measures("S3:126")
-def pull_at_a_hundredth() -> float:
-    return pull_ratio(weight=0.01)
-
-
-@measures("S3:201")
-def explained() -> float:
-    return 1 - 0.5 / 0.1**2
+MEASURES |= {  # what one line measures
+    "S3:4": lambda: 0.5 * 450 + 0.5 * 0.7,
+    "S3:5": lambda: math.log(2),
+    "S3:10": pull_ratio,
+    "S3:12": lambda: 0.5 * 450,
+    "S3:33b": lambda: 1 - 0.3,
+    "S3:61": lambda: pull_ratio(weight=0.0),
+    "S3:68": lambda: 5 + 20,
+    "S3:111": lambda: (10 + 0.5) ** 2,
+    "S3:126": lambda: pull_ratio(weight=0.01),
+    "S3:201": lambda: 1 - 0.5 / 0.1**2,
+}

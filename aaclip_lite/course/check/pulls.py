@@ -1,0 +1,56 @@
+"""How hard one loss pulls beside another: what the two exercises on it know of mistakes."""
+
+import torch
+import torch.nn.functional as F
+
+
+def pull_mistakes(first, second, weights: list) -> tuple[torch.Tensor, dict]:
+    """The ratio of the lengths of both gradients, and what goes wrong -> what comes of it."""
+    one, two = (torch.autograd.grad(x, weights, retain_graph=True) for x in (first, second))
+    a, b = torch.cat(one), torch.cat(two)
+    parts = list(zip(one, two, strict=True))
+    true, heights = a.norm() / b.norm(), (first / second).detach()
+    entry, adds = "entry by entry is no length: one norm over all weights", "backward adds to .grad"
+    cancel = "slopes of opposite sign cancel in a sum: take lengths"
+    lengths = "lengths of parts do not add up: all weights together are one vector"
+    mistakes = {
+        "this is the ratio of the losses' values: their slopes pull": heights,
+        "turned round: the first for each of the second": 1 / true,
+        "the lengths are squared: take the root": true**2,
+        cancel: a.sum() / b.sum(),
+        f"{cancel} ": (a.sum() / b.sum()).abs(),
+        entry: (a / b).mean(),
+        f"{entry} ": (a / b).abs().mean(),
+        f"{entry}  ": (a / b).abs().median(),
+        "a norm of the ratio is not the ratio of the norms": (a / b).norm(),
+        f"{adds}: the second gradient holds the first one too, so clear it between": (
+            a.norm() / (a + b).norm()
+        ),
+        f"{adds}: clear it between the two": (a + b).norm() / b.norm(),
+        f"{adds}, in the same tensor: keep a copy of the first, and clear it": torch.tensor(1.0),
+        "the largest slope is not the whole pull": a.abs().max() / b.abs().max(),
+        "the length is the root of the sum of squares, not the sum of sizes": (
+            a.abs().sum() / b.abs().sum()
+        ),
+        "and the second term's? a ratio is asked for": a.norm(),
+        "a ratio is asked for, not a difference": a.norm() - b.norm(),
+        "the logarithms of the losses do not pull": (first.log() / second.log()).detach(),
+        "a product of the two is no ratio of lengths": a @ b,
+        f"{entry}   ": (a / b).abs().max(),
+        "a slope is not weighed by its loss": true * heights,
+        "a ratio is asked for, not the share of both lengths": a.norm() / (a.norm() + b.norm()),
+        "this is how alike the directions are: their lengths are asked for": F.cosine_similarity(
+            a, b, 0
+        ),
+        "the logarithm is not asked for": true.log(),
+    }
+    if len(weights) > 1:
+        mistakes |= {
+            lengths: sum(p.norm() for p in one) / sum(p.norm() for p in two),
+            f"{lengths}, nor do their ratios": torch.stack(
+                [p.norm() / q.norm() for p, q in parts]
+            ).mean(),
+            "only the first tensor is counted; weights are a list": one[0].norm() / two[0].norm(),
+            "only the last tensor is counted; weights are a list": one[-1].norm() / two[-1].norm(),
+        }
+    return true, {say: value for say, value in mistakes.items() if value.isfinite()}

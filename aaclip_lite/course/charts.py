@@ -264,7 +264,7 @@ def finding(found, title: str | None = None) -> Figure:
         )
         ax.set_xscale("symlog", linthresh=1e-9) if scale == "log" else None
         ax.set(xlabel=name + (", bars: two errors" if any(spread) else ""), yticks=place)
-        ax.set_yticklabels(labels, fontsize=7)
+        ax.set_yticklabels(labels, fontsize=9)
         ax.grid(alpha=0.25)
         ax.legend(frameon=False, fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
     why = found.reasons[0] if found.reasons else ""

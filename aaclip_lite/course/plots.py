@@ -88,13 +88,11 @@ def sheet(
     # else one glint dims all others
     ends = np.percentile(values, (1, 99.8)) if heats and scale == "shared" else ends
     # Placed by hand, in inches: matplotlib's own layout takes seconds for this many axes.
-    side, line, head, step = (
-        1.5,
-        0.24 if titles else 0.06,
-        0.04 + 0.2 * len(title.splitlines()),
-        each * 1.55 + 0.12,
-    )
+    side, step = 1.5, each * 1.55 + 0.12
     rows, bar = math.ceil(len(pictures) / columns), 0.8 * bool(heats and scale != "own")
+    point = max(8, columns * step + bar)  # a wide sheet is shown smaller: its words are larger
+    line = 0.03 * point if titles else 0.06
+    head = 0.04 + 0.025 * point * len(title.splitlines())
     size = np.array((columns * step + bar, rows * (side + line) + head + 0.08))
     with styled():
         figure = plt.figure(figsize=size)
@@ -117,13 +115,13 @@ def sheet(
         if masks is not None and masks[i] is not None:
             outline(cells[-1], as_array(masks[i]))
         name = "" if titles is None else titles[i].replace("_", " ")
-        cells[0].set_title(name, fontsize=8, loc="left", pad=3, parse_math=False)
+        cells[0].set_title(name, fontsize=point, loc="left", pad=3, parse_math=False)
     if bar:
         where = axes(
             size[0] - bar + 0.05, head + line, 0.12, min(2.4, size[1] - head - line - 0.08)
         )
-        figure.colorbar(shown, where, extend="both").set_label(unit, fontsize=8)
-    figure.suptitle(title, fontsize=10, y=1 - 0.06 / size[1], parse_math=False)
+        figure.colorbar(shown, where, extend="both").set_label(unit, fontsize=point)
+    figure.suptitle(title, fontsize=1.25 * point, y=1 - 0.06 / size[1], parse_math=False)
     return figure
 
 

@@ -35,9 +35,17 @@ SETTINGS = {
     "myst_enable_extensions": ["dollarmath"],
     "mathjax_path": "mathjax.js",
     "html_static_path": ["_static"],
+    "html_css_files": ["book.css"],
     "html_show_copyright": False,
     "html_copy_source": False,
 }
+# room for a line of 100 characters; prose keeps its measure; a fold keeps off what follows
+CSS = """\
+@media (max-width: 82em), (min-width: 92em) { .content { width: 56em; } }
+article :is(p, li, h1, h2, h3) { max-width: 46em; }
+details { margin-bottom: 0.8em; }
+@media (max-width: 46em) { article pre, article .cell_output table { font-size: 75%; } }
+"""
 FOLD = "</details>"
 PICTURE = "data/sheets/detections.png"
 
@@ -142,6 +150,7 @@ def write_sources(folder: Path, fetched: dict[str, bytes], missing: str) -> None
     (folder / "_static").mkdir(parents=True)
     for content in fetched.values():
         (folder / "_static" / SETTINGS["mathjax_path"]).write_bytes(content)
+    (folder / "_static" / "book.css").write_text(CSS, encoding="utf-8")
     for picture in (PICTURE, "data/sheets/method.png", "notebooks/colab.svg"):
         shutil.copy(ROOT / picture, folder)
     settings = "".join(f"{name} = {value!r}\n" for name, value in SETTINGS.items())

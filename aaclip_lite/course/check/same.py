@@ -105,14 +105,14 @@ NUMBERS = (torch.Tensor, np.ndarray, np.generic, float, int)
 
 def _shape(mine: np.ndarray, true: np.ndarray, tolerance: float) -> str:
     """What the learner's shape has too much or too little, and what would bring it right."""
+    if mine.squeeze().shape == true.squeeze().shape:
+        return ": an axis of size 1 is too many or missing (squeeze, unsqueeze, keepdim)"
     for axes in [None, *range(mine.ndim)]:
         for word, made in (("mean", np.mean), ("sum", np.sum), ("largest", np.max)):
             less = made(mine, axis=axes) if mine.size and mine.ndim > true.ndim else None
             if less is not None and less.shape == true.shape and close(less, true, tolerance):
                 over = "" if axes is None else f" over axis {axes}"
                 return f": the {word}{over} is still to be taken"
-    if mine.squeeze().shape == true.squeeze().shape:
-        return ": an axis of size 1 is too many or missing (squeeze, unsqueeze, keepdim)"
     if mine.ndim == true.ndim and sorted(mine.shape) == sorted(true.shape):
         return ": the axes stand in another order"
     if mine.ndim > true.ndim:

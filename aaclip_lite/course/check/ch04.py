@@ -90,7 +90,7 @@ def _other_focals(p: torch.Tensor, mask: torch.Tensor, gamma: float) -> dict:
 @exercise("04_losses", "the dice loss")
 def dice_loss(learner: Callable) -> Iterator:
     draw = torch.Generator().manual_seed(0)
-    for batch, size, area in ((1, 4, 0.5), (3, 6, 0.3), (2, 8, 0.0), (4, 5, 0.1)):
+    for batch, size, area in ((3, 6, 0.3), (1, 4, 0.5), (2, 8, 0.0), (4, 5, 0.1)):
         p = torch.rand(batch, size, size, generator=draw)
         mask = (torch.rand(batch, size, size, generator=draw) < area).float()
         if batch == 4:

@@ -41,10 +41,12 @@ SETTINGS = {
 }
 # room for a line of 100 characters; prose keeps its measure; a fold keeps off what follows
 CSS = """\
-@media (max-width: 82em), (min-width: 92em) { .content { width: 56em; } }
-article :is(p, li, h1, h2, h3) { max-width: 46em; }
+@media screen and (max-width: 82em), screen and (min-width: 92em) { .content { width: 56em; } }
+@media screen { article :is(p, li, h1, h2, h3) { max-width: 46em; } }
 details { margin-bottom: 0.8em; }
-@media (max-width: 46em) { article pre, article .cell_output table { font-size: 75%; } }
+@media screen and (max-width: 46em) {
+  article pre, article .cell_output table { font-size: 75%; }
+}
 """
 FOLD = "</details>"
 PICTURE = "data/sheets/detections.png"

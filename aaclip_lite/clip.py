@@ -263,7 +263,12 @@ class FrozenCLIP(nn.Module):
         return self._run_block(block, x, dense_axis, sentences)
 
     def _run_block(
-        self, block: nn.Module, x: Tensor, dense_axis: str | None, sentences: Shared, first=None
+        self,
+        block: nn.Module,
+        x: Tensor,
+        dense_axis: str | None,
+        sentences: Shared,
+        first: int | None = None,
     ) -> Tensor:
         """One residual block, of the first tokens or of all: attention, then the two-layer net.
         Attention is ordinary, value to value along an axis, or causal in sentences that share rows.

@@ -101,9 +101,3 @@ def calibrated(
 def mark(picture: Float[Tensor, "3 H W"]) -> int:
     """By which a picture is known again."""
     return zlib.crc32(picture.mul(255).round().byte().contiguous().cpu().numpy().tobytes())
-
-
-def stack(features: Sequence[Features]) -> Features:
-    """Features of several batches as of one."""
-    levels = tuple(torch.cat(level) for level in zip(*(f.levels for f in features), strict=True))
-    return Features(levels, torch.cat([f.detection for f in features]))

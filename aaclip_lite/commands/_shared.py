@@ -96,6 +96,42 @@ class Reading:
 HowRead = Annotated[Reading, tyro.conf.OmitArgPrefixes]
 
 
+@dataclass(frozen=True)
+class SoundParts:
+    """Folders of sound parts of the product, from which a detector learns what is normal."""
+
+    # folder of parts to remember; from five on they give a verdict
+    references: str | None = None
+    # folder of others, which draw the line: 19 of them with a promised rate
+    calibrate: str | None = None
+    # share of sound parts that may be called anomalous, with --references or --calibrate
+    false_alarms: float = 0.05
+    # how often the references are read together, at most; fewer save time with a large CLIP
+    readings: int = 128
+
+    def check(self, given: set[str]) -> None:
+        a_rate("--false-alarms", self.false_alarms)
+        folders = {"--references": self.references, "--calibrate": self.calibrate}
+        named = {option: folder for option, folder in folders.items() if folder is not None}
+        only_with(given, "--false-alarms", bool(named), "with --references or --calibrate")
+        only_with(given, "--readings", self.references is not None, "with --references")
+        in_range("--readings", self.readings, 1, 100_000)
+        for option, folder in named.items():
+            if not Path(folder).is_dir():
+                raise NotADirectoryError(
+                    f"{option} {folder}: no such folder; name one of sound parts"
+                )
+
+    def teach(self, detector, product: str) -> None:
+        if self.references is not None:
+            detector.remember(self.references, product, self.false_alarms, self.readings)
+        if self.calibrate is not None:
+            detector.calibrate(self.calibrate, product, self.false_alarms)
+
+
+Sound = Annotated[SoundParts, tyro.conf.OmitArgPrefixes]
+
+
 def open_data(
     name: str, size: int | None, shots: int | None = None, reading: Reading | None = None
 ):
@@ -104,21 +140,6 @@ def open_data(
 
     data = open_dataset(name, size=size, **({} if reading is None else vars(reading)))
     return data if shots is None else data.few_shot(shots)
-
-
-def teach(detector, product: str, references: str | None, calibrate: str | None, rate: float):
-    """The detector, once it has seen folders of sound parts."""
-    if references is not None:
-        detector.remember(references, product, rate)
-    if calibrate is not None:
-        detector.calibrate(calibrate, product, rate)
-    return detector
-
-
-def sound_parts(references: str | None, calibrate: str | None) -> None:
-    for option, folder in {"--references": references, "--calibrate": calibrate}.items():
-        if folder is not None and not Path(folder).is_dir():
-            raise NotADirectoryError(f"{option} {folder}: no such folder; name one of sound parts")
 
 
 def is_factory(name: str) -> bool:

@@ -13,20 +13,17 @@ class Command:
     product: str  # what the parts are, e.g. bottle; any words will do
     out: str  # folder of the new detector, for predict --detector
     detector: str = "course"  # the shipped one, a run's folder, or hf:OWNER/NAME on the hub
-    references: str | None = None  # folder of sound parts to remember
-    calibrate: str | None = None  # folder of other sound parts: they draw the line
-    false_alarms: float = 0.05  # share of sound parts that may be called anomalous
     onnx: bool = False  # also write detector.onnx, which needs the extra packages of [export]
+    sound: shared.Sound = field(default_factory=shared.SoundParts)
     backbone: shared.Carrier = field(default_factory=shared.Backbone)
 
     def check(self, given: set[str]) -> None:
-        shared.a_rate("--false-alarms", self.false_alarms)
-        shared.sound_parts(self.references, self.calibrate)
+        self.sound.check(given)
         shared.a_folder_to_write("--out", self.out)
 
     def run(self) -> int:
         detector = self.backbone.detector(self.detector)
-        shared.teach(detector, self.product, self.references, self.calibrate, self.false_alarms)
+        self.sound.teach(detector, self.product)
         print(detector.line(self.product))
         print(detector.save(self.out))
         if self.onnx:

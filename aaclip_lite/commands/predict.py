@@ -30,28 +30,19 @@ class Command:
     # how to call it in the prompts, e.g. "rusty bolt"; default: the product's name
     words: str | None = None
     detector: str = "course"  # the shipped one, a run's folder, or hf:OWNER/NAME on the hub
-    # folder of sound parts of this product: what they look like is remembered, and from five on
-    # they give a verdict
-    references: str | None = None
-    # folder of other sound parts: they draw the line, 19 of them with a promised rate
-    calibrate: str | None = None
-    # without either: judge by the line of other products, often wrongly
+    # without sound parts: judge by the line of other products, often wrongly
     any_product: bool = False
-    # share of sound parts that may be called anomalous, with --references or --calibrate
-    false_alarms: float = 0.05
     # folder for verdicts.jsonl and a picture of each heat map
     out: str | None = None
     fail_on_anomaly: bool = False  # exit code 1 if any picture is anomalous
     json: bool = False  # print JSON instead of the table
     bf16: bool = False  # faster on processors with avx512_bf16 or AMX; results move a little
+    sound: shared.Sound = field(default_factory=shared.SoundParts)
     backbone: shared.Carrier = field(default_factory=shared.Backbone)
 
     def check(self, given: set[str]) -> None:
         shared.some(self.pictures)
-        shared.a_rate("--false-alarms", self.false_alarms)
-        drawn = self.references is not None or self.calibrate is not None
-        shared.only_with(given, "--false-alarms", drawn, "with --references or --calibrate")
-        shared.sound_parts(self.references, self.calibrate)
+        self.sound.check(given)
 
     def run(self) -> int:
         from ..service.processes import processes
@@ -97,7 +88,7 @@ class Command:
 
     def _detector(self):
         detector = self.backbone.detector(self.detector, self.bf16)
-        shared.teach(detector, self.product, self.references, self.calibrate, self.false_alarms)
+        self.sound.teach(detector, self.product)
         if self.any_product and self.product not in detector.calibration:
             print(
                 f"note: judged by other products' line, on which most defects of a new product can "

@@ -14,16 +14,14 @@ SKETCH = 32  # numbers that a patch is reduced to while a bank is thinned
 
 
 def thinned(bank: Float[Tensor, "M D"]) -> Int[Tensor, " m"]:
-    """Which patches of a bank to keep."""
+    """All patches of a small bank, LARGEST of a large one."""
     if len(bank) <= LARGEST:
         return torch.arange(len(bank), device=bank.device)
     return farthest(bank, LARGEST)
 
 
 def farthest(bank: Float[Tensor, "M D"], count: int) -> Int[Tensor, " count"]:
-    """Which patches to keep: each is the one farthest from all that were chosen before it (a greedy
-    coreset), as seen in a random projection.
-    """
+    """Each is the one farthest from all that were chosen before it, in the random projection."""
     sketch = bank @ projection(bank.shape[1]).to(bank)
     nearest = torch.full((len(sketch),), torch.inf, device=bank.device)
     chosen = torch.zeros(count, dtype=torch.long, device=bank.device)

@@ -26,7 +26,6 @@ from ..datasets import AnomalyDataset, open_dataset
 from ..detector import AnomalyDetector
 from ..files.keep import append_jsonl, read_jsonl, table, write_text
 from ..model import Features
-from ..normal import stack
 from .rules import Rules
 
 OUT = Path("data/checkpoints")
@@ -53,7 +52,8 @@ def read(detector: AnomalyDetector, data: AnomalyDataset) -> tuple[Features, dic
             parts.append(detector.features(batch["image"], batch["class_name"][0]))
         for name, values in facts.items():
             values.append(batch[name].numpy() if name in batch else None)
-    features = stack(parts)
+    levels = tuple(torch.cat(level) for level in zip(*(f.levels for f in parts), strict=True))
+    features = Features(levels, torch.cat([f.detection for f in parts]))
     known = {
         name: np.concatenate(values) for name, values in facts.items() if values[0] is not None
     }

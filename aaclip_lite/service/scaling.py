@@ -67,7 +67,13 @@ def spoken(hours: float) -> str:
 
 
 @door(model=AdaptedCLIP, data=AnomalyDataset, price=(float, int), probe=int, bf16=bool)
-def plan(model: AdaptedCLIP, data: AnomalyDataset, price=0.0, probe=10, bf16=False) -> Plan:
+def plan(
+    model: AdaptedCLIP,
+    data: AnomalyDataset,
+    price: float = 0.0,
+    probe: int = 10,
+    bf16: bool = False,
+) -> Plan:
     """What training with the model's recipe will take here. price: of an hour; probe: steps that
     are measured in each stage; bf16: as train_image takes it.
     """
@@ -148,7 +154,12 @@ def _now(on: Accelerator) -> float:
 
 @door(model=AdaptedCLIP, data=AnomalyDataset, out=(str, Path), price=(float, int), probe=int)
 def scale_up(
-    model: AdaptedCLIP, data: AnomalyDataset, out: str | Path, price=0.0, probe=10, **options
+    model: AdaptedCLIP,
+    data: AnomalyDataset,
+    out: str | Path,
+    price: float = 0.0,
+    probe: int = 10,
+    **options,
 ) -> Plan:
     """Say what it will take, then train both stages so. options: those of train_image, apart from
     batch, accumulate and checkpointing, which follow from the memory.

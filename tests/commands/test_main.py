@@ -233,6 +233,14 @@ def test_predict_gives_verdicts(capsys, place):
     assert own[0]["threshold"] != rows[0]["threshold"]
     taught = run(capsys, "predict", part, *words, "--references", place / "test")[1]
     assert taught.startswith(("ANOMALOUS", "normal")) and "line for bottle from" in taught
+    seen = [*words, "--json", "--references", place / "test"]
+    often, once = (
+        json.loads(run(capsys, "predict", part, *seen, *n)[1]) for n in ((), ("--readings", 1))
+    )
+    assert often[0]["score"] != once[0]["score"]
+    for wrong, said in (((), "with --references"), (("--references", place / "test"), "from 1 to")):
+        code, _, error = run(capsys, "predict", part, *words, *wrong, "--readings", 0)
+        assert code == 2 and "--readings" in error and said in error
     other = json.loads(run(capsys, "predict", part, *words, "--json", "--words", "green bottle")[1])
     assert other[0]["score"] != rows[0]["score"]
 

@@ -5,7 +5,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from .judge import Hint, as_array, close, exercise, same
+from .judge import Hint, as_array, close, either, exercise, same
 
 
 @exercise("01_loading_clip", "the table of features")
@@ -88,8 +88,7 @@ def _other_shots(pictures: torch.Tensor, words: torch.Tensor, scale: float) -> d
         "the scale acts too late: rows no longer add up to 1": scale * cosines.softmax(1),
         "the cosines are divided by the scale; it multiplies": (cosines / scale).softmax(1),
         "the scale is used as it is given, not its exp": (math.exp(scale) * cosines).softmax(1),
-        lengths: (scale * pictures @ words.T).softmax(1),
-        f"{lengths} ": (pictures @ words.T).softmax(1),
+        lengths: either((scale * pictures @ words.T).softmax(1), (pictures @ words.T).softmax(1)),
         f"{lengths}: the texts'": (scale * unit @ words.T).softmax(1),
         f"{lengths}: the pictures'": (scale * pictures @ texts.T).softmax(1),
         f"{along}, for each picture and each text; here it is along the batch": (
@@ -114,8 +113,9 @@ def _other_shots(pictures: torch.Tensor, words: torch.Tensor, scale: float) -> d
             scale * (1 - cosines)
         ).softmax(1),
         "that is which class wins; the probability of each class is asked for": most,
-        "pictures stand in the columns here; a row is a picture": (scale * cosines).T.softmax(1),
-        "pictures stand in the columns here; a row is a picture ": (scale * cosines).softmax(1).T,
+        "pictures stand in the columns here; a row is a picture": either(
+            (scale * cosines).T.softmax(1), (scale * cosines).softmax(1).T
+        ),
     }
 
 
@@ -167,10 +167,10 @@ def oblong_positions(learner):
                 max(rows, columns), max(rows, columns)
             ),
             "the grid is bicubic, but without antialias": stretch(antialias=False),
-            "corners must not be aligned": stretch(align_corners=True, antialias=False),
-            "corners must not be aligned ": stretch(align_corners=True),
-            bilinear: stretch(mode="bilinear"),
-            f"{bilinear} ": stretch(mode="bilinear", antialias=False),
+            "corners must not be aligned": either(
+                stretch(align_corners=True, antialias=False), stretch(align_corners=True)
+            ),
+            bilinear: either(stretch(mode="bilinear"), stretch(mode="bilinear", antialias=False)),
         }
         for mode in ("nearest", "nearest-exact", "area"):
             wrong[f"the grid is made by {mode}; CLIP's is made bicubic"] = torch.cat(

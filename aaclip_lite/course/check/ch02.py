@@ -4,7 +4,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .judge import Hint, as_array, exercise, kind_of
+from .judge import Hint, as_array, either, exercise, kind_of
 
 
 @exercise("02_the_blind_spot", "the anchor")
@@ -29,8 +29,7 @@ def _other_anchors(features: torch.Tensor) -> dict:
     return {
         vote: F.normalize(features.mean(0), dim=0),
         f"{vote} (and the anchor has length 1)": features.mean(0),
-        length: mean,
-        f"{length} ": unit.sum(0),
+        length: either(mean, unit.sum(0)),
         f"{length} (The square root of the sum of squares)": mean / mean.abs().sum(),
         f"{length} (Its own, not the plain mean's)": mean / features.mean(0).norm(),
         f"{vote}, and one length of all together is none": features.mean(0) / features.norm(),

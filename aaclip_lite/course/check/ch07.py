@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .judge import exercise
+from .judge import either, exercise
 from .loops import judge_loop
 
 
@@ -75,12 +75,10 @@ def patch_middles(learner: Callable) -> Iterator:
             "off by a whole pixel: pixel 0 has its middle at 0, not at 1": left + half + 1,
             "a middle may lie between two pixels: // cuts the half off": left + (patch - 1) // 2,
             "patches are counted from 0: everything lies one patch too far": left + patch + half,
-            rim: np.linspace(0, side - 1, grid),
-            f"{rim} ": np.linspace(0, side, grid),
+            rim: either(np.linspace(0, side - 1, grid), np.linspace(0, side, grid)),
             share: left / side + 0.5 / grid,
             f"{share} (and they run from 0 to 1 here)": 2 * (left / side + 0.5 / grid) - 1,
-            number: np.arange(grid) + 0.5,
-            f"{number} ": np.arange(grid) * 1.0,
+            number: either(np.arange(grid) + 0.5, np.arange(grid) * 1.0),
             "grid and patch are swapped": np.arange(patch) * grid + (grid - 1) / 2,
             "neighbours lie a whole patch apart; here it is half a patch": np.arange(grid) * half,
             "neighbours lie a whole patch apart; here it is a pixel less": left
@@ -147,8 +145,7 @@ def _other_scores(levels: torch.Tensor, anchors: torch.Tensor, scale: float) -> 
         "a softmax over the two cosines is another form of score; this one has none": probability[
             ..., 1
         ].sum(0),
-        "the normal cosine is not in it": abnormal.sum(0),
-        "the normal cosine is not in it ": (abnormal + 1).sum(0) / 2,
+        "the normal cosine is not in it": either(abnormal.sum(0), (abnormal + 1).sum(0) / 2),
         f"{sign}it is added here": (abnormal + 1 + normal).sum(0) / 2,
         f"{sign}the 1 is added": (abnormal - 1 + normal).sum(0) / 2,
         f"{sign}the 1 is added, not subtracted": right - number,

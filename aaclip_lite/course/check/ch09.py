@@ -4,7 +4,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .judge import Hint, exercise, kind_of
+from .judge import Hint, either, exercise, kind_of
 
 
 @exercise("09_explorer", "the map")
@@ -45,11 +45,9 @@ def _other_maps(cosines: torch.Tensor, weights: torch.Tensor, side: int) -> dict
         "divided by the length of the weights, not by their sum": _map(
             cosines, weights / weights.norm(), side
         ),
-        "every level counts the same: where are the weights?": _map(
-            cosines, torch.full((count,), 1 / count), side
-        ),
-        "every level counts the same: where are the weights? ": _map(
-            cosines, (weights > 0) / (weights > 0).sum(), side
+        "every level counts the same: where are the weights?": either(
+            _map(cosines, torch.full((count,), 1 / count), side),
+            _map(cosines, (weights > 0) / (weights > 0).sum(), side),
         ),
         "each weight counts twice (it is squared)": _map(
             cosines, weights**2 / (weights**2).sum(), side
@@ -73,7 +71,7 @@ def _other_maps(cosines: torch.Tensor, weights: torch.Tensor, side: int) -> dict
         "the good cosine is added; it is to be subtracted": _map(
             cosines * torch.tensor([-1.0, 1.0]), shares, side
         ),
-        f"{softmax} ": _map(cosines, weights.softmax(0), side),
+        softmax: _map(cosines, weights.softmax(0), side),
         "the two cosines are subtracted, not made probabilities by a softmax": (
             shares @ cosines.softmax(-1)[..., 1]
         ).unflatten(0, (side, side)),

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from scipy import ndimage
 
-from .judge import Hint, exercise, kind_of
+from .judge import Hint, either, exercise, kind_of
 
 
 @exercise("10_your_own_data")
@@ -85,9 +85,11 @@ def _other_thresholds(scores: np.ndarray, rate: float, rank: int) -> dict:
         "the threshold is one place too low in the order": ordered[max(0, rank - 2)],
         between: np.quantile(scores, 1 - rate),
         f"{ends} (count from the end, too)": ordered[count - rank],
-        ends: np.quantile(scores, rate),
-        f"{ends} ": ordered[max(0, math.ceil((count + 1) * rate - 1e-9) - 1)],
-        f"{ends}  ": ordered[max(0, math.ceil(count * rate - 1e-9) - 1)],
+        ends: either(
+            np.quantile(scores, rate),
+            ordered[max(0, math.ceil((count + 1) * rate - 1e-9) - 1)],
+            ordered[max(0, math.ceil(count * rate - 1e-9) - 1)],
+        ),
         "the scores are not sorted": scores[rank - 1],
         "that is the highest score of all: the rate is not used": ordered[-1],
         "that is the lowest score of all: alarms lie at the high end": ordered[0],
@@ -127,7 +129,7 @@ def hot_boxes(learner):
             continue
         for say, wrong in _other_boxes(heat, cut, least).items():
             if mine == sorted(wrong):
-                raise Hint(say.strip())
+                raise Hint(say)
         if sorted(map(sorted, mine)) == sorted(map(sorted, right)):
             raise Hint("the edges stand in another order: a box is (top, left, bottom, right)")
         if any(edge % 1 for box in mine for edge in box):

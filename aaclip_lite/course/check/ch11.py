@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 
 from ...doctor.statistics import outside, xavier_bound
-from .judge import exercise, same, two
+from .judge import either, exercise, same, two
 
 CHAPTER = "11_checkpoint_doctor"
 SIDES = "Xavier looks at both sides, fan in plus fan out; here only"
@@ -31,10 +31,8 @@ def _other_means(a: int, b: int, c: float) -> dict:
         "this is the variance of |w|: its mean is asked for": c**2 / 12,
         "w has mean 0, |w| has not": 0.0,
         "this is a normal start with the same variance: here it is uniform": c * 0.46065886,
-        f"{SIDES} the second": (6 / b) ** 0.5 / 2,
-        f"{SIDES} the second ": (3 / b) ** 0.5 / 2,
-        f"{SIDES} the first": (6 / a) ** 0.5 / 2,
-        f"{SIDES} the first ": (3 / a) ** 0.5 / 2,
+        f"{SIDES} the second": either((6 / b) ** 0.5 / 2, (3 / b) ** 0.5 / 2),
+        f"{SIDES} the first": either((6 / a) ** 0.5 / 2, (3 / a) ** 0.5 / 2),
         "this is PyTorch's own start of a linear layer, from fan in alone": b**-0.5 / 2,
         "the fans are added, not multiplied": (6 / (a * b)) ** 0.5 / 2,
         "the fans are added, not averaged": (12 / (a + b)) ** 0.5 / 2,
@@ -71,10 +69,10 @@ def _other_counts(w: torch.Tensor, bound: float, size: torch.Tensor) -> dict:
         "negative weights leave the support as well: compare |w|": (w > bound).sum(),
         "positive weights leave the support as well: compare |w|": (w < -bound).sum(),
         "half the bound is the mean, not the end of the support": (size > bound / 2).sum(),
-        "these are the weights inside": (size <= bound).sum(),
-        "these are the weights inside ": (size < bound).sum(),
-        "a count is asked for, not a share": beyond.double().mean(),
-        "a count is asked for, not a share ": 100 * beyond.double().mean(),
+        "these are the weights inside": either((size <= bound).sum(), (size < bound).sum()),
+        "a count is asked for, not a share": either(
+            beyond.double().mean(), 100 * beyond.double().mean()
+        ),
         "count the weights, do not add up their excess": (size - bound).clamp(min=0).sum(),
         f"{SIDES} the second": (size > (6 / b) ** 0.5).sum(),
         f"{SIDES} the first": (size > (6 / a) ** 0.5).sum(),

@@ -143,7 +143,7 @@ def _other_halves_of(rises: dict, order: list, half: int) -> dict:
         "places are asked for, not by how much": [rises[place] for place in order[:half]],
         "places alone are asked for": [(place, rises[place]) for place in order[:half]],
         f"{below} here the mean": [place for place in places if rises[place] < np.mean(values)],
-        f"{below} here 0": [place for place in places if rises[place] <= 0],
-        f"{below} here 0 ": [place for place in places if rises[place] < 0],
+        f"{below} here 0, or as much": [place for place in places if rises[place] <= 0],
+        f"{below} here 0": [place for place in places if rises[place] < 0],
     }
     return {say: sorted(value) for say, value in wrong.items()}

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .judge import Hint, as_array, close, exercise, same
+from .judge import Hint, as_array, close, either, exercise, same
 
 CHAPTER = "14_honest_retrieval"
 
@@ -41,8 +41,7 @@ def _other_factors(a: list, b: list, unit: float) -> dict:
         exact: apart < 1e-6,
         f"{exact} Not by 0.001": all(abs(r / ratios[0] - 1) <= 1e-3 for r in ratios),
         f"{exact} Not to two digits": len({round(r, 2) for r in ratios}) == 1,
-        units: apart <= unit,
-        f"{units} ": apart <= unit / 2,
+        units: either(apart <= unit, apart <= unit / 2),
         f"{column} (the first column's is taken)": fits(ratios[0]),
         f"{column} (the mean of all is taken)": fits(np.mean(ratios)),
         "both rows are rounded: what is below the line, too": _meet(a, b, unit, 1, 0),
@@ -56,9 +55,7 @@ def _other_factors(a: list, b: list, unit: float) -> dict:
         "one column that fits is not enough: the factor must suit all of them": any(
             _meet([a[0], x], [b[0], y], unit) for x, y in pairs[1:]
         ),
-        ends: min(low) <= max(high),
-        f"{ends} ": min(low) <= min(high),
-        f"{ends}  ": max(low) <= max(high),
+        ends: either(min(low) <= max(high), min(low) <= min(high), max(low) <= max(high)),
         "rows that rise together are not yet in proportion": np.corrcoef(a, b)[0, 1] > 0.999,
         "your answer is turned round: True means one factor": not _meet(a, b, unit),
         "that looks for one number ADDED to all columns; ask for one that multiplies": (

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from ...variants import distillation
-from .judge import exercise
+from .judge import either, exercise
 from .pulls import pull_mistakes
 
 CHAPTER = "15_distillation"
@@ -62,8 +62,9 @@ def _other_pools(maps: torch.Tensor) -> dict:
             heap[: distillation.top_k(batch * n)].mean()[None]
         ),
         "each row gives its own highest cells; the whole map is meant": rows,
-        "stay with logits: the sigmoid comes in the loss": best.mean(1).sigmoid(),
-        "stay with logits: the sigmoid comes in the loss ": best.sigmoid().mean(1),
+        "stay with logits: the sigmoid comes in the loss": either(
+            best.mean(1).sigmoid(), best.sigmoid().mean(1)
+        ),
         "the axis of channels is left over: (B,) is asked for": best.mean(1)[:, None],
     }
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from ...variants import concepts
-from .judge import Hint, drawn, exercise, same
+from .judge import Hint, drawn, either, exercise, same
 
 CHAPTER = "16_boxes_and_prototypes"
 
@@ -122,8 +122,9 @@ def _other_hinges(cam: torch.Tensor, mask: torch.Tensor, m: float) -> dict:
         "the inside is missing": beyond,
         "the two means are added, not averaged": true / 2,
         "the two means are added: the outside costs as well": within - beyond,
-        margin: mean(F.relu(1 - cam), F.relu(1 + cam)),
-        f"{margin} ": mean(F.relu(0.5 - cam), F.relu(0.5 + cam)),
+        margin: either(
+            mean(F.relu(1 - cam), F.relu(1 + cam)), mean(F.relu(0.5 - cam), F.relu(0.5 + cam))
+        ),
         f"{margin}: it counts twice": mean(F.relu(2 * m - cam), F.relu(2 * m + cam)),
         "the hinge is not squared": mean(inside**2, outside**2),
         "softplus never is 0: relu": mean(F.softplus(m - cam), F.softplus(m + cam)),
@@ -185,8 +186,7 @@ def _other_similarities(prototypes: torch.Tensor, m: int, stats) -> dict:
         "this is the smallest cosine: take the mean": pairs.min(),
         "this is the spread of the cosines: take their mean": pairs.std(),
         "this is a distance, 1 - cosine: the cosine is asked for": 1 - pairs.mean(),
-        "prototypes of one concept stand next to each other, m at a time": turned.within,
-        "prototypes of one concept stand next to each other, m at a time ": (
-            concepts.similarity_stats(prototypes, count).within
+        "prototypes of one concept stand next to each other, m at a time": either(
+            turned.within, concepts.similarity_stats(prototypes, count).within
         ),
     }

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import torch
 
 from .. import ledger
-from .judge import Hint, exercise
+from .judge import Hint, either, exercise
 from .pulls import pull_mistakes
 
 CHAPTER = "17_claims_ledger"
@@ -39,8 +39,9 @@ def _other_errors(n: int, m: int) -> dict:
         "this is the error of the number of pairs: divide it by them": true * pairs,
         f"{coin} an AUC counts pairs": 0.5 / both**0.5,
         f"{coin} an AUC counts pairs, of both kinds": 0.5 / min(n, m) ** 0.5,
-        "this takes single pictures, an AUC counts pairs of them": both**-0.5,
-        "this takes single pictures, an AUC counts pairs of them ": (12 * both) ** -0.5,
+        "this takes single pictures, an AUC counts pairs of them": either(
+            both**-0.5, (12 * both) ** -0.5
+        ),
         "divide by the pairs: normal times abnormal": ((both + 1) / 12) ** 0.5,
         "pairs are normal times abnormal, not their sum": ((both + 1) / (12 * both)) ** 0.5,
         "pairs are normal times abnormal, not the square of all pictures": (
@@ -48,8 +49,7 @@ def _other_errors(n: int, m: int) -> dict:
         )
         ** 0.5,
         "sum and product have changed places": ((pairs + 1) / (12 * pairs)) ** 0.5,
-        one: ((both + 1) / (12 * n * n)) ** 0.5,
-        f"{one} ": ((both + 1) / (12 * m * m)) ** 0.5,
+        one: either(((both + 1) / (12 * n * n)) ** 0.5, ((both + 1) / (12 * m * m)) ** 0.5),
         "this is two standard errors; one is asked for": 2 * true,
         "this is half a 95 % interval; one standard error is asked for": 1.96 * true,
         "a share, not in per cent": 100 * true,

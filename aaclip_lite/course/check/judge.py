@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .same import Hint, as_array, close, drawn, kind_of, same, same_in_all, shown, two
+from .same import Hint, as_array, close, drawn, either, kind_of, same, same_in_all, shown, two
 
 __all__ = [
     "EXERCISES",
@@ -23,6 +23,7 @@ __all__ = [
     "as_array",
     "close",
     "drawn",
+    "either",
     "exercise",
     "kind_of",
     "same",

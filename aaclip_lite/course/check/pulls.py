@@ -3,6 +3,8 @@
 import torch
 import torch.nn.functional as F
 
+from .same import either
+
 
 def pull_mistakes(first, second, weights: list) -> tuple[torch.Tensor, dict]:
     """The ratio of the lengths of both gradients, and what goes wrong -> what comes of it."""
@@ -17,11 +19,10 @@ def pull_mistakes(first, second, weights: list) -> tuple[torch.Tensor, dict]:
         "this is the ratio of the losses' values: their slopes pull": heights,
         "turned round: the first for each of the second": 1 / true,
         "the lengths are squared: take the root": true**2,
-        cancel: a.sum() / b.sum(),
-        f"{cancel} ": (a.sum() / b.sum()).abs(),
-        entry: (a / b).mean(),
-        f"{entry} ": (a / b).abs().mean(),
-        f"{entry}  ": (a / b).abs().median(),
+        cancel: either(a.sum() / b.sum(), (a.sum() / b.sum()).abs()),
+        entry: either(
+            (a / b).mean(), (a / b).abs().mean(), (a / b).abs().median(), (a / b).abs().max()
+        ),
         "a norm of the ratio is not the ratio of the norms": (a / b).norm(),
         f"{adds}: the second gradient holds the first one too, so clear it between": (
             a.norm() / (a + b).norm()
@@ -36,7 +37,6 @@ def pull_mistakes(first, second, weights: list) -> tuple[torch.Tensor, dict]:
         "a ratio is asked for, not a difference": a.norm() - b.norm(),
         "the logarithms of the losses do not pull": (first.log() / second.log()).detach(),
         "a product of the two is no ratio of lengths": a @ b,
-        f"{entry}   ": (a / b).abs().max(),
         "a slope is not weighed by its loss": true * heights,
         "a ratio is asked for, not the share of both lengths": a.norm() / (a.norm() + b.norm()),
         "this is how alike the directions are: their lengths are asked for": F.cosine_similarity(
@@ -53,4 +53,4 @@ def pull_mistakes(first, second, weights: list) -> tuple[torch.Tensor, dict]:
             "only the first tensor is counted; weights are a list": one[0].norm() / two[0].norm(),
             "only the last tensor is counted; weights are a list": one[-1].norm() / two[-1].norm(),
         }
-    return true, {say: value for say, value in mistakes.items() if value.isfinite()}
+    return true, mistakes

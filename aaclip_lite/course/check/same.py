@@ -15,6 +15,24 @@ class Hint(Exception):
     call = -1  # which call of the learner's function showed it
 
 
+class Either(tuple):
+    """Several wrong values that one idea explains."""
+
+
+def either(*values) -> Either:
+    return Either(values)
+
+
+def mistakes(hints) -> dict:
+    """{(sentence, number): wrong value}, from what `same` takes."""
+    told: dict[tuple, object] = {}
+    pairs = hints.items() if isinstance(hints, dict) else ((say, wrong) for wrong, say in hints)
+    for say, wrong in pairs:
+        for value in wrong if isinstance(wrong, Either) else (wrong,):
+            told[say, sum(say == known for known, _ in told)] = value
+    return told
+
+
 def same_in_all(rounds, what: str, tolerance: float) -> None:
     """`same` over several inputs: only a mistake that explains all of them is named.
 
@@ -22,8 +40,8 @@ def same_in_all(rounds, what: str, tolerance: float) -> None:
     """
     done, stopped = [], None
     try:
-        for each in rounds:
-            done.append(each)
+        for found, true, hints in rounds:
+            done.append((found, true, mistakes(hints)))
     except Exception as error:
         if not hasattr(error, "learners") and not isinstance(error, Hint):
             raise
@@ -33,9 +51,10 @@ def same_in_all(rounds, what: str, tolerance: float) -> None:
         if stopped:
             raise stopped
         return
-    for say in done[0][2]:
-        if all(_fits(found, hints[say], tolerance) for found, _, hints in done):
-            hint = Hint(say.strip())
+    for each in done[0][2]:
+        # a mistake that cannot be made on one of the inputs explains nothing there
+        if all(each in known and _fits(found, known[each], tolerance) for found, _, known in done):
+            hint = Hint(each[0])
             hint.call = wrong[0]
             raise hint
     try:
@@ -61,15 +80,16 @@ def same(
     """Raise a Hint that says in what `found` differs from `expected`: kind, shape or values.
 
     hints: {sentence: wrong value} or (wrong value, sentence) pairs: what a known mistake would have
-    given, and the idea to look at again. A mistake that changes nothing on this input is passed by.
+    given (`either` of several), and the idea to look at again. A mistake that changes nothing on
+    this input is passed by.
     others: (found, expected) of other inputs, on which a general idea must hold as well.
     """
-    pairs = [(wrong, say) for say, wrong in hints.items()] if isinstance(hints, dict) else hints
+    known = mistakes(hints)
     if found is None:
         raise Hint(f"{what} is None: does your function return it?")
     if isinstance(expected, bool | str) or not isinstance(expected, NUMBERS):
         if found != expected:
-            say = (say for wrong, say in pairs if found == wrong)
+            say = (say for (say, _), wrong in known.items() if found == wrong)
             raise Hint(next(say, f"{what} is {found!r}, which is not it"))
         return
     if not isinstance(found, NUMBERS):
@@ -78,11 +98,11 @@ def same(
     mine, true = as_array(found), as_array(expected)
     if mine.shape == true.shape and close(mine, true, tolerance):
         return
-    for wrong, sentence in pairs:
+    for (sentence, _), wrong in known.items():
         value = as_array(wrong)
         harmless = value.shape == true.shape and close(true, value, tolerance)
         if not harmless and value.shape == mine.shape and close(mine, value, tolerance):
-            raise Hint(sentence.strip())
+            raise Hint(sentence)
     if mine.shape != true.shape:
         raise Hint(
             f"{what} has shape {mine.shape}, expected {true.shape}{_shape(mine, true, tolerance)}"

@@ -1,0 +1,36 @@
+"""course.check.same: which mistake is named when a learner's result is wrong on several inputs."""
+
+import numpy as np
+import pytest
+
+from aaclip_lite.course.check.same import Hint, either, same, same_in_all
+
+HALF = "a half is too much"
+
+
+def rounds(found, *hints):
+    """The right values are 2 and 6."""
+    return zip(found, (2.0, 6.0), hints, strict=True)
+
+
+def test_an_idea_with_several_values_is_named_by_the_one_that_explains_all():
+    hints = [{HALF: either(x / 2, x + 0.5)} for x in (2.0, 6.0)]
+    for found in ((1.0, 3.0), (2.5, 6.5)):
+        with pytest.raises(Hint, match=f"^{HALF}$"):
+            same_in_all(rounds(found, *hints), "the sum", 1e-4)
+    with pytest.raises(Hint) as told:  # one value here, the other there: neither explains both
+        same_in_all(rounds((1.0, 6.5), *hints), "the sum", 1e-4)
+    assert HALF not in str(told.value)
+
+
+def test_a_mistake_that_one_input_does_not_allow_explains_nothing():
+    for there in ({}, {HALF: float("nan")}, {HALF: float("inf")}):
+        with pytest.raises(Hint) as told:
+            same_in_all(rounds((1.0, 3.5), {HALF: 1.0}, there), "the sum", 1e-4)
+        assert HALF not in str(told.value)
+
+
+def test_pairs_and_a_dict_say_the_same():
+    for hints in ({HALF: either(0.5, 1.0)}, [(0.5, HALF), (1.0, HALF)]):
+        with pytest.raises(Hint, match=f"^{HALF}$"):
+            same(np.array(1.0), np.array(2.0), hints=hints)

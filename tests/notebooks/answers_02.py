@@ -100,12 +100,15 @@ ANSWERS = {
     "attention_reach": (
         attention_reach,
         [
-            (class_share_lost, "add up to 1"),
-            (mean_over_pairs, "mean over pairs"),
+            (class_share_lost, "made without a division"),
+            (mean_over_pairs, "is 1 / `side` squared of what it should be"),
             (along_the_list, "list of patches"),
             (a_reach_each, "mean is still to be taken"),
-            (columns_add_up, "here the columns do"),
-            (lambda weights, side: attention_reach(weights, side) / side, "share of the side"),
+            (columns_add_up, "`weights` were transposed"),
+            (
+                lambda weights, side: attention_reach(weights, side) / side,
+                "is 1 / `side` of what it should be",
+            ),
             (lambda weights, side: attention_reach(weights.flip(-1, -2), side), "not last"),
         ],
     ),

@@ -129,15 +129,18 @@ ANSWERS = {
     "norm_preserving_mix": (
         solved_mix,
         [
-            (plain_mix, "a length of its own"),
-            (turned_mix, "the weight belongs to the adapted token"),
-            (mix_of_unit_length, "has length 1"),
-            (mix_of_all_lengths, "each token has its own"),
-            (mix_over_tokens, "along the first axis"),
+            (plain_mix, "made without a length"),
+            (turned_mix, "`weight` were 1 less itself"),
+            (mix_of_unit_length, "made without a length"),
+            (mix_of_all_lengths, "made with one length of everything together"),
+            (mix_over_tokens, "made with lengths along axis 0"),
             (mix_in_place, "changed x in place"),
             (mix_and_rescale, "the result is brought to the length of x"),
             (lambda x, a, weight: x + weight * a, "x is added whole"),
-            (lambda x, a, weight: plain_mix(unit(x), unit(a), weight), "x stays as it is"),
+            (
+                lambda x, a, weight: plain_mix(unit(x), unit(a), weight),
+                "`x` were brought to unit length along axis 1",
+            ),
             (lambda x, a, weight: weight * a * x.norm(dim=-1) + x, "keepdim=True"),
             (lambda x, a, weight: solved_mix(x, a, 0.5), "is not used"),
             (lambda x, a, weight: solved_mix(a, x, 1 - weight), "x is given the length"),
@@ -149,7 +152,7 @@ ANSWERS = {
             (count_without_detection, "one more for detection"),
             (count_without_biases, "the biases are missing"),
             (count_without_way_up, "two matrices"),
-            (count_of_released, "the count is 10223616"),
+            (count_of_released, "is always 10223616: is what comes in used?"),
             (lambda w, j, b, n, bn, bias: solved_count(w, j, n, b, bn, bias), "are swapped"),
             (
                 lambda w, j, b, n, bn, bias: solved_count(w, j, b, n, False, bias),
@@ -157,7 +160,7 @@ ANSWERS = {
             ),
             (lambda w, j, b, n, bn, bias: solved_count(w, j, b, n + 1, bn, bias), "too many"),
             (lambda w, j, b, n, bn, bias: solved_count(w, w, b, n, bn, bias), "joint space"),
-            (lambda *sizes: solved_count(*sizes) / 1e6, "not in millions"),
+            (lambda *sizes: solved_count(*sizes) / 1e6, "is 1000000 times too small"),
         ],
     ),
     "adapted_walk": (

@@ -59,12 +59,21 @@ ANSWERS = {
         [
             (
                 lambda patches, picture: F.normalize(patches, dim=-1) + picture.unsqueeze(1),
-                "picture's feature should",
+                "made without unit length",
             ),
-            (lambda *both: F.normalize(stage1_feature(*both), dim=-1), "not to be brought"),
-            (lambda *both: stage1_feature(*both) / 2, "averaged here"),
-            (lambda patches, picture: stage1_feature(patches, picture[:1]), "its own"),
-            (lambda patches, picture: F.normalize(patches, dim=-1), "is not in it"),
+            (
+                lambda *both: F.normalize(stage1_feature(*both), dim=-1),
+                "is right, then brought to length 1 along axis 2",
+            ),
+            (lambda *both: stage1_feature(*both) / 2, "is half of what it should be"),
+            (
+                lambda patches, picture: stage1_feature(patches, picture[:1]),
+                "`picture` were its first entry along axis 0, everywhere",
+            ),
+            (
+                lambda patches, picture: F.normalize(patches, dim=-1),
+                "`picture` were 0 everywhere: is it left out?",
+            ),
             (
                 lambda patches, picture: (
                     F.normalize(patches, dim=-1) + F.normalize(picture, dim=-1)
@@ -80,7 +89,7 @@ ANSWERS = {
             (over_the_batch, "the batch is one sum"),
             (only_abnormal, "only the abnormal"),
             (lambda mask: blind_dice(1 - mask), "inverted"),
-            (lambda mask: blind_dice(mask) / 2, "a half is too much"),
+            (lambda mask: blind_dice(mask) / 2, "is half of what it should be"),
             (lambda mask: blind_dice(mask) * len(mask), "take the mean"),
         ],
     ),

@@ -22,11 +22,11 @@ ANSWERS = {
         lambda tokens: F.normalize(tokens[:, 1:], dim=-1).mean(1),
         [
             (lambda tokens: F.normalize(tokens, dim=-1).mean(1), "class token is in the mean"),
-            (lambda tokens: tokens[:, 1:].mean(1), "unit length first"),
+            (lambda tokens: tokens[:, 1:].mean(1), "made without unit length"),
             (lambda tokens: F.normalize(tokens[:, 1:].mean(1), dim=-1), "before the mean"),
             (
                 lambda tokens: F.normalize(F.normalize(tokens[:, 1:], dim=-1).mean(1), dim=-1),
-                "says something",
+                "is right, then brought to length 1 along axis 1",
             ),
         ],
     ),
@@ -43,11 +43,11 @@ ANSWERS = {
         [
             (
                 lambda levels, anchors, scale: patch_scores(levels, anchors.flip(-1), scale),
-                "which column",
+                "`anchors` were turned in sign",
             ),
             (
                 lambda levels, anchors, scale: patch_scores(levels, anchors, scale) / len(levels),
-                "mean of the levels",
+                "is 1 / the length of `levels` of what it should be",
             ),
             (lambda levels, anchors, scale: patch_scores(levels, anchors, 1.0), "no effect"),
             (softmaxed, "softmax"),

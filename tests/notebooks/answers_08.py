@@ -42,7 +42,10 @@ ANSWERS = {
         [
             (lambda figures: float(np.mean(np.nan_to_num(list(figures.values())))), "counts as 0"),
             (lambda figures: float(np.mean(list(figures.values()))), "leave it out"),
-            (lambda figures: float(np.nanmax(list(figures.values()))), "best product"),
+            (
+                lambda figures: float(np.nanmax(list(figures.values()))),
+                "that is the best or the worst product, not the mean",
+            ),
             (lambda figures: float(np.nan_to_num(class_mean(figures))), "no value either"),
             (lambda figures: float(np.nansum(list(figures.values()))), "that is the sum"),
             (lambda figures: float(np.nanmedian(list(figures.values()))), "median"),
@@ -62,7 +65,7 @@ ANSWERS = {
                 "threshold",
             ),
             (lambda scores, labels: best_f1(scores, 1 - labels), "label 0 is taken"),
-            (lambda scores, labels: best_f1(scores, labels) / 2, "TP counts twice"),
+            (lambda scores, labels: best_f1(scores, labels) / 2, "is half of what it should be"),
             (between_scores, "never all items"),
             (
                 lambda scores, labels: np.mean(
@@ -76,13 +79,16 @@ ANSWERS = {
         fused_scores,
         [
             (each_map_by_itself, "taken of each map"),
-            (lambda maps, scores: 2 * fused_scores(maps, scores), "not their sum"),
+            (lambda maps, scores: 2 * fused_scores(maps, scores), "is twice too large"),
             (lambda maps, scores: scaled(maps).flatten(1).amax(1), "detection score is not in it"),
-            (lambda maps, scores: fused_scores(maps.sigmoid(), scores), "not a sigmoid"),
+            (
+                lambda maps, scores: fused_scores(maps.sigmoid(), scores),
+                "`maps` were sent through a sigmoid",
+            ),
             (lambda maps, scores: 0.5 * scaled(maps).flatten(1).amax(1) + 0.5 * scores, "as well"),
             (
                 lambda maps, scores: 0.5 * scaled(maps).flatten(1).mean(1) + 0.5 * scaled(scores),
-                "its peak",
+                "it were averaged, not the largest",
             ),
             (
                 lambda maps, scores: 0.5 * scaled(maps.flatten(1).amax(1)) + 0.5 * scaled(scores),

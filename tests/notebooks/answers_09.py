@@ -62,10 +62,10 @@ ANSWERS = {
     "level_map": (
         fused,
         [
-            (summed, "divided"),
+            (summed, "made without a division"),
             (turned, "sign"),
             (plain, "weights"),
-            (defective_only, "good one"),
+            (defective_only, "nothing were taken away"),
             (listed, "shape"),
             (lambda *given: fused(*given).T, "rows and columns"),
             (lambda levels, anchors, weights: fused(levels, anchors, weights**2), "squared"),

@@ -111,7 +111,7 @@ ANSWERS = {
             (one_in_so_many, "one more than needed"),
             (not_whole, "come whole"),
             (rounded_down, "one too few"),
-            (always_nineteen, "80 too few"),
+            (always_nineteen, "is always 19: is what comes in used?"),
             (lambda rate: int(100 * rate), "turn it round"),
             (lambda rate: math.ceil(math.log(0.05) / math.log(1 - rate)), "almost surely"),
         ],

@@ -123,19 +123,19 @@ ANSWERS = {
     "attention_pool": (
         solved_pool,
         [
-            (pool_plain, "plain mean"),
+            (pool_plain, "`patches` were its mean along axis 1, everywhere"),
             (pool_by_scores, "no weights yet"),
-            (pool_over_pictures, "not the pictures"),
-            (pool_over_nothing, "gives 1"),
-            (pool_averaged, "do not average"),
-            (pool_best, "best patch alone"),
-            (pool_sigmoid, "sigmoids"),
+            (pool_over_pictures, "made with a softmax along axis 0"),
+            (pool_over_nothing, "made with a softmax along axis -1"),
+            (pool_averaged, "is 1 / the length of `patches`'s axis 1 of what it should be"),
+            (pool_best, "made with the best alone, not a softmax"),
+            (pool_sigmoid, "made with a sigmoid instead of softmax"),
         ],
     ),
     "paired_change": (
         solved_change,
         [
-            (change_turned, "mine minus"),
+            (change_turned, "the first has the sign turned"),
             (change_unpaired, "differences first"),
             (change_of_a_seed, "the MEAN"),
             (change_of_all, "ddof=1"),

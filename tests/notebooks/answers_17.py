@@ -141,14 +141,14 @@ ANSWERS = {
     "auc_error": (
         solved_error,
         [
-            (error_as_variance, "take the root"),
+            (error_as_variance, "is the square of the right value"),
             (error_without_one, "the + 1 is missing"),
             (error_without_twelve, "the 12 is missing"),
             (error_of_a_coin, "a coin's share"),
             (error_of_single_pictures, "counts pairs"),
             (error_with_all_squared, "normal times abnormal"),
             (error_turned_round, "changed places"),
-            (error_doubled, "two standard errors"),
+            (error_doubled, "is twice too large"),
         ],
     ),
     "pull": (
@@ -168,7 +168,7 @@ ANSWERS = {
         solved_verdict,
         [
             (verdict_as_bool, "is no verdict"),
-            (verdict_of_one_error, "two are allowed"),
+            (verdict_of_one_error, "claimed 0.9, measured 0.87 \u00b1 0.02, null 0.5"),
             (verdict_without_null, "knows nothing"),
             (verdict_never_invalid, "knows nothing"),
             (verdict_that_calls_the_unmeasured_false, "not measured"),

@@ -132,12 +132,12 @@ ANSWERS = {
     "bill": (
         solved_bill,
         [
-            (bill_in_seconds, "seconds"),
-            (bill_in_minutes, "minutes"),
-            (bill_of_an_epoch, "one epoch"),
-            (bill_times_speed, "LESS"),
-            (bill_turned, "hours come first"),
-            (bill_by_price, "times"),
+            (bill_in_seconds, "is 3600 times too large"),
+            (bill_in_minutes, "is 60 times too large"),
+            (bill_of_an_epoch, "(hours, cost)"),
+            (bill_times_speed, "(hours, cost)"),
+            (bill_turned, "stands in the reverse order along axis 0"),
+            (bill_by_price, "(hours, cost)"),
             (bill_whole_hours, "its part"),
         ],
     ),

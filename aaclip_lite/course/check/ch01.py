@@ -8,7 +8,11 @@ import torch.nn.functional as F
 from .judge import Hint, as_array, close, either, exercise, same
 
 
-@exercise("01_loading_clip", "the table of features")
+def _end(states: torch.Tensor, ids: torch.Tensor, projection: torch.Tensor) -> torch.Tensor:
+    return states[torch.arange(len(ids)), ids.argmax(1)] @ projection
+
+
+@exercise("01_loading_clip", "the table of features", right=_end)
 def end_of_text(learner):
     """(states (B, L, D), ids (B, L), projection (D, d)) -> the sentences' features (B, d)"""
     draw = torch.Generator().manual_seed(11)
@@ -20,47 +24,30 @@ def end_of_text(learner):
         ids *= torch.arange(length) < ends[:, None]
         ids[:, 0], ids[rows, ends] = 49_406, 49_407
         found = learner(states.clone(), ids.clone(), projection.clone())
-        yield found, states[rows, ends] @ projection, _other_ends(states, ends, projection)
+        yield found, _end(states, ids, projection), _other_ends(states, ends, projection)
 
 
 def _other_ends(states: torch.Tensor, ends: torch.Tensor, projection: torch.Tensor) -> dict:
-    """What goes wrong where a sentence ends -> what comes of it."""
     rows, made = torch.arange(len(states)), states @ projection
     places = torch.arange(states.shape[1])
     words = (places < ends[:, None]).float()[..., None]
     single = "; CLIP reads a single one"
-    divided = "the end-of-text state is divided by the number of"
     return {
-        "that is the last place, which is padding: where does each sentence end?": made[:, -1],
-        f"that is the mean over all places{single}": made.mean(1),
         f"that is the mean over all words{single}": (made * words).sum(1) / words.sum(1),
-        f"that is the mean over all words and the end{single}": (
-            (made * words).sum(1) + made[rows, ends]
-        )
-        / (words.sum(1) + 1),
         f"that is the sum over all places{single}": made.sum(1),
         f"that is the largest value of all places{single}": states.amax(1) @ projection,
-        f"that is the largest value of all places, projected{single}": made.amax(1),
-        "that is the start token, which has seen nothing of the sentence": made[:, 0],
-        "that is the last word; the end-of-text token stands one place on": made[rows, ends - 1],
         "that is padding, one place behind the end-of-text token": made[rows, ends + 1],
         "the end-of-text states are not projected": states[rows, ends],
-        "these are all places of all sentences; pick the one where each ends": made,
         "every sentence is read where each of the others ends: pair rows and places, "
         "states[torch.arange(B), places]": made[:, ends],
-        "each sentence ends at a place of its own": made[:, ends[0]],
-        "unit length is not asked for, neither before the projection": (
-            F.normalize(states[rows, ends], dim=-1) @ projection
-        ),
-        "the features are not to be brought to unit length here": F.normalize(
-            made[rows, ends], dim=-1
-        ),
-        f"{divided} places: pick it, don't average": made[rows, ends] / states.shape[1],
-        f"{divided} sentences: pick it, don't average": made[rows, ends] / len(states),
     }
 
 
-@exercise("01_loading_clip", "the table of probabilities")
+def _shot(pictures: torch.Tensor, words: torch.Tensor, scale: float) -> torch.Tensor:
+    return (scale * F.normalize(pictures, dim=1) @ F.normalize(words, dim=1).T).softmax(1)
+
+
+@exercise("01_loading_clip", "the table of probabilities", right=_shot)
 def zero_shot(learner):
     """(image features (B, d), text features (C, d), scale) -> probabilities (B, C)"""
     draw = torch.Generator().manual_seed(12)
@@ -69,53 +56,17 @@ def zero_shot(learner):
         words = torch.randn(classes, width, generator=draw)
         words = words * torch.linspace(0.5, 4, classes)[:, None]
         found = learner(pictures.clone(), words.clone(), scale)
-        cosines = F.normalize(pictures, dim=1) @ F.normalize(words, dim=1).T
-        yield found, (scale * cosines).softmax(1), _other_shots(pictures, words, scale)
+        yield found, _shot(pictures, words, scale), _other_shots(pictures, words, scale)
 
 
 def _other_shots(pictures: torch.Tensor, words: torch.Tensor, scale: float) -> dict:
-    """What goes wrong in zero-shot -> what comes of it."""
     unit, texts = F.normalize(pictures, dim=1), F.normalize(words, dim=1)
     cosines, lengths = unit @ texts.T, "lengths still count, CLIP compares directions only"
-    power = (scale * cosines).exp()
-    most, along = (scale * cosines).softmax(1).argmax(1), "unit length is meant along the features"
     return {
         "those are the cosines: right, but no probabilities yet": cosines,
-        "those are the scaled cosines: right, but no probabilities yet": scale * cosines,
-        "those are powers of e: divided by each row's sum they would be probabilities": power,
-        "each class's column adds up to 1; each picture's row should": (scale * cosines).softmax(0),
-        "the scale has no effect: before what must it act?": cosines.softmax(1),
         "the scale acts too late: rows no longer add up to 1": scale * cosines.softmax(1),
-        "the cosines are divided by the scale; it multiplies": (cosines / scale).softmax(1),
         "the scale is used as it is given, not its exp": (math.exp(scale) * cosines).softmax(1),
         lengths: either((scale * pictures @ words.T).softmax(1), (pictures @ words.T).softmax(1)),
-        f"{lengths}: the texts'": (scale * unit @ words.T).softmax(1),
-        f"{lengths}: the pictures'": (scale * pictures @ texts.T).softmax(1),
-        f"{along}, for each picture and each text; here it is along the batch": (
-            scale * F.normalize(pictures, dim=0) @ F.normalize(words, dim=0).T
-        ).softmax(1),
-        "a sigmoid judges each class for itself; a softmax makes rows add up to 1": (
-            scale * cosines
-        ).sigmoid(),
-        "those are the logarithms of the probabilities": (scale * cosines).log_softmax(1),
-        "the cosines are divided by their sum; a softmax divides powers of e": cosines
-        / cosines.sum(1, keepdim=True),
-        "rows are brought to length 1; probabilities add up to 1: a softmax": F.normalize(
-            cosines, dim=1
-        ),
-        "those are distances, small where features agree; CLIP compares by the cosine": (
-            scale * torch.cdist(unit, texts)
-        ).softmax(1),
-        "those are distances with the sign turned; CLIP compares by the cosine": (
-            -scale * torch.cdist(unit, texts)
-        ).softmax(1),
-        "those are 1 - cosine, small where features agree; CLIP compares by the cosine": (
-            scale * (1 - cosines)
-        ).softmax(1),
-        "that is which class wins; the probability of each class is asked for": most,
-        "pictures stand in the columns here; a row is a picture": either(
-            (scale * cosines).T.softmax(1), (scale * cosines).softmax(1).T
-        ),
     }
 
 
@@ -162,9 +113,6 @@ def oblong_positions(learner):
             ),
             f"{channels}to the end again": torch.cat(
                 [expected[:1], expected[1:].T.reshape(rows * columns, width)]
-            ),
-            "the new grid has as many rows as columns; both are given": stretch(
-                max(rows, columns), max(rows, columns)
             ),
             "the grid is bicubic, but without antialias": stretch(antialias=False),
             "corners must not be aligned": either(

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from .judge import Hint, exercise, kind_of, same
+from .judge import Hint, either, exercise, kind_of, same
 
 
 @exercise("05_data")
@@ -119,6 +119,8 @@ def move_pair(learner):
         found = learner(image, mask, right, down, fill.clone())
         if not isinstance(found, (tuple, list)) or len(found) != 3:
             raise Hint("the result is not three things: moved image, moved mask, lost share")
+        if np.shape(found[0]) == mask.shape:
+            raise Hint("the moved image comes first, then the mask, then the lost share")
         if not (torch.equal(image, before[0]) and torch.equal(mask, before[1])):
             raise Hint("the picture that was given changed: work on a copy")
 
@@ -150,9 +152,12 @@ def move_pair(learner):
                 (moved(x, right, -down, out), f"the {word} moves up where it should move down"),
                 (moved(x, -right, down, out), f"the {word} moves left where it should move right"),
                 (
-                    moved(x, outside=out.mean().expand(len(x), 1, 1)),
+                    either(
+                        *(moved(x, outside=c.expand(len(x), 1, 1)) for c in (out.mean(), out[0]))
+                    ),
                     f"the {word} is filled with one grey; fill has a value for each channel",
                 ),
+                (moved(x, outside=zero + 1), f"the {word} is filled with 1"),
                 (
                     moved(x, outside=(zero, tone)[which]),
                     f"the {word} is filled with what belongs outside "

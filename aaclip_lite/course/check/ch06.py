@@ -5,13 +5,17 @@ from collections.abc import Callable, Iterator
 import torch
 import torch.nn.functional as F
 
-from ...losses import dice, focal
+from ...losses import dice
 from .ch04 import other_dices
-from .judge import Hint, exercise
+from .judge import Hint, either, exercise
 from .loops import judge_loop
 
 
-@exercise("06_stage1_text", "the feature")
+def _both(patches: torch.Tensor, picture: torch.Tensor) -> torch.Tensor:
+    return F.normalize(patches, dim=-1) + F.normalize(picture, dim=-1).unsqueeze(1)
+
+
+@exercise("06_stage1_text", "the feature", right=_both)
 def stage1_feature(learner: Callable) -> Iterator:
     """(patches (B, N, d), picture (B, d)) -> the sum of their unit vectors (B, N, d)"""
 
@@ -20,35 +24,16 @@ def stage1_feature(learner: Callable) -> Iterator:
         x = 3 * torch.randn(count, patches, width, generator=draw)
         picture = 2 * torch.randn(count, width, generator=draw)
         unit, whole = F.normalize(x, dim=-1), F.normalize(picture, dim=-1).unsqueeze(1)
-        raw, along = picture.unsqueeze(1), "unit length is meant along the last axis, not along"
+        raw = picture.unsqueeze(1)
         added = "the two are added; they are"
         hints = {
-            "the picture's feature is not in it": unit,
-            "the patches are not in it": whole.expand_as(unit),
-            "both features should have unit length before they are added": x + raw,
-            "the picture's feature should have unit length before it is added": unit + raw,
-            "the patches should have unit length before the sum": x + whole,
-            "the sum is not to be brought to unit length again": F.normalize(unit + whole, dim=-1),
             "unit length comes before the sum, for each of the two": F.normalize(x + raw, dim=-1),
-            f"{along} the patches": F.normalize(x, dim=1) + whole,
-            f"{along} the pictures": unit + F.normalize(picture, dim=0).unsqueeze(1),
-            "one length is taken of everything together: each vector has its own": x / x.norm()
-            + raw / picture.norm(),
-            "every patch gets the picture of the first place: each picture has its own": unit
-            + whole[:1],
-            f"{added} multiplied here": unit * whole,
-            f"{added} subtracted here": unit - whole,
-            f"{added} averaged here: the half is too much": (unit + whole) / 2,
             f"{added} joined along the patches here": torch.cat([unit, whole], 1),
             f"{added} laid side by side here": torch.cat([unit, whole.expand_as(unit)], -1),
             f"{added} compared here: that is their cosine": (unit * whole).sum(-1),
             "the patches are averaged; each keeps a feature of its own": (unit + whole).mean(1),
-            "the picture is stretched to each patch's length; both have length 1": unit
-            + x.norm(dim=-1, keepdim=True) * whole,
-            "a softmax is no unit length: divide by the vector's norm": x.softmax(-1)
-            + raw.softmax(-1),
         }
-        yield learner(x.clone(), picture.clone()), unit + whole, hints
+        yield learner(x.clone(), picture.clone()), _both(x, picture), hints
 
 
 @exercise("06_stage1_text", "the loss")
@@ -65,24 +50,19 @@ def blind_dice(learner: Callable) -> Iterator:
             "only the normal channel is in it; the abnormal one misses its defects too": normal,
             "only the abnormal channel is in it; the normal one pays where it covers a "
             "defect": abnormal,
-            "the two are added, not averaged: a half is too much": (normal + abnormal) / 2,
+            "the two are added; one is subtracted here": either(
+                normal - abnormal, abnormal - normal
+            ),
+            "a picture with a small defect, or none, costs less than 1": either(
+                normal + 1, normal + (flat.flatten(1).sum(1) > 0).float().mean()
+            ),
             "this is the overlap; the loss is what is missing to a full one": 2 - normal - abnormal,
             "the map says abnormal everywhere, or the mask is inverted: normal belongs to 1 - mask": dice(
                 0 * flat + 1, flat
             )
             + dice(0 * flat, 1 - flat),
-            "the abnormal channel says 0 everywhere, not 1": normal + dice(0 * flat + 1, flat),
-            "this is an undecided model; it says normal with certainty": dice(
-                0 * flat + 0.5, 1 - flat
-            )
-            + dice(0 * flat + 0.5, flat),
-            "focal is in it; the two dice losses are asked for": normal
-            + abnormal
-            + focal(torch.stack([0 * flat + 1, 0 * flat], 1), mask),
+            "it grows with the number of pictures: take the mean": len(flat) * (normal + abnormal),
             "pictures without a defect are left out; they count as well": _held(flat),
-            "the loss is the same for every mask; the normal channel's depends on it": torch.ones(
-                ()
-            ),
         }
         hints |= _in_both(flat)
         sound = (1 - flat).flatten(1).sum(1)
@@ -94,7 +74,6 @@ def blind_dice(learner: Callable) -> Iterator:
 
 
 def _in_both(mask: torch.Tensor) -> dict:
-    """What can be wrong with a dice loss, made in both channels."""
     normal, abnormal = other_dices(torch.ones_like(mask), 1 - mask), other_dices(0 * mask, mask)
     return {say: normal[say] + abnormal[say] for say in normal if "channel" not in say}
 

@@ -10,7 +10,11 @@ from .judge import either, exercise
 from .loops import judge_loop
 
 
-@exercise("07_stage2_image", "the feature")
+def _feature(tokens: torch.Tensor) -> torch.Tensor:
+    return F.normalize(tokens[:, 1:], dim=-1).mean(1)
+
+
+@exercise("07_stage2_image", "the feature", right=_feature)
 def detection_feature(learner: Callable) -> Iterator:
     """tokens (B, 1 + N, d), class token first -> mean of the unit patch vectors (B, d)"""
 
@@ -19,45 +23,22 @@ def detection_feature(learner: Callable) -> Iterator:
         tokens = torch.randn(count, 1 + patches, width, generator=draw)
         tokens *= torch.linspace(0.5, 3, 1 + patches)[:, None]
         unit, raw = F.normalize(tokens, dim=-1), tokens[:, 1:]
-        right, along = (
-            unit[:, 1:].mean(1),
-            "unit length is meant along the last axis, not along",
-        )
+        right = unit[:, 1:].mean(1)
         class_token = "this is the class token; the mean is over the patches"
         hints = {
             "the class token is in the mean; only patches belong there": unit.mean(1),
-            "the class token stands first, not last": unit[:, :-1].mean(1),
-            "long patch vectors count more than short ones: unit length first": raw.mean(1),
             "unit length comes before the mean, not after it": F.normalize(raw.mean(1), dim=-1),
-            "the mean is not to be brought to unit length: its length says something": F.normalize(
-                right, dim=-1
-            ),
             class_token: unit[:, 0],
             f"{class_token}, and not of unit length": tokens[:, 0],
-            "this is a sum over the patches; take their mean": unit[:, 1:].sum(1),
-            "the sum is divided by the number of all tokens, the class token among them": unit[
-                :, 1:
-            ].sum(1)
-            / (1 + patches),
-            "the class token is subtracted: only the patches count": F.normalize(
-                raw - tokens[:, :1], dim=-1
-            ).mean(1),
-            f"{along} the patches": F.normalize(raw, dim=1).mean(1),
-            f"{along} the pictures": F.normalize(raw, dim=0).mean(1),
-            "one length is taken of all patches together: each has its own": raw.mean(1)
-            / raw.norm(),
-            "the first patch is left out": unit[:, 2:].mean(1),
-            "this is the first patch alone; the mean is over all of them": unit[:, 1],
-            "a softmax is no unit length: divide by the vector's norm": raw.softmax(-1).mean(1),
-            "that is a deviation; the mean is asked for": unit[:, 1:].std(1),
-            "this is the largest value over the patches; take the mean": unit[:, 1:].amax(1),
-            "this is the median over the patches; take the mean": unit[:, 1:].median(1).values,
-            "the pictures are averaged with the patches; each has its own feature": right.mean(0),
         }
         yield learner(tokens.clone()), right, hints
 
 
-@exercise("07_stage2_image", "the row of middles")
+def _middles(grid: int, patch: float) -> np.ndarray:
+    return np.arange(grid) * patch + (patch - 1) / 2
+
+
+@exercise("07_stage2_image", "the row of middles", right=_middles)
 def patch_middles(learner: Callable) -> Iterator:
     """(patches in a row, pixels of a patch) -> coordinates of their middles (grid,)"""
 
@@ -68,31 +49,25 @@ def patch_middles(learner: Callable) -> Iterator:
         number = "those are numbers of patches, not yet times the pixels of a patch"
         hints = {
             "those are the left edges of the patches": left,
-            "those are the right edges of the patches": left + patch,
             "those are the last pixels of the patches": left + patch - 1,
             "off by half a pixel: pixel 0 has its middle at 0, so a patch begins at -0.5": left
             + patch / 2,
-            "off by a whole pixel: pixel 0 has its middle at 0, not at 1": left + half + 1,
-            "a middle may lie between two pixels: // cuts the half off": left + (patch - 1) // 2,
             "patches are counted from 0: everything lies one patch too far": left + patch + half,
             rim: either(np.linspace(0, side - 1, grid), np.linspace(0, side, grid)),
             share: left / side + 0.5 / grid,
-            f"{share} (and they run from 0 to 1 here)": 2 * (left / side + 0.5 / grid) - 1,
             number: either(np.arange(grid) + 0.5, np.arange(grid) * 1.0),
-            "grid and patch are swapped": np.arange(patch) * grid + (grid - 1) / 2,
-            "neighbours lie a whole patch apart; here it is half a patch": np.arange(grid) * half,
-            "neighbours lie a whole patch apart; here it is a pixel less": left
-            - np.arange(grid)
-            + half,
             "0 is the middle of the first pixel, not the middle of the row": left
             + half
             - (side - 1) / 2,
         }
-        found = learner(grid, patch)
-        yield found, left + half, hints
+        yield learner(grid, patch), _middles(grid, patch), hints
 
 
-@exercise("07_stage2_image", "the table of scores")
+def _summed(levels: list, anchors: torch.Tensor, scale: float) -> torch.Tensor:
+    return _scores(torch.stack(levels) @ anchors, scale)
+
+
+@exercise("07_stage2_image", "the table of scores", right=_summed)
 def patch_scores(learner: Callable) -> Iterator:
     """(list of levels (B, N, d), anchors (B, d, 2), scale) -> the summed scores of the patches (B,
     N)
@@ -117,48 +92,18 @@ def _scores(cosines: torch.Tensor, scale: float, one: float = 1.0) -> torch.Tens
 
 
 def _other_scores(levels: torch.Tensor, anchors: torch.Tensor, scale: float) -> dict:
-    """What goes wrong in the sum of the levels -> what comes of it."""
     cosines, number = levels @ anchors, len(levels)
-    right, one_level = _scores(cosines, scale), "only one level is in it; all are added up: the"
-    normal, abnormal = scale * cosines[..., 0], scale * cosines[..., 1]
-    probability, sign = (
-        (scale * cosines).softmax(-1),
-        "a sign is off: the normal cosine is subtracted, ",
-    )
+    right = _scores(cosines, scale)
+    abnormal = scale * cosines[..., 1]
+    probability = (scale * cosines).softmax(-1)
     return {
-        "hot where patches are normal: which column of the anchors is which?": _scores(
-            cosines.flip(-1), scale
-        ),
         "the constant 1 belongs to every level, not to the sum once": right - (number - 1) / 2,
         "the constant 1 of every level is missing": right - number / 2,
-        "the half is missing": 2 * right,
-        "the half is meant for all three terms: a pair of brackets is missing": (
-            abnormal + 1 - normal / 2
-        ).sum(0),
-        "this is the mean of the levels; their sum is asked for": right / number,
-        "this is the largest of the levels; their sum is asked for": torch.stack(
-            [_scores(each[None], scale) for each in cosines]
-        ).amax(0),
-        "the scale has no effect": _scores(cosines, 1.0),
-        "the cosines are divided by the scale; it multiplies": _scores(cosines, 1 / scale),
         "the scale acts on the cosines, not on the 1": scale * _scores(cosines, 1.0),
         "a softmax over the two cosines is another form of score; this one has none": probability[
             ..., 1
         ].sum(0),
         "the normal cosine is not in it": either(abnormal.sum(0), (abnormal + 1).sum(0) / 2),
-        f"{sign}it is added here": (abnormal + 1 + normal).sum(0) / 2,
-        f"{sign}the 1 is added": (abnormal - 1 + normal).sum(0) / 2,
-        f"{sign}the 1 is added, not subtracted": right - number,
-        "the first level is left out": _scores(cosines[1:], scale),
-        "the last level is left out": _scores(cosines[:-1], scale),
-        f"{one_level} last is": _scores(cosines[-1:], scale),
-        f"{one_level} first is": _scores(cosines[:1], scale),
-        "the sum of the levels is brought to unit length: then it is no sum any more": _scores(
-            F.normalize(levels.sum(0), dim=-1)[None] @ anchors, scale
-        ),
-        "each picture has anchors of its own; the first picture's are used for all": _scores(
-            levels @ anchors[:1], scale
-        ),
     }
 
 

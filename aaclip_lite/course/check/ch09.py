@@ -7,7 +7,11 @@ import torch.nn.functional as F
 from .judge import Hint, either, exercise, kind_of
 
 
-@exercise("09_explorer", "the map")
+def _level_map(levels: torch.Tensor, anchors: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    return _map(levels @ anchors, weights / weights.sum(), round(levels.shape[1] ** 0.5))
+
+
+@exercise("09_explorer", "the map", right=_level_map)
 def level_map(learner):
     """(levels (L, n * n, d), anchors (d, 2), weights (L,)) -> (n, n): weighted mean of cosine
     defective - good
@@ -24,7 +28,7 @@ def level_map(learner):
         weights = 0.2 + 2 * torch.rand(count, generator=draw)
         weights[0] = 0.0 if zero else weights[0]
         hints = _other_maps(levels @ anchors, weights, side)
-        right = _map(levels @ anchors, weights / weights.sum(), side)
+        right = _level_map(levels, anchors, weights)
         found = learner(levels.clone(), anchors.clone(), weights.clone())
         yield found, right, hints
 
@@ -34,13 +38,9 @@ def _map(cosines: torch.Tensor, shares: torch.Tensor, side: int) -> torch.Tensor
 
 
 def _other_maps(cosines: torch.Tensor, weights: torch.Tensor, side: int) -> dict:
-    """What goes wrong in the fused map -> what comes of it."""
     count, shares = len(weights), weights / weights.sum()
-    right, one = _map(cosines, shares, side), torch.eye(count)
     softmax = "a softmax is no mean: divide the weights by their sum"
     return {
-        "the sign is turned round: defective patches must come out high": -right,
-        "that is a weighted sum; a mean is divided by the weights'": _map(cosines, weights, side),
         "divided by the number of levels, not the weights'": _map(cosines, weights / count, side),
         "divided by the length of the weights, not by their sum": _map(
             cosines, weights / weights.norm(), side
@@ -49,32 +49,11 @@ def _other_maps(cosines: torch.Tensor, weights: torch.Tensor, side: int) -> dict
             _map(cosines, torch.full((count,), 1 / count), side),
             _map(cosines, (weights > 0) / (weights > 0).sum(), side),
         ),
-        "each weight counts twice (it is squared)": _map(
-            cosines, weights**2 / (weights**2).sum(), side
-        ),
-        "the weights are in the reverse order": _map(cosines, shares.flip(0), side),
-        "only the last level is in it": _map(cosines, one[-1], side),
-        "only the first level is in it": _map(cosines, one[0], side),
-        "rows and columns are swapped: patches are listed row by row": right.T,
-        "only the defective anchor is compared: what does the good one say?": _map(
-            cosines * torch.tensor([0.0, 1.0]), shares, side
-        ),
-        "only the good anchor is compared: what does the defective one say?": _map(
-            cosines * torch.tensor([1.0, 0.0]), shares, side
-        ),
-        "only the good anchor is compared, and with the sign turned": _map(
-            cosines * torch.tensor([-1.0, 0.0]), shares, side
-        ),
-        "that is the largest of the levels; their weighted mean is asked for": torch.stack(
-            [_map(cosines, each, side) for each in one]
-        ).amax(0),
-        "the good cosine is added; it is to be subtracted": _map(
-            cosines * torch.tensor([-1.0, 1.0]), shares, side
-        ),
         softmax: _map(cosines, weights.softmax(0), side),
-        "the two cosines are subtracted, not made probabilities by a softmax": (
-            shares @ cosines.softmax(-1)[..., 1]
-        ).unflatten(0, (side, side)),
+        "the two cosines are subtracted, not made probabilities by a softmax": either(
+            (shares @ cosines.softmax(-1)[..., 1]).unflatten(0, (side, side)),
+            _map(cosines.softmax(-1), shares, side),
+        ),
     }
 
 
@@ -113,40 +92,32 @@ def cut_for_recall(learner):
 
 
 def _other_cuts(scores, labels, recall, wanted) -> dict:
-    """What goes wrong in the threshold -> what comes of it."""
     hits, good = np.sort(scores[labels == 1])[::-1], np.sort(scores[labels == 0])[::-1]
     of_good = int(np.ceil(recall * len(good) - 1e-9)) - 1
     missed = int(np.ceil((1 - recall) * len(hits) - 1e-9)) - 1
     return {
         "the scores of the defective parts are not sorted": scores[labels == 1][wanted - 1],
-        "the number of parts that must be caught is rounded down: too few are": hits[
-            max(1, int(recall * len(hits))) - 1
-        ],
-        "the number of parts that must be caught is rounded; it may not be less than promised": hits[
-            max(1, round(recall * len(hits))) - 1
-        ],
+        "the number of parts that must be caught is not rounded up: too few are (down, or to the "
+        "nearest)": either(
+            hits[max(1, int(recall * len(hits))) - 1], hits[max(1, round(recall * len(hits))) - 1]
+        ),
         "the order runs the wrong way: high scores are caught first": hits[::-1][wanted - 1],
         "that is one place too low in the order: places are counted from 0": hits[
             min(wanted, len(hits) - 1)
         ],
-        "the good parts' scores are used; the promise is about the defective ones": good[of_good],
-        "the recall is turned round: it is the share that is caught, not missed": hits[
-            max(missed, 0)
-        ],
+        "the good parts' scores are used; the promise is about the defective ones": either(
+            good[of_good], np.quantile(good, recall), np.quantile(good, 1 - recall)
+        ),
+        "the recall is turned round: it is the share that is caught, not missed": either(
+            hits[max(missed, 0)], np.quantile(hits, recall)
+        ),
         "all parts are counted; the promise is about the defective ones": np.sort(scores)[::-1][
             int(np.ceil(recall * len(scores) - 1e-9)) - 1
         ],
-        "that is a place in the order; the score that stands there is asked for": wanted - 1,
         "that is the recall itself; a score is asked for": recall,
-        "that is the mean of the defective parts' scores: the recall is not used": hits.mean(),
-        "that is the median of the defective parts' scores: the recall is not used": np.median(
-            hits
-        ),
+        "that is a place in the order; the score that stands there is asked for": wanted - 1,
         "that is the highest defective score: too few reach it, the recall is not used": hits[0],
         "a quantile lies between two scores; the threshold is one of the scores": np.quantile(
             hits, 1 - recall
-        ),
-        "that is a quantile of all parts; the promise is about the defective ones": np.quantile(
-            scores, 1 - recall
         ),
     }

@@ -8,38 +8,37 @@ from scipy import ndimage
 from .judge import Hint, either, exercise, kind_of
 
 
-@exercise("10_your_own_data")
+def _needed(rate: float) -> int:
+    return math.ceil(1 / rate - 1 - 1e-9)
+
+
+@exercise("10_your_own_data", "the number", 1e-9, _needed)
 def pictures_needed(learner):
     """(false-alarm rate) -> the least number of normal pictures that can set a threshold for it"""
+    one = "think of the new picture as one more draw from the same lot"
+    sure = "that is how many it takes to see an alarm almost surely; a threshold needs fewer"
     for rate in (0.05, 0.01, 0.5, 0.3, 0.07, 0.001, 0.9, 0.2):
-        need = next(n for n in range(1, 2000) if math.ceil((n + 1) * (1 - rate) - 1e-9) <= n)
         found, what = learner(rate), f"the number for a rate of {rate}"
         if not isinstance(found, float | int | np.number):
             raise Hint(f"{what} is {kind_of(found)}, expected a whole number")
         if float(found) != int(found):
             raise Hint(f"{what} is {float(found):.4g}: pictures come whole")
-        for wrong, say in (
-            (int(100 * rate), "the smaller the rate, the more pictures it takes: turn it round"),
-            (math.ceil(1 / (1 - rate)), "the rate itself is that of false alarms, not 1 - rate"),
-            (math.ceil(2 / rate), "that is twice too many: alarms lie at one end of the order"),
-            (math.ceil(math.log(0.05) / math.log(1 - rate)), SURE),
-            (math.ceil(math.log(0.1) / math.log(1 - rate)), SURE),
-            (math.ceil(1 / rate**2), "that is the square of what a rate needs, about 1 / rate"),
-        ):
-            if found == wrong and abs(wrong - need) > 1:
-                raise Hint(f"{what} is {int(found)}. {say}")
-        if found == need + 1:
-            raise Hint(
-                f"{what} is one more than needed: think of the new picture as one more draw from "
-                "the same lot"
-            )
-        if found != need:
-            off = "one" if found == need - 1 else f"{abs(int(found) - need)}"
-            why = ", is it rounded down?" if found == need - 1 else ""
-            raise Hint(f"{what} is {off} too {'few' if found < need else 'many'}{why}")
-
-
-SURE = "that is how many it takes to see an alarm almost surely; a threshold can be set with fewer"
+        few, need = math.log(1 - rate), _needed(rate)
+        hints = {
+            f"it is one more than needed: {one}": either(need + 1, int(1 / rate), round(1 / rate)),
+            f"it is two more than needed, 1 is added where it is to be taken away: {one}": need + 2,
+            "it is one too few, or rounded down or to the nearest: part of a picture takes one "
+            "more": either(need - 1, int(1 / rate - 1), round(1 / rate - 1)),
+            "the smaller the rate, the more pictures it takes: turn it round": either(
+                int(100 * rate), math.ceil(100 * rate)
+            ),
+            "the rate itself is that of false alarms, not 1 - rate": either(
+                math.ceil(1 / (1 - rate)), _needed(1 - rate)
+            ),
+            sure: either(*(math.ceil(math.log(p) / few) for p in (0.05, 0.1, 0.01))),
+            f"{sure} (3 / rate)": math.ceil(3 / rate),
+        }
+        yield found, need, hints
 
 
 @exercise("10_your_own_data", "the threshold")
@@ -66,9 +65,8 @@ def threshold_for(learner):
 
 
 def _other_thresholds(scores: np.ndarray, rate: float, rank: int) -> dict:
-    """What goes wrong in the threshold -> what comes of it."""
     count, ordered = len(scores), np.sort(scores)
-    new = "the rank is reckoned without the new picture, which is one more"
+    new = "the rank is reckoned without the new picture, which is one more (or it is rounded down)"
     ends = "the order runs the wrong way: alarms lie at the high end"
     shaped = "mean and deviation suppose a shape of the scores"
     between = (
@@ -78,9 +76,6 @@ def _other_thresholds(scores: np.ndarray, rate: float, rank: int) -> dict:
         new: ordered[max(0, math.ceil(count * (1 - rate) - 1e-9) - 1)],
         f"{new} (a quantile's next score)": np.quantile(scores, 1 - rate, method="higher"),
         f"{new} (a quantile's score before)": np.quantile(scores, 1 - rate, method="lower"),
-        "the rank is rounded down: the next higher one keeps the promise": ordered[
-            max(0, int((count + 1) * (1 - rate)) - 1)
-        ],
         "the threshold is one place too high in the order": ordered[min(count - 1, rank)],
         "the threshold is one place too low in the order": ordered[max(0, rank - 2)],
         between: np.quantile(scores, 1 - rate),
@@ -94,11 +89,7 @@ def _other_thresholds(scores: np.ndarray, rate: float, rank: int) -> dict:
         "that is the highest score of all: the rate is not used": ordered[-1],
         "that is the lowest score of all: alarms lie at the high end": ordered[0],
         "that is a place in the order; the score that stands there is asked for": rank,
-        "that is 1 - rate; a score is asked for": 1 - rate,
-        "that is the rate; a score is asked for": rate,
         "np.percentile counts in per cent: 100 times the share": np.percentile(scores, 1 - rate),
-        "that is the median: the rate is not used": np.median(scores),
-        "that is the mean: the rate is not used": scores.mean(),
     }
     for n in (1, 1.645, 2, 3):
         known[f"{shaped} ({n} deviations)"] = scores.mean() + n * scores.std()
@@ -115,7 +106,8 @@ def hot_boxes(learner):
     for height, width, least in ((12, 17, 1), (20, 9, 3), (15, 15, 5), (6, 6, 1)):
         heat = ndimage.gaussian_filter(generator.normal(0, 1, (height, width)), 0.8)
         heat = heat.astype(np.float32)
-        cut = float(np.quantile(heat, 0.75)) if height > 6 else float(heat.max() + 1)
+        cut = float(np.sort(heat, None)[heat.size * 3 // 4] if height > 6 else heat.max() + 1)
+        heat[:2, :2], heat[0, 0] = heat.min(), cut  # at the threshold, and alone
         found, right = learner(heat.copy(), cut, least), _boxes(heat, cut, least)
         try:
             mine = sorted(tuple(float(edge) for edge in box) for box in found)
@@ -151,13 +143,15 @@ def _boxes(heat, cut, least, corners=True, area=False):
 
 
 def _other_boxes(heat, cut, least) -> dict:
-    """What goes wrong in the boxes -> what comes of it."""
     right, order = _boxes(heat, cut, least), "a box is (top, left, bottom, right)"
     behind = "bottom and right are the last hot row and column; they should be the first behind it"
     rows, columns = np.nonzero(heat > cut)
     whole = (rows.min(), columns.min(), rows.max() + 1, columns.max() + 1) if len(rows) else ()
     return {
         "regions that touch at a corner are counted as two": _boxes(heat, cut, least, False),
+        "a pixel AT the threshold is not hotter than it": _boxes(
+            heat, np.nextafter(np.float32(cut), np.float32(-9)), least
+        ),
         "regions of fewer pixels than `least` are still there": _boxes(heat, cut, 0),
         "a region of exactly `least` pixels is dropped": _boxes(heat, cut, least + 1),
         "`least` counts a region's own pixels, not those of its box": _boxes(
@@ -165,19 +159,11 @@ def _other_boxes(heat, cut, least) -> dict:
         ),
         f"rows and columns are swapped: {order}": [(b[1], b[0], b[3], b[2]) for b in right],
         behind: [(b[0], b[1], b[2] - 1, b[3] - 1) for b in right],
-        "boxes lie one pixel too far: rows and columns are counted from 0": [
-            tuple(edge + 1 for edge in b) for b in right
-        ],
         f"the last two are height and width: {order}": [
             (b[0], b[1], b[2] - b[0], b[3] - b[1]) for b in right
         ],
-        "the threshold is not used: hot is what lies above it": _boxes(heat, 0.0, least),
         "cold regions are boxed, not hot ones": _boxes(-heat, -cut, least),
         "one box holds all hot pixels; each region has its own": [whole] if whole else [],
-        "each hot pixel has a box; pixels that touch are one region": [
-            (r, c, r + 1, c + 1) for r, c in zip(rows, columns, strict=True)
-        ],
         "the last box is missing: regions are numbered from 1 to their number": right[:-1],
-        "the first box is missing: regions are numbered from 1": right[1:],
         "only one box is given; each region has one": right[:1],
     }

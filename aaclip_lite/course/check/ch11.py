@@ -7,13 +7,13 @@ from itertools import pairwise
 import torch
 
 from ...doctor.statistics import outside, xavier_bound
-from .judge import either, exercise, same, two
+from .judge import either, exercise, of_pair, same, two
 
 CHAPTER = "11_checkpoint_doctor"
 SIDES = "Xavier looks at both sides, fan in plus fan out; here only"
 
 
-@exercise(CHAPTER, "mean |w| of a fresh matrix")
+@exercise(CHAPTER, "mean |w| of a fresh matrix", right=lambda shape: xavier_bound(shape) / 2)
 def untrained_mean(learner: Callable) -> Iterator:
     for a, b in ((768, 1024), (768, 768), (64, 96)):
         bound = xavier_bound((a, b))
@@ -24,11 +24,9 @@ def untrained_mean(learner: Callable) -> Iterator:
 
 def _other_means(a: int, b: int, c: float) -> dict:
     return {
-        "this is the bound itself: |w| is spread evenly from 0 to it": c,
         "this is the root mean square: the mean of |w| is asked for": c / 3**0.5,
         "this is the standard deviation of |w|: its mean is asked for": c / 12**0.5,
-        "this is the variance of w: the mean of |w| is asked for": c**2 / 3,
-        "this is the variance of |w|: its mean is asked for": c**2 / 12,
+        "this is the variance: the mean of |w| is asked for": either(c**2 / 3, c**2 / 12),
         "w has mean 0, |w| has not": 0.0,
         "this is a normal start with the same variance: here it is uniform": c * 0.46065886,
         f"{SIDES} the second": either((6 / b) ** 0.5 / 2, (3 / b) ** 0.5 / 2),
@@ -36,9 +34,7 @@ def _other_means(a: int, b: int, c: float) -> dict:
         "this is PyTorch's own start of a linear layer, from fan in alone": b**-0.5 / 2,
         "the fans are added, not multiplied": (6 / (a * b)) ** 0.5 / 2,
         "the fans are added, not averaged": (12 / (a + b)) ** 0.5 / 2,
-        "this is half of it: |w| is spread evenly from 0 to the bound": c / 4,
         "the bound is sqrt(6 / (fan in + fan out)); here stands a 3": (3 / (a + b)) ** 0.5 / 2,
-        "the root goes over the fraction, not over the 6 alone": 6**0.5 / (a + b) / 2,
         "a root is missing in the bound": 3 / (a + b),
     }
 
@@ -47,7 +43,7 @@ SHARES = [0.1, -0.2, 0.6, -0.7, 0.9, -0.95, 1.0, -1.0, 1.1, -1.2, 1.5, -3.0]
 SHARES += [0.3, -0.4, 0.25, 0.8, -0.85, 0.55, -1.01, -1.3, -1.7, 0.52, 0.35, -0.65]
 
 
-@exercise(CHAPTER, "the number of weights outside")
+@exercise(CHAPTER, "the number of weights outside", right=outside)
 def weights_outside(learner: Callable) -> Iterator:
     for shape in ((6, 4), (3, 8), (12, 2)):  # weights within, at and beyond the bound
         bound = xavier_bound(shape)
@@ -78,15 +74,10 @@ def _other_counts(w: torch.Tensor, bound: float, size: torch.Tensor) -> dict:
         f"{SIDES} the first": (size > (6 / a) ** 0.5).sum(),
         "the fans are added, not multiplied": (size > (6 / (a * b)) ** 0.5).sum(),
         "a root is missing in the bound": (size > 6 / (a + b)).sum(),
-        "sqrt(2 / ...) is the spread of a normal start, not the bound": (
-            size > bound / 3**0.5
-        ).sum(),
         "this is S0's threshold: the bound follows from the shape": (size > 0.1).sum(),
         "these are the rows that hold one: count the weights": beyond.any(1).sum(),
         "this says that there are some: how many?": 1,
-        "this is the largest |w|, not a count": size.max(),
         "these are the weights themselves: how many are they?": w[beyond],
-        "these are their places: how many are they?": beyond.nonzero(),
     }
 
 
@@ -107,10 +98,8 @@ def epoch_problems(learner: Callable) -> Iterator:
         missing = [n for n in range(planned) if n not in counts]
         doubled = sorted(n for n, times in counts.items() if times > 1)
         found = tuple(map(_listed, two(learner(list(epochs), planned), "missing, doubled")))
-        holes, twice = _other_holes(epochs, planned), _other_twice(epochs, counts)
-        hints = {say: (wrong, found[1]) for say, wrong in holes.items()}
-        hints |= {say: (found[0], wrong) for say, wrong in twice.items()}
-        turned = {"missing comes first, doubled second": (doubled, missing)}
+        hints = of_pair(found, _other_holes(epochs, planned), _other_twice(epochs, counts))
+        turned = {"missing comes first, doubled second": either((doubled, missing))}
         yield found, (missing, doubled), turned | hints
 
 
@@ -122,23 +111,11 @@ def _other_holes(epochs: list[int], planned: int) -> dict:
 
     late = "a run that stopped lacks its last epochs as well: go on to planned - 1"
     return {
-        "epochs count from 0, not from 1": lacking(1, planned + 1),
-        "epochs count from 0": lacking(1, planned),
-        "there is one too many: the last epoch is planned - 1": lacking(planned + 1),
-        "one is left out: the last epoch is planned - 1, and range stops before its end": (
-            lacking(planned - 1)
-        ),
-        late: lacking(top + 1),
-        f"{late}, and begin at 0": lacking(low, top),
-        "a log that begins late lacks its first epochs as well: begin at 0": lacking(low, planned),
-        "the length does not tell: a doubled epoch fills the place of a missing one": (
-            [] if len(epochs) >= planned else lacking(planned)
-        ),
-        "the difference is turned round: planned epochs that the log lacks": sorted(
-            set(counts) - set(range(planned))
-        ),
         "missing: the epochs themselves are asked for, not their number": len(lacking(planned)),
-        "these are the epochs that are there": [n for n in range(planned) if n in counts],
+        "epochs count from 0, not from 1": lacking(1, planned + 1),
+        "there is one too many: the last epoch is planned - 1": lacking(planned + 1),
+        late: lacking(top + 1),
+        "a log that begins late lacks its first epochs as well: begin at 0": lacking(low, planned),
     }
 
 
@@ -150,20 +127,12 @@ def _other_twice(epochs: list[int], counts: Counter) -> dict:
         "the second one may come much later: look at all epochs, not at neighbours": sorted(
             {a for a, b in pairwise(epochs) if a == b}
         ),
-        "a step back is no doubled epoch yet: count each": [
-            b for a, b in pairwise(epochs) if b <= a
-        ],
         once: sorted(epochs[i] for i in again),
         f"{once}, not each time": sorted(n for n in epochs if counts[n] > 1),
-        "doubled is not sorted": [n for n in dict.fromkeys(epochs[::-1]) if counts[n] > 1],
-        "these are places in the log: which epochs stand there?": again,
-        "these are how often they come: which epochs?": [counts[n] for n in doubled],
         "a table of counts: a list of the epochs alone is asked for": {
             n: counts[n] for n in doubled
         },
         "three times is doubled as well": sorted(n for n in counts if counts[n] == 2),
-        "these are all epochs, not those that came more than once": sorted(counts),
-        "doubled: the epochs themselves are asked for, not their number": len(doubled),
     }
 
 

@@ -4,46 +4,30 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from scipy.stats import norm, t
+from scipy.stats import t, ttest_rel
 
-from .judge import Hint, drawn, exercise, two
+from .judge import Hint, drawn, either, exercise, of_pair, two
 
 CHAPTER = "13_improvement_lab"
 
 
-@exercise(CHAPTER, "the weighted mean of the patches")
+def _pool(x: torch.Tensor, score: torch.Tensor) -> torch.Tensor:
+    return (score.softmax(1) * x).sum(1)
+
+
+@exercise(CHAPTER, "the weighted mean of the patches", right=_pool)
 def attention_pool(learner: Callable) -> Iterator:
     for patches, width in ((5, 3), (4, 6)):
         x, score = drawn(2, patches, width), drawn(2, patches, 1, seed=1)
-        yield learner(x, score), (score.softmax(1) * x).sum(1), _other_pools(x, score)
+        yield learner(x, score), _pool(x, score), _other_pools(x, score)
 
 
 def _other_pools(x: torch.Tensor, score: torch.Tensor) -> dict:
-    weight, wide = score.softmax(1), (-1, -1, x.shape[-1])
-    right = (weight * x).sum(1)
+    weight = score.softmax(1)
     add = "scores are no weights yet: a softmax makes them add up to 1"
     return {
-        "this is the plain mean: the scores have no say": x.mean(1),
         add: (score * x).sum(1),
-        f"{add}, exp alone does not": (score.exp() * x).sum(1),
-        f"{add}, and keeps them above 0": (score / score.sum(1, True) * x).sum(1),
-        "the softmax runs over the patches, not the pictures": (score.softmax(0) * x).sum(1),
-        "the softmax runs over the patches of one picture, not over the batch": (
-            score.flatten().softmax(0).view_as(score) * x
-        ).sum(1),
-        "a softmax over the last axis has one score only, and gives 1: take axis 1": x.sum(1),
-        "log_softmax gives logarithms of weights, not weights": (score.log_softmax(1) * x).sum(1),
-        "the weights add up to 1 already: add up, do not average": (weight * x).mean(1),
-        "not the best patch alone": x.gather(1, score.argmax(1, True).expand(wide))[:, 0],
-        "that is the largest value of each channel, whatever the scores": x.amax(1),
-        "sigmoids do not add up to 1 over the patches": (score.sigmoid() * x).sum(1),
-        "the sign is turned: a high score has to weigh more": ((-score).softmax(1) * x).sum(1),
-        "the sum over the patches is still to be taken": weight * x,
-        "the sum keeps an axis of size 1: keepdim is not asked for": right[:, None],
-        "the sum runs over the width, not over the patches": (weight * x).sum(-1),
         "these are the weights: the patches are still to be mixed by them": weight,
-        "the result is brought to length 1: that is not asked for": F.normalize(right, dim=-1),
     }
 
 
@@ -60,15 +44,12 @@ def paired_change(learner: Callable) -> Iterator:
         right = [change.mean(), t.ppf(0.975, len(gains) - 1) * change.std(ddof=1)]
         right[1] /= len(gains) ** 0.5
         halves = _other_halves(change, mine, rival, right[1])
-        hints = {say: np.array([found[0], wrong]) for say, wrong in halves.items()}
-        for say, wrong in {
-            "mine minus the rival's": -change.mean(),
+        middles = {
             "the difference is asked for, not the share of it": (change / rival).mean(),
             "the mean of the differences is asked for, not the median": np.median(change),
-            "this is the mean of mine: take the rival's away first": mine.mean(),
-            "as it is, not in per cent": 100 * change.mean(),
-        }.items():
-            hints[say] = np.array([wrong, found[1]])
+            "a change downwards counts as well: without abs": np.abs(change).mean(),
+        }
+        hints = of_pair(found, middles, halves)
         below = "those are the two ends: give the middle and half the width"
         hints[below] = np.array([right[0] - right[1], right[0] + right[1]])
         yield found, np.array(right), hints
@@ -88,20 +69,17 @@ def _other_halves(change, mine, rival, right: float) -> dict:
         f"{root} 1 / sqrt(n - 1)": reach * spread / (n - 1) ** 0.5,
         "a spread from n numbers divides by n - 1: ddof=1": right * change.std() / spread,
         f"{small} 1.96": 1.96 * spread / n**0.5,
-        f"{small} the normal curve": norm.ppf(0.975) * spread / n**0.5,
         f"{small} 2 errors": 2 * spread / n**0.5,
-        f"{small} 1.96, and ddof=1 is missing": 1.96 * change.std() / n**0.5,
         "2.5 % at either end: the 0.975 quantile": t.ppf(0.95, n - 1) * spread / n**0.5,
-        "the 0.975 quantile: that of 0.025 is negative": -right,
-        "ppf gives the quantile; cdf goes the other way": t.cdf(0.975, n - 1) * spread / n**0.5,
         "n - 1 degrees of freedom, not n": t.ppf(0.975, n) * spread / n**0.5,
-        "half the width is asked for": 2 * right,
-        "three seeds are built in: take their number from the arrays": (
-            t.ppf(0.975, 2) * spread / 3**0.5
-        ),
         "this is the standard error: times Student's t": spread / n**0.5,
         "this is the spread of the differences: times Student's t, by sqrt(n)": spread,
-        "variances have no length: take the root": reach * spread**2 / n,
+        "variances have no length: take the root": either(
+            reach * spread**2 / n, reach * spread**2 / n**0.5
+        ),
+        "this is how likely chance alone would be, not how wide the interval is": ttest_rel(
+            mine, rival
+        ).pvalue,
         "the spread of the differences counts, not that of mine": (
             reach * mine.std(ddof=1) / n**0.5
         ),
@@ -131,19 +109,13 @@ def _other_halves_of(rises: dict, order: list, half: int) -> dict:
         "these matter most: without them the loss rises most": order[-half:],
         "a loss that FALLS says that the adapter is in the way: the sign counts": by_size[:half],
         "these move the loss most, up or down: which matter least?": by_size[-half:],
-        "a loss that FALLS says that the adapter is in the way: those come first": (
-            [place for place in order if rises[place] > 0][:half]
-        ),
         "these are the first, whatever they do": places[:half],
-        "these are the last, whatever they do": places[half:],
         "this is one too many: half of them": order[: half + 1],
         "this is one too few: half of them": order[: half - 1],
-        "these are the two least: half of them": order[:2],
         "this is the least important one: half of them are asked for": order[:1],
         "places are asked for, not by how much": [rises[place] for place in order[:half]],
         "places alone are asked for": [(place, rises[place]) for place in order[:half]],
         f"{below} here the mean": [place for place in places if rises[place] < np.mean(values)],
-        f"{below} here 0, or as much": [place for place in places if rises[place] <= 0],
         f"{below} here 0": [place for place in places if rises[place] < 0],
     }
     return {say: sorted(value) for say, value in wrong.items()}

@@ -7,13 +7,13 @@ import torch
 import torch.nn.functional as F
 
 from ...variants import distillation
-from .judge import either, exercise
+from .judge import exercise
 from .pulls import pull_mistakes
 
 CHAPTER = "15_distillation"
 
 
-@exercise(CHAPTER, "the pooled logits")
+@exercise(CHAPTER, "the pooled logits", right=distillation.top_k_pool)
 def pool_top(learner: Callable) -> Iterator:
     generator = torch.Generator().manual_seed(0)
     for batch, high, wide in ((3, 11, 7), (2, 8, 8), (3, 6, 6), (2, 3, 1), (2, 10, 10)):
@@ -32,44 +32,29 @@ def _other_pools(maps: torch.Tensor) -> dict:
         return ordered[:, : max(1, min(n, int(count)))].mean(1)
 
     heap = cells.flatten().sort(descending=True).values
-    rows = maps.topk(min(5, maps.shape[-1]), -1).values.mean((1, 2, 3))
     return {
         "this is the mean of all cells: a local trace drowns in it": cells.mean(1),
-        "this is the single highest cell: one cell is easily an accident": ordered[:, 0],
-        "these are the lowest cells, not the highest": ordered[:, n - k :].mean(1),
-        "it grows with the number of cells: take the mean": best.sum(1),
         "the sum is of k cells: divide by k, not by all": best.sum(1) / n,
         "a tenth of the cells is rounded up, not down": top(max(5, 0.1 * n)),
         "a tenth is rounded up, not to the nearest": top(max(5, round(0.1 * n))),
-        "k grows with the map, it is not always 10": top(10),
-        "that is one cell more than k": top(k + 1),
         "a small map has too few cells for a tenth: at least 5": top(tenth),
         "at least 5 means the larger of the two: max, not min": top(min(5, tenth)),
-        "k grows with the map: a tenth of its cells, not always 5": top(5),
-        "a tenth of the cells is asked for, not a hundredth": top(max(5, math.ceil(0.01 * n))),
+        "k is 5 for every map: more where a tenth of ITS cells is more": top(5),
+        "a tenth of the cells is asked for, not a half": top(max(5, math.ceil(0.5 * n))),
         "k is a tenth of ONE picture's cells, not of the batch's": top(
             max(5, math.ceil(0.1 * batch * n))
-        ),
-        "the mean of the highest cells is asked for, not the lowest of them": best[:, -1],
-        "the mean of the highest cells is asked for, not their median": best.median(1).values,
-        "a strongly negative cell is no trace: the highest, not the largest in size": (
-            cells.abs().topk(k, 1).values.mean(1)
         ),
         "the batch is one heap: each picture has its own highest cells": (
             heap[: max(5, tenth)].mean().expand(batch)
         ),
-        "the batch is one heap: each picture has its own logit": (
-            heap[: distillation.top_k(batch * n)].mean()[None]
-        ),
-        "each row gives its own highest cells; the whole map is meant": rows,
-        "stay with logits: the sigmoid comes in the loss": either(
-            best.mean(1).sigmoid(), best.sigmoid().mean(1)
-        ),
-        "the axis of channels is left over: (B,) is asked for": best.mean(1)[:, None],
     }
 
 
-@exercise(CHAPTER, "the divergence")
+def _divergence(student: torch.Tensor, teacher: torch.Tensor, warm: float) -> torch.Tensor:
+    return _kl(student.flatten(1), teacher.flatten(1), warm)
+
+
+@exercise(CHAPTER, "the divergence", right=_divergence)
 def position_kl(learner: Callable) -> Iterator:
     generator = torch.Generator().manual_seed(0)
     for batch, side, temperature in ((2, 6, 4.0), (3, 5, 4.0), (2, 3, 2.0)):
@@ -86,10 +71,9 @@ def _kl(student: torch.Tensor, teacher: torch.Tensor, warm: float, dim: int = 1)
 
 
 def _other_kls(student, teacher, s, t, warm: float) -> dict:
-    (batch, cells), square, right = s.shape, warm**2, _kl(s, t, warm)
+    batch, square, right = len(s), warm**2, _kl(s, t, warm)
     log_s, log_t = (s / warm).log_softmax(1), (t / warm).log_softmax(1)
     p, q = log_t.exp(), log_s.exp()
-    cold_s, cold_t = s.log_softmax(1), t.log_softmax(1)
     exchanged = "student and teacher are exchanged: the teacher's chances weigh the terms"
     kl_div = "F.kl_div wants the student's log_softmax first:"
 
@@ -99,37 +83,23 @@ def _other_kls(student, teacher, s, t, warm: float) -> dict:
     return {
         "softmax over the channels: with one channel it is 1 everywhere, so the loss is 0": 0.0,
         "softmax over each row of cells; a picture is all of them": _kl(student, teacher, warm, -1),
-        "softmax over the pictures; it runs over the cells of each": _kl(s, t, warm, 0),
         "softmax over the whole batch; each picture has its own": _kl(
             s.flatten()[None], t.flatten()[None], warm
         ),
-        "T squared is missing: without it the gradient shrinks as T grows": right / square,
-        "the factor is T squared, not T": right / warm,
-        "the factor is T squared, not 2 T": 2 * right / warm,
         "the temperature given is not used: it is 4 always": _kl(s, t, 4.0),
-        "it grows with the number of pictures: divide by B": right * batch,
-        "sum over the cells: only the pictures are averaged": right / cells,
-        "the mean over the pictures is still to be taken": square * (p * (log_t - log_s)).sum(1),
         exchanged: mean(q * (log_s - log_t)),
-        f"{exchanged}, not the student's": mean(q * (log_t - log_s)),
-        "the teacher's chances weigh the differences of the logarithms": mean(log_t - log_s),
         "this is the cross-entropy: it is not 0 for a student that equals its teacher": (
             mean(-p * log_s)
         ),
-        "the sign is turned: a divergence is never negative": -right,
         "both directions are averaged: the teacher alone weighs": (right + _kl(t, s, warm)) / 2,
-        "T squared multiplies, it does not divide": right / warm**4,
         "squared differences are no divergence": mean((p - q) ** 2),
-        "the temperature does nothing here": _kl(s, t, 1.0),
         "divide the logits by T before the softmax": square * _kl(s, t, 1.0),
         "divide the logits by T, do not multiply": square * _kl(s, t, 1 / warm) * square,
-        "the teacher's logits are divided by T as well": mean(cold_t.exp() * (cold_t - log_s)),
-        "the student's logits are divided by T as well": mean(p * (log_t - cold_s)),
         "a sigmoid a cell adds up to no 1: softmax over the cells": mean(
             (t / warm).sigmoid() * (F.logsigmoid(t / warm) - F.logsigmoid(s / warm))
         ),
-        f"{kl_div} here stands its softmax": mean(p * (log_t - q)),
         f"{kl_div} and the teacher's softmax, or log_target=True": torch.tensor(torch.nan),
+        f"{kl_div} here stands its softmax": mean(p * (log_t - q)),
     }
 
 

@@ -5,16 +5,20 @@ from collections.abc import Callable, Iterator
 import torch
 
 from .. import ledger
-from .judge import Hint, either, exercise
+from .judge import Hint, Vague, either, exercise
 from .pulls import pull_mistakes
 
 CHAPTER = "17_claims_ledger"
 
 
-@exercise(CHAPTER, "the error", 1e-6)
+def _error(n: int, m: int) -> float:
+    return ((n + m + 1) / (12 * n * m)) ** 0.5
+
+
+@exercise(CHAPTER, "the error", 1e-6, _error)
 def auc_error(learner: Callable) -> Iterator:
     for n, m in ((3, 5), (10, 10), (40, 7), (225, 224)):
-        yield learner(n, m), ((n + m + 1) / (12 * n * m)) ** 0.5, _other_errors(n, m)
+        yield learner(n, m), _error(n, m), _other_errors(n, m)
 
 
 def _other_errors(n: int, m: int) -> dict:
@@ -22,37 +26,28 @@ def _other_errors(n: int, m: int) -> dict:
     true, coin = ((both + 1) / (12 * pairs)) ** 0.5, "this is the error of a coin's share:"
     inside = "the root goes over the whole fraction:"
     return {
-        "this is the variance: an error has the unit of the AUC, take the root": true**2,
         "both numbers, and one more: the + 1 is missing": (both / (12 * pairs)) ** 0.5,
         "ranks are spread evenly: the 12 is missing": ((both + 1) / pairs) ** 0.5,
-        "a 12 belongs below the line, not a 6": ((both + 1) / (6 * pairs)) ** 0.5,
-        "it is + 1, not + 2": ((both + 2) / (12 * pairs)) ** 0.5,
-        "the number of pictures is missing": pairs**-0.5,
-        "upside down: the pairs stand below the line": 1 / true,
         "one picture too few: it is + 1, not - 1": ((both - 1) / (12 * pairs)) ** 0.5,
         f"{inside} here over what is above": (both + 1) ** 0.5 / (12 * pairs),
         f"{inside} here not over the 12": ((both + 1) / pairs) ** 0.5 / 12,
-        "brackets: all of 12, normal and abnormal stands below the line": (
-            ((both + 1) / 12 * pairs) ** 0.5
+        f"{inside} here over what is below": (both + 1) / (12 * pairs) ** 0.5,
+        "brackets: all of 12, normal and abnormal stands below the line": either(
+            ((both + 1) / 12 * pairs) ** 0.5, (both + 1 / (12 * pairs)) ** 0.5
         ),
-        "the number of pictures above the line is missing": (12 * pairs) ** -0.5,
-        "this is the error of the number of pairs: divide it by them": true * pairs,
         f"{coin} an AUC counts pairs": 0.5 / both**0.5,
-        f"{coin} an AUC counts pairs, of both kinds": 0.5 / min(n, m) ** 0.5,
+        "pairs are normal times abnormal, not their sum": ((both + 1) / (12 * both)) ** 0.5,
         "this takes single pictures, an AUC counts pairs of them": either(
             both**-0.5, (12 * both) ** -0.5
         ),
-        "divide by the pairs: normal times abnormal": ((both + 1) / 12) ** 0.5,
-        "pairs are normal times abnormal, not their sum": ((both + 1) / (12 * both)) ** 0.5,
-        "pairs are normal times abnormal, not the square of all pictures": (
-            (both + 1) / (12 * both**2)
-        )
-        ** 0.5,
-        "sum and product have changed places": ((pairs + 1) / (12 * pairs)) ** 0.5,
+        "pairs are normal times abnormal, not all pictures squared": (
+            ((both + 1) / 12) ** 0.5 / both
+        ),
+        "sum and product have changed places": either(
+            ((pairs + 1) / (12 * pairs)) ** 0.5, ((pairs + 1) / (12 * both)) ** 0.5
+        ),
         one: either(((both + 1) / (12 * n * n)) ** 0.5, ((both + 1) / (12 * m * m)) ** 0.5),
-        "this is two standard errors; one is asked for": 2 * true,
         "this is half a 95 % interval; one standard error is asked for": 1.96 * true,
-        "a share, not in per cent": 100 * true,
     }
 
 
@@ -62,33 +57,86 @@ def pull(learner: Callable) -> Iterator:
     for size, scale in ((4, 30.0), (9, 0.2)):
         weights = torch.randn(size, generator=generator, dtype=torch.float64, requires_grad=True)
         first = scale * (weights - 3).square().mean()
-        second = (1 + weights.exp()).log().sum() + 5
+        second = (weights * torch.linspace(-1, 2.2, size)).sin().sum() + 5
+        true, hints = pull_mistakes(first, second, [weights])
         found = learner(first, second, weights)
         if isinstance(found, list | tuple) and len(found) == 2:
             raise Hint("those are two lengths: how long is the first for each of the second?")
         if isinstance(found, torch.Tensor) and found.ndim:
             raise Hint(f"it has shape {tuple(found.shape)}: one number, from one norm each")
-        true, hints = pull_mistakes(first, second, [weights])
         yield found, true, hints
 
 
-CASES = (  # claimed, value, error, null, the idea to look at again
-    (0.90, None, 0.02, 0.5, "what was not measured is neither true nor false"),
-    (0.90, 0.80, 0.02, 0.5, "five errors away from the claim"),
-    (0.90, 0.87, 0.02, 0.5, "one and a half errors away: two are allowed"),
-    (0.90, 0.96, 0.02, 0.5, "three errors away, above: take the distance, not the difference"),
-    (0.50, 0.50, 0.01, 0.5, "what knows nothing gives the claimed number too"),
-    (0.50, 0.80, 0.01, 0.5, "the claim is met by what knows nothing, whatever was measured"),
-    (0.55, 0.52, 0.04, 0.5, "within two errors of the claim and of the null value as well"),
-    (0.10, 0.40, 0.30, None, "without a null value only the distance to the claim counts"),
-    (0.10, 0.40, 0.10, 0.4, "far from the claim and at the null value: the claim does not hold"),
+CASES = (  # claimed, value, error, null
+    (0.90, None, 0.02, 0.5),
+    (0.90, 0.80, 0.02, 0.5),
+    (0.90, 0.87, 0.02, 0.5),
+    (0.90, 0.96, 0.02, 0.5),
+    (0.50, 0.50, 0.01, 0.5),
+    (0.50, 0.80, 0.01, 0.5),
+    (0.50, None, 0.01, 0.5),
+    (0.55, 0.52, 0.04, 0.5),
+    (0.55, 0.54, 0.03, 0.5),
+    (0.60, 0.55, 0.03, 0.5),
+    (0.10, 0.45, 0.30, None),
+    (0.50, 0.60, 0.02, 0.2),
+    (0.10, 0.40, 0.10, 0.4),
+    (0.10, 0.00, 0.02, 0.5),
+    (0.05, 0.04, 0.03, 0.0),
 )
+FAULTS = {
+    "measured last": "what was not measured is unsupported, whatever the null value is",
+    "unmeasured": "what was not measured is neither true nor false",
+    "zero": "0 is a value: only None is not measured",
+    "zero null": "0 is a null value: only None is none",
+    "one": "two errors are allowed, not one",
+    "three": "two errors are allowed, not three",
+    "above": "far BELOW the claim is far as well: take the distance, not the difference",
+    "below": "far ABOVE the claim is far as well: take the distance, not the difference",
+    "no null": "what knows nothing gives the claimed number too, or as near a one: ask for it",
+    "no invalid": "where what knows nothing gives the claimed number it is invalid, whatever was "
+    "measured",
+    "invalid near": "invalid is only where the null value IS the claimed number",
+    "invalid met": "a value that fits both claim and null decides nothing: it is unsupported",
+    "null at value": "invalid is judged by the claimed number, not by what was measured",
+    "null first": "at the null value and far from the claim: the claim does not hold",
+    "null of claim": "how near is the null value to what was MEASURED, not to the claim?",
+    "nearer": "within two errors of the null value as well: that decides nothing, if nearer or not",
+    "needs null": "without a null value only the distance to the claim counts",
+    "far from both": "far from the claim it is false, whether or not the null value is near",
+    "turned": "true and false have changed places",
+}
+
+
+def _judged(claimed, value, error, null, fault) -> str:
+    """A verdict with one of the FAULTS."""
+    value = None if fault == "zero" and value == 0 else value
+    null = None if fault == "no null" or (fault == "zero null" and null == 0) else null
+    if fault == "measured last" and null == claimed:
+        return "invalid"
+    if value is None or (fault == "needs null" and null is None):
+        return "false" if fault == "unmeasured" else "unsupported"
+    times = {"one": 1, "three": 3}.get(fault, 2)
+    gap, slack = value - claimed, times * error + 1e-9
+    gap = {"above": gap, "below": -gap}.get(fault, abs(gap))
+    apart = {"null of claim": claimed, "invalid near": claimed}.get(fault, value)
+    apart = float("inf") if null is None else abs(apart - null)
+    near, met = gap <= slack, apart <= slack and not (fault == "nearer" and gap < apart)
+    if null == claimed and fault not in ("no invalid", "invalid met"):
+        return "invalid"
+    if met and (near or fault in ("null first", "invalid near", "null at value")):
+        return (
+            "invalid" if fault.startswith("invalid") or fault == "null at value" else "unsupported"
+        )
+    if fault == "far from both" and not near and slack < apart < float("inf"):
+        return "unsupported"
+    return "true" if near != (fault == "turned") else "false"
 
 
 @exercise(CHAPTER)
 def verdict(learner: Callable) -> None:
-    for claimed, value, error, null, idea in CASES:
-        true = ledger.judge(claimed, value, error, null)
+    off = []
+    for claimed, value, error, null in CASES:
         found = learner(claimed, value, error, null)
         case = f"claimed {claimed}, measured {value} ± {error}, null {null}"
         if found is None:
@@ -97,5 +145,14 @@ def verdict(learner: Callable) -> None:
             raise Hint(f"{case}: {found!r} is no verdict; give one of the four words")
         if found not in ledger.VERDICTS:
             raise Hint(f"{case}: {found!r} is not one of true, false, invalid, unsupported")
-        if found != true:
-            raise Hint(f"{case}: you say {found}; {idea}")
+        off.append((found, ledger.judge(claimed, value, error, null), f"{case}: you say {found}"))
+    mine, true = [found for found, *_ in off], [right for _, right, _ in off]
+    for fault, say in FAULTS.items():
+        if mine == [_judged(*case, fault) for case in CASES] != true:
+            first = next(case for found, right, case in off if found != right)
+            raise Hint(f"{first}; {say}")
+    for found, right, case in off:
+        if found != right:
+            far = "true" == found != right
+            why = "more than two errors away: take the distance, not the difference"
+            raise Hint(f"{case}; {why}") if far else Vague(f"{case}, which is not it")

@@ -4,16 +4,20 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from .judge import Hint, exercise, two
+from .judge import Hint, either, exercise, of_pair, two
 
 CHAPTER = "18_scaling_up"
 
 
-@exercise(CHAPTER, "the step's loss", 1e-6)
+def _mean(losses: list, sizes: list) -> float:
+    return float(np.average(losses, weights=sizes))
+
+
+@exercise(CHAPTER, "the step's loss", 1e-6, _mean)
 def loss_of_parts(learner: Callable) -> Iterator:
     for losses, sizes in (([2.0, 1.0, 4.0], [8, 8, 2]), ([0.5, 3.0, 1.0, 7.0], [4, 4, 4, 1])):
         x, n = np.array(losses), np.array(sizes)
-        yield learner(losses, sizes), (x * n).sum() / n.sum(), _other_losses(x, n)
+        yield learner(losses, sizes), _mean(losses, sizes), _other_losses(x, n)
 
 
 def _other_losses(x: np.ndarray, n: np.ndarray) -> dict:
@@ -35,12 +39,8 @@ def _other_losses(x: np.ndarray, n: np.ndarray) -> dict:
         "divide by the pictures, not by those of the largest part": whole / n.max(),
         "the weights have to add up to 1: divide by the pictures that are there": whole
         / (n.max() * parts),
-        last: x[:-1].mean(),
-        "the last part is one of them, not all": x[-1],
+        last: either(x[:-1].mean(), weighed(np.append(n[:-1], 0)), (x * n)[:-1].sum() / n.sum()),
         "// throws away what is behind the point: /": whole // n.sum(),
-        "these are the shares of the parts: add them up": x * n / n.sum(),
-        "the first part is one of them, not all": x[0],
-        "each part counts by its pictures, not by their root": weighed(n**0.5),
     }
 
 
@@ -57,18 +57,19 @@ def largest_batch(learner: Callable) -> Iterator:
         if not all(isinstance(each, int | float | np.number) for each in found):
             raise Hint("two numbers are asked for: at_once, times")
         sizes = _other_batches(effective, room, needed)
-        hints = {say: (wrong, found[1]) for say, wrong in sizes.items()}
-        hints |= {
-            "pictures at once come first, how often second": (effective // batch, batch),
-            "how often: this is what is left after the first part": (found[0], effective - batch),
-            "how often: this is the size of a part again": (found[0], batch),
-            "how often: this would be one picture at a time": (found[0], effective),
-            "how often: the first part counts too": (found[0], effective // batch - 1),
-            "how often: this is one part too many": (found[0], effective // batch + 1),
-            "how often: once is not enough for all pictures": (found[0], 1),
+        found, often = np.array(found, float), effective // batch
+        parts = {
+            "how often: this is what is left after the first part": effective - batch,
+            "how often: the first part counts too": often - 1,
+            "how often: this is one part too many": often + 1,
+            "how often: once is not enough for all pictures": 1,
+            "how often: this is pictures, or memory, and not a number of parts": either(
+                effective * batch, needed(batch), needed(effective)
+            ),
         }
-        arrays = {say: np.array(pair, float) for say, pair in hints.items()}
-        yield np.array(found, float), np.array([batch, effective // batch], float), arrays
+        turned = {"pictures at once come first, how often second": np.array([often, batch])}
+        hints = turned | of_pair(found, sizes, parts)
+        yield found, np.array([batch, often], float), hints
 
 
 def _other_batches(effective: int, room: float, needed: Callable) -> dict:
@@ -84,12 +85,7 @@ def _other_batches(effective: int, room: float, needed: Callable) -> dict:
         "it has to divide the pictures of a step without rest": max(
             n for n in numbers if needed(n) <= room
         ),
-        "no more than the step has, and a divisor of it": int((room - 3) / 1.5),
         "so many do not fit: try fewer": effective,
-        "half of the step is taken, whatever the room is": effective // 2,
-        "half is not always enough, or not needed: try every divisor": (
-            effective if needed(effective) <= room else effective // 2
-        ),
         "halving skips divisors, and may leave a rest: try every divisor": halved,
         "doubling skips divisors: try every one, downwards": doubled,
         "one always fits; the largest that fits is asked for": 1,
@@ -100,58 +96,50 @@ def _other_batches(effective: int, room: float, needed: Callable) -> dict:
         "the whole step at once is a choice as well: range stops before its end": max(
             (n for n in fit if n < effective), default=1
         ),
-        "what is there before the first picture needs room too": max(
-            n for n in divisors if 1.5 * n <= room
-        ),
         "needed(n) is not n times needed(1): part of it is there once": max(
             (n for n in divisors if n * needed(1) <= room), default=1
         ),
-        "this is the memory that it needs, not the number": needed(max(fit)),
+        "needed(n) is the memory of n pictures already, and of one part after the other": either(
+            *(
+                max((n for n in divisors if needed(n) * by(n) <= room), default=1)
+                for by in (lambda n: n, lambda n: effective // n)
+            )
+        ),
     }
 
 
-@exercise(CHAPTER, "(hours, cost)", 1e-6)
+def _bill(pictures: int, epochs: int, speed: float, price: float) -> tuple[float, float]:
+    hours = pictures * epochs / speed / 3600
+    return hours, hours * price
+
+
+@exercise(CHAPTER, "(hours, cost)", 1e-6, _bill)
 def bill(learner: Callable) -> Iterator:
     for pictures, epochs, speed, price in ((2162, 20, 12.5, 0.35), (90_000, 15, 40.0, 1.2)):
         found = two(learner(pictures, epochs, speed, price), "hours, cost")
         if any(isinstance(each, str) for each in found):
             raise Hint("numbers are asked for, not text")
         hours = pictures * epochs / speed / 3600
-        times = _other_times(pictures, epochs, speed, hours)
-        costs = _other_costs(epochs, hours, price)
-        hints = {"hours come first, the cost second": np.array([hours * price, hours])}
-        hints |= {say: np.array([wrong, found[1]]) for say, wrong in times.items()}
-        hints |= {say: np.array([found[0], wrong]) for say, wrong in costs.items()}
-        yield np.array(found, float), np.array([hours, hours * price]), hints
+        found = np.array(found, float)
+        hints = of_pair(
+            found,
+            _other_times(pictures, epochs, speed, hours),
+            _other_costs(epochs, hours, price),
+        )
+        yield found, np.array([hours, hours * price]), hints
 
 
 def _other_times(pictures: int, epochs: int, speed: float, hours: float) -> dict:
     return {
-        "these are seconds": 3600 * hours,
-        "these are minutes": 60 * hours,
-        "these are days": hours / 24,
-        "this is one epoch": hours / epochs,
         "each epoch shows all pictures again: times, not plus": (pictures + epochs) / speed / 3600,
-        "each epoch shows all pictures again: times": pictures / speed / epochs / 3600,
-        "a faster card takes LESS time: divide by the speed": pictures * epochs * speed / 3600,
-        "part of an hour counts as well: no rounding down": int(hours),
         "part of an hour counts as well: no rounding up": -(-hours // 1),
     }
 
 
 def _other_costs(epochs: int, hours: float, price: float) -> dict:
     return {
-        "the price is of an hour: times": hours / price,
         "the price is of an hour: times, not plus": hours + price,
-        "the price is of an hour, not of a second": 3600 * hours * price,
-        "the price is of an hour, not of a minute": 60 * hours * price,
-        "hours are hours already: 3600 comes once": hours * price / 3600,
-        "hours are not money yet": hours,
-        "the price is of an hour, not of an epoch": epochs * price,
         "part of an hour costs its part": price * int(hours),
         "part of an hour costs its part, and no more": price * -(-hours // 1),
-        "this is the cost of one epoch": hours * price / epochs,
         "this is one hour": price,
-        "in the unit of the price, not in hundredths of it": 100 * hours * price,
-        "the cost is rounded: leave that to the print": round(hours * price, 2),
     }

@@ -14,21 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .same import Hint, as_array, close, drawn, either, kind_of, same, same_in_all, shown, two
+from . import again
+from .differences import Hint, Vague, as_array, close, kind_of
+from .same import drawn, either, of_pair, same, same_in_all, shown, two
 
-__all__ = [
-    "EXERCISES",
-    "Answer",
-    "Hint",
-    "as_array",
-    "close",
-    "drawn",
-    "either",
-    "exercise",
-    "kind_of",
-    "same",
-    "two",
-]
+__all__ = ["EXERCISES", "Answer", "Hint", "Vague", "as_array", "close", "drawn", "either"]
+__all__ += ["exercise", "kind_of", "of_pair", "same", "two"]
 
 EXERCISES: dict[
     str, tuple[str, Callable]
@@ -48,6 +39,8 @@ STOPPED = {  # what an error of torch or Python most often means
     "Expected size for first two": "the inner sizes of a product must agree: is one transposed?",
     "cannot be multiplied": "the inner sizes of a product must agree: which side is transposed?",
     "KeyError": "not every key is there: ask before you look up",
+    "does not require grad": "no weight that is free is in it: which are, and is one detached?",
+    "out of bounds": "an axis is shorter than the index: is it the axis that you mean?",
     "ZeroDivisionError": "what if nothing is left to divide by?",
 }
 
@@ -65,9 +58,13 @@ class Answer:
         return f"{self.exercise}: {self.state}" + (f". {self.hint}" if self.hint else "")
 
 
-def exercise(chapter: str, what: str = "the result", tolerance: float = 1e-4) -> Callable:
+def exercise(
+    chapter: str, what: str = "the result", tolerance: float = 1e-4, right: Callable | None = None
+) -> Callable:
     """Make a check of a function that calls the learner's, and yields rounds for `same_in_all` or
     raises a Hint where it is off.
+
+    right: the function asked for; it lets `again` look for ideas that the check does not list.
     """
 
     def decorate(check: Callable) -> Callable:
@@ -87,6 +84,12 @@ def exercise(chapter: str, what: str = "the result", tolerance: float = 1e-4) ->
                 say = "Replace the line that raises NotImplementedError"
                 return Answer(name, "not done yet", say)
             except Hint as hint:
+                if right and isinstance(hint, Vague):
+                    rounds = [(given, found) for _, found, given in seen if found is not ...]
+                    names = _names(learner, rounds)
+                    with np.errstate(all="ignore"):
+                        say = again.idea(right, rounds, names, tolerance)
+                    hint.args = (f"{what} {say}".replace(" : ", ": "),) if say else hint.args
                 return Answer(name, "look again", _told(str(hint), seen, hint.call))
             except Exception as error:  # of the learner's code, or of reading what it returned
                 say = f"what your function returns can't be read: {type(error).__name__}: {error}"
@@ -107,26 +110,22 @@ def _watched(learner: Callable, calls: list) -> Callable:
     """The learner's function, whose arguments must stay as they were; `calls` gets what it was
     called with, in words, and what it returned.
     """
-    code = getattr(learner, "__code__", None)
-    names = code.co_varnames[: code.co_argcount] if code else ()
 
     def call(*given):
-        named = (
-            names if len(names) == len(given) else [f"argument {n + 1}" for n in range(len(given))]
-        )
+        named = _names(learner, [(given, ...)])
         told = [
             f"{name} {text}"
             for name, value in zip(named, given, strict=True)
             if (text := shown(value))
         ]
-        calls.append((f" [seen with {', '.join(told)}]" if told else "", ...))
         before = [_kept(value) for value in given]
+        calls.append((f" [seen with {', '.join(told)}]" if told else "", ..., before))
         try:
             found = learner(*given)
         except Exception as error:
             error.learners = True  # not an error of the check, which reads what comes back
             raise
-        calls[-1] = calls[-1][0], found
+        calls[-1] = calls[-1][0], found, before
         for name, was, now in zip(named, before, given, strict=True):
             if not _alike(was, now):
                 raise Hint(f"your function changed {name} in place: work on a copy")
@@ -135,9 +134,16 @@ def _watched(learner: Callable, calls: list) -> Callable:
     return call
 
 
+def _names(learner: Callable, rounds: list) -> list[str]:
+    """How the learner calls the arguments."""
+    code, count = getattr(learner, "__code__", None), len(rounds[0][0]) if rounds else 0
+    names = code.co_varnames[: code.co_argcount] if code else ()
+    return names if len(names) == count else [f"argument {n + 1}" for n in range(count)]
+
+
 def _told(say: str, calls: list, number: int = -1) -> str:
     """The hint, and the input it was seen with."""
-    given, found = calls[number] if calls else ("", ...)
+    given, found = calls[number][:2] if calls else ("", ...)
     if found is None and not any(word in say for word in ("None", "return ", "ValueError")):
         say = "your function returns None: does it end with return? A print is no return"
     return say + given
@@ -147,14 +153,14 @@ def _kept(value):
     if hasattr(value, "detach"):
         return value.detach().clone()
     if isinstance(value, list | tuple):
-        return [_kept(each) for each in value]
+        return type(value)(_kept(each) for each in value)
     if isinstance(value, dict):
         return {key: _kept(each) for key, each in value.items()}
     return value.copy() if hasattr(value, "dtype") else value
 
 
 def _alike(was, now) -> bool:
-    if isinstance(was, list):
+    if isinstance(was, list | tuple):
         return len(was) == len(now) and all(map(_alike, was, now))
     if isinstance(was, dict):
         return was.keys() == now.keys() and all(_alike(was[key], now[key]) for key in was)

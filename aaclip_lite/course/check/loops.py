@@ -64,7 +64,7 @@ def judge_loop(learner: Callable, stage: str) -> None:
         raise Hint(f"{len(seen)} batches were used in {STEPS} steps: one batch a step")
     if len(seen) > STEPS + 1:
         raise Hint(f"{len(seen)} batches were used for {STEPS} steps: stop after `steps` of them")
-    if losses is None or len(losses) != STEPS:
+    if not hasattr(losses, "__len__") or len(losses) != STEPS:
         raise Hint("return a list with the loss of each step")
     own = {name: p.detach() for name, p in mine.named_parameters()}
     other = {name: p.detach() for name, p in theirs.named_parameters()}
@@ -93,6 +93,11 @@ MISTAKES = {
     "default betas": "Adam's averaging factors are its defaults, not the recipe's betas",
     "constant lr": "the learning rate never falls: aa.train.learning_rate(recipe, stage, step)",
     "first part": "only one part of the loss is minimised: add them all up",
+    "mean": "the parts are averaged: add them up",
+    "late": "the rate is that of the step before or after: learning_rate counts steps from 0",
+    "other lr": "the learning rate is the other stage's: this one has its own",
+    "SGD": "plain descent (SGD) moves them: make it Adam",
+    "AdamW": "AdamW draws weights towards 0 as well: make it Adam",
 }
 
 
@@ -103,13 +108,21 @@ def _mistaken(model: AdaptedCLIP, stage: str, mistake: str) -> None:
     weights = list(free(model, stage).values())
     recipe = model.recipe
     betas = (0.9, 0.999) if mistake == "default betas" else recipe.betas
-    optimizer = torch.optim.Adam(weights, learning_rate(recipe, stage, 0), betas=betas)
+    other = "image" if stage == "text" else "text"
+    rate = learning_rate(recipe, other if mistake == "other lr" else stage, 0)
+    if mistake == "SGD":
+        optimizer = torch.optim.SGD(weights, rate)
+    else:
+        kind = torch.optim.AdamW if mistake == "AdamW" else torch.optim.Adam
+        optimizer = kind(weights, rate, betas=betas)
     for number, batch in zip(range(STEPS), _batches(), strict=False):
-        rate = learning_rate(recipe, stage, 0 if mistake == "constant lr" else number)
+        at = {"constant lr": 0, "other lr": 0, "late": number + 1}.get(mistake, number)
+        rate = learning_rate(recipe, other if mistake == "other lr" else stage, at)
         optimizer.param_groups[0]["lr"] = 1e-3 if mistake == "default lr" else rate
         if mistake != "no zero_grad":
             optimizer.zero_grad()
         parts = list(step(model, batch, anchors if stage == "image" else None, stage).values())
         loss = parts[0] if mistake == "first part" else torch.stack(parts).sum()
+        loss = loss / len(parts) if mistake == "mean" else loss
         loss.backward()
         optimizer.step()

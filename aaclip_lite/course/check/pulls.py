@@ -1,7 +1,6 @@
 """How hard one loss pulls beside another: what the two exercises on it know of mistakes."""
 
 import torch
-import torch.nn.functional as F
 
 from .same import either
 
@@ -23,25 +22,23 @@ def pull_mistakes(first, second, weights: list) -> tuple[torch.Tensor, dict]:
         entry: either(
             (a / b).mean(), (a / b).abs().mean(), (a / b).abs().median(), (a / b).abs().max()
         ),
-        "a norm of the ratio is not the ratio of the norms": (a / b).norm(),
         f"{adds}: the second gradient holds the first one too, so clear it between": (
             a.norm() / (a + b).norm()
         ),
         f"{adds}: clear it between the two": (a + b).norm() / b.norm(),
         f"{adds}, in the same tensor: keep a copy of the first, and clear it": torch.tensor(1.0),
         "the largest slope is not the whole pull": a.abs().max() / b.abs().max(),
+        "a spread (std) takes the mean away: a length does not": a.std() / b.std(),
+        "beside the second's gradient, not beside the weights themselves": (
+            a.norm() / torch.cat([w.detach().flatten() for w in weights]).norm()
+        ),
+        "how many weights there are is not in it": either(true / len(a), true * len(a)),
         "the length is the root of the sum of squares, not the sum of sizes": (
             a.abs().sum() / b.abs().sum()
         ),
         "and the second term's? a ratio is asked for": a.norm(),
         "a ratio is asked for, not a difference": a.norm() - b.norm(),
-        "the logarithms of the losses do not pull": (first.log() / second.log()).detach(),
-        "a product of the two is no ratio of lengths": a @ b,
-        "a slope is not weighed by its loss": true * heights,
         "a ratio is asked for, not the share of both lengths": a.norm() / (a.norm() + b.norm()),
-        "this is how alike the directions are: their lengths are asked for": F.cosine_similarity(
-            a, b, 0
-        ),
         "the logarithm is not asked for": true.log(),
     }
     if len(weights) > 1:

@@ -22,6 +22,7 @@ from ..datasets import open_dataset
 from ..detector import AnomalyDetector
 from ..load import load_clip
 from ..model import AdaptedCLIP
+from ..variants import pixels
 from ..variants.concepts import box_mask
 from ..world import factory
 
@@ -191,6 +192,13 @@ def prepared(
         folder.mkdir(parents=True, exist_ok=True)
         torch.save(found, file)
     return found
+
+
+def beside(found: Mapping[str, tuple], net: pixels.PixelNet) -> dict[str, tuple[Parts, Tensor]]:
+    """What `prepared` gives, with what `net` reads from the pixels beside the tokens."""
+    images = {split: parts.images for split, (parts, _) in found.items()}
+    tokens = pixels.beside({split: own for split, (_, own) in found.items()}, images, net)
+    return {split: (parts, tokens[split]) for split, (parts, _) in found.items()}
 
 
 def check_boxes(boxes: list, labels: Float[Tensor, "n concepts"], grid: int) -> Counter:

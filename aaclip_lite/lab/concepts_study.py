@@ -1,13 +1,14 @@
 """The study of chapter 16: which version of the box loss, which learning rates, which of S4's five
 issues, and how good the system is on products that nothing was trained on.
 
-Special: every run of STAGE_1 and CHAINS is kept in data/clinic/concepts.json as soon as it is measured, so
-a stopped command goes on where it was. S4's run of 2,650 steps is shortened; rates are raised by the
-same factor, so that AdamW can move each weight equally far (rate x steps). Choices use validation
-products; the test products are looked at once, by the chosen chain.
+Special: every run is kept in data/clinic/concepts.json as soon as it is measured, so a stopped
+command goes on where it was. S4's run of 2,650 steps is shortened; rates are raised by the same
+factor, so that AdamW can move each weight equally far (rate x steps). Choices use validation
+products; the test products are looked at once, by the chosen chain. Only "final" reads pixels.
 
-    python -m aaclip_lite.lab.concepts_study          # about 7 minutes of one free core
+    python -m aaclip_lite.lab.concepts_study          # about 14 minutes of one free core
     python -m aaclip_lite.lab.concepts_study --seeds 0
+    python -m aaclip_lite.lab.concepts_study --net    # the network on pixels, 20 minutes
 """
 
 import argparse
@@ -21,13 +22,14 @@ from pathlib import Path
 import torch
 
 from ..course import concept_measures as measures
-from ..course.flawed_parts import CONCEPTS, detector_model, prepared
+from ..course.flawed_parts import CONCEPTS, beside, detector_model, gather, prepared
 from ..files.environment import generated_path
 from ..files.keep import write_json
-from ..variants import concepts
+from ..variants import concepts, pixels
 
 RESULTS = Path(__file__).parents[2] / "data" / "clinic" / "concepts.json"
 SIZES = {"train": (8, 27, 6), "val": (15, 45, 12), "test": (12, 27, 9)}  # sound, one, two defects
+WITH_NET = SIZES | {"train": (8, 27, 0)}  # one defect each, as the network on pixels saw them
 STEPS = {"concepts": 100, "prototypes": 100, "task": 100}
 FULL = {"concepts": 900, "prototypes": 300, "task": 500}
 S4_STEPS = 2650
@@ -72,9 +74,19 @@ def stretched(name: str, steps: int) -> dict[str, float]:
     return {"neck": neck * factor, "concept_head": head * factor}
 
 
-def new_model(seed: int, width: int) -> concepts.ConceptModel:
+def new_model(seed: int, width: int, sure: int = 0) -> concepts.ConceptModel:
     torch.manual_seed(seed)
-    return concepts.ConceptModel(width, len(CONCEPTS), 3)
+    return concepts.ConceptModel(width, len(CONCEPTS), 3, sure=sure)
+
+
+def train_net() -> None:
+    """The network on pixels, from every picture of the training products; kept in half precision."""
+    parts = gather("train", 50, 99, 0)
+    maps = [pixels.label_map(masks, parts.images.shape[-1]) for masks in parts.masks]
+    torch.manual_seed(0)
+    net = pixels.PixelNet(len(CONCEPTS) - 1)
+    pixels.teach(net, parts.images, torch.stack(maps))
+    pixels.keep(net)
 
 
 def first_stage(model, data, name: str, steps: int) -> list[dict]:
@@ -156,6 +168,19 @@ def baselines(data, everything) -> dict:
     }
 
 
+def final(found: dict, seed: int, sure: int = 0) -> dict:
+    """The chosen chain at full length, on parts and tokens by split."""
+    (parts, tokens), (val, val_tokens), (test, test_tokens) = (
+        found[split] for split in ("train", "val", "test")
+    )
+    data = measures.batch_of(tokens, parts)
+    model = new_model(seed, tokens.shape[1], sure)
+    first_stage(model, data, "bce", FULL["concepts"])
+    later_stages(model, data, "assigned, tau 0.1", FULL)
+    on_val = stage_1_figures(model, val_tokens, val) | chain_figures(model, val_tokens, val)
+    return test_figures(model, test_tokens, test) | {"val": on_val}
+
+
 class Kept:
     """Results by name in one file, written whole after every run."""
 
@@ -200,24 +225,22 @@ def study(seeds: list[int], kept: Kept) -> None:
         later_stages(model, data, second, STEPS)
         return chain_figures(model, val_tokens, val)
 
-    def final(seed):
-        model = new_model(seed, width)
-        first_stage(model, data, "bce", FULL["concepts"])
-        later_stages(model, data, "assigned, tau 0.1", FULL)
-        on_val = stage_1_figures(model, val_tokens, val) | chain_figures(model, val_tokens, val)
-        test, test_tokens = everything["test"]
-        return test_figures(model, test_tokens, test) | {"val": on_val}
-
-    measure(kept, f"final {seeds[0]}", lambda: final(seeds[0]))
     for name, seed in product(STAGE_1, seeds):
         measure(kept, f"stage 1, {name} {seed}", partial(stage_1, name, seed))
     for name, seed in product(CHAINS, seeds):
         measure(kept, f"chain, {name} {seed}", partial(chain, name, seed))
-    for seed in seeds[1:]:
-        measure(kept, f"final {seed}", partial(final, seed))
+    net = pixels.load()
+    both = beside(prepared(detector_model(), WITH_NET, folder), net)
+    more = measures.batch_of(both["train"][1], both["train"][0])
+    measure(kept, "baselines beside pixels", lambda: baselines(more, both))
+    for seed in seeds:
+        measure(kept, f"tokens alone {seed}", partial(final, everything, seed))
+        measure(kept, f"final {seed}", partial(final, both, seed, net.channels))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    study(parser.parse_args().seeds, Kept(RESULTS))
+    parser.add_argument("--net", action="store_true", help="train only the network on pixels")
+    options = parser.parse_args()
+    train_net() if options.net else study(options.seeds, Kept(RESULTS))

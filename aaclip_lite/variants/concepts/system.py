@@ -19,24 +19,29 @@ Batch = namedtuple("Batch", "tokens labels boxes verdicts")  # (n, ...), (n, k),
 
 
 class Neck(nn.Module):
-    """Patches against their own picture, with their neighbours and the picture's strongest signs."""
+    """Patches against their own picture, with their neighbours and the picture's strongest signs.
 
-    def __init__(self, width: int, inner: int) -> None:
+    sure: so many of the last channels say already how sure a sign is, and keep their level.
+    """
+
+    def __init__(self, width: int, inner: int, sure: int = 0) -> None:
         super().__init__()
+        self.tokens = width - sure
         self.near, self.all = nn.Conv2d(width, inner, 3, padding=1), nn.Conv2d(inner, inner, 1)
         self.out = nn.Conv2d(inner, width, 1)
 
     def forward(self, tokens: Tokens) -> Tokens:
-        x = F.instance_norm(tokens)  # what all patches share is the product, not the defect
-        x = F.dropout2d(x, 0.15, self.training)
+        x, sure = tokens[:, : self.tokens], tokens[:, self.tokens :]
+        x = F.instance_norm(x)  # what all patches share is the product, not the defect
+        x = F.dropout2d(torch.cat([x, sure], 1), 0.15, self.training)
         near = F.dropout2d(self.near(x).relu(), 0.2, self.training)
         return x + self.out((near + self.all(near.amax((2, 3), keepdim=True))).relu())
 
 
 class ConceptModel(nn.Module):
-    def __init__(self, width: int, concepts: int, verdicts: int, per_concept=3, inner=48) -> None:
+    def __init__(self, width: int, concepts: int, verdicts: int, per_concept=3, inner=48, sure=0):
         super().__init__()
-        self.per_concept, self.neck = per_concept, Neck(width, inner)
+        self.per_concept, self.neck = per_concept, Neck(width, inner, sure)
         self.concept_head = nn.Conv2d(width, concepts, 1)
         layers = nn.Conv2d(width, inner, 1), nn.ReLU(), nn.Conv2d(inner, inner, 1)
         self.projector = nn.Sequential(*layers)

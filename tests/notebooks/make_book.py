@@ -46,6 +46,8 @@ CSS = """\
 @media screen and (max-width: 82em), screen and (min-width: 92em) { .content { width: 56em; } }
 @media screen { article :is(p, li, h1, h2, h3) { max-width: 46em; } }
 details { margin-bottom: 0.8em; }
+PRINTED { white-space: pre-wrap; overflow-wrap: anywhere; }
+.printed { display: block; padding-left: 1.5em; text-indent: -1.5em; }
 FIGURES { cursor: zoom-in; }
 article img.large { cursor: zoom-out; max-width: none; }
 .cell_output .output, .image-reference, p:has(> img.large) { display: block; overflow-x: auto; }
@@ -70,8 +72,6 @@ article img.large { cursor: zoom-out; max-width: none; }
       linear-gradient(var(--color-code-background) 0 0) right / 1em 100% no-repeat local,
       linear-gradient(to left, rgb(128 128 128 / 60%), transparent) right / 0.7em 100% no-repeat;
   }
-  PRINTED { white-space: pre-wrap; overflow-wrap: anywhere; }
-  .printed { display: block; padding-left: 1.5em; text-indent: -1.5em; }
   /* PHONE */
   article img.large { width: max(260%, var(--own, 0px)); }
   .hint { display: block; }
@@ -174,7 +174,7 @@ def said(cell: nbformat.NotebookNode) -> str:
 
 
 def on_a_phone(text: str) -> list[str]:
-    """Tag of a printed text: a table keeps its lines, in small print; all else is wrapped."""
+    """Tag of a printed text: a table keeps its lines, in small print on a phone; all else wraps."""
     lines = text.splitlines()
     longest = max(map(len, lines), default=0)
     gaps = sorted(len(GAPS.findall(line)) for line in lines)[-2:]

@@ -87,7 +87,8 @@ def test_figures_say_what_they_show_and_words_lead_to_the_books_glossary(book):
     assert 'alt="Twelve products for testing"' in page and 'href="glossary.html"' in page
     style = (book / "_static" / "book.css").read_text(encoding="utf-8")
     script = (book / "_static" / "book.js").read_text(encoding="utf-8")
-    assert ".tag_fits-50" in style
+    everywhere = style.split("@media screen and (max-width: 46em)")[0]
+    assert ".tag_fits-50" in style and ".printed { display: block" in everywhere
     assert not re.search(r"FIGURES|PRINTED|PHONE", style + script)
 
 

@@ -80,10 +80,10 @@ def _age(rows: list[dict], travel: Travel, header: dict) -> dict[str, list[str]]
         return {"unknown": [why]}
     if rows and not travel.moved:
         seen = expected_outside(travel.told, travel.reach) if travel.reach else None
-        why = (
-            "no weight lies beyond its initial support; the stored steps could have put "
-            f"{shown(seen)} there"
+        could = (
+            "no steps are stored" if seen is None else f"its steps could have put {seen:,.0f} there"
         )
+        why = f"no weight lies beyond its initial support; {could}"
         return {"unknown" if seen is not None and seen < TOO_FEW else "untrained": [why]}
     if travel.reach is not None and travel.moved - 4 * travel.noise > travel.reach:
         why = f"weights moved by {travel.moved:.3g}, which {step} steps of {travel.rate} cannot do"

@@ -8,6 +8,7 @@ Nothing of the chapters runs. Sphinx and the theme come from the package index, 
 page that works without Python from npm, once; the pages need no network.
 """
 
+import json
 import os
 import re
 import shutil
@@ -36,6 +37,7 @@ SETTINGS = {
     "mathjax_path": "mathjax.js",
     "html_static_path": ["_static"],
     "html_css_files": ["book.css"],
+    "html_js_files": ["book.js"],
     "html_show_copyright": False,
     "html_copy_source": False,
 }
@@ -44,11 +46,75 @@ CSS = """\
 @media screen and (max-width: 82em), screen and (min-width: 92em) { .content { width: 56em; } }
 @media screen { article :is(p, li, h1, h2, h3) { max-width: 46em; } }
 details { margin-bottom: 0.8em; }
+PRINTED { white-space: pre-wrap; overflow-wrap: anywhere; }
+.printed { display: block; padding-left: 1.5em; text-indent: -1.5em; }
+FIGURES { cursor: zoom-in; }
+article img.large { cursor: zoom-out; max-width: none; }
+.cell_output .output, .image-reference, p:has(> img.large) { display: block; overflow-x: auto; }
+.cell_output th[style*="sticky"] { background: var(--color-background-primary); }
+.hint { display: none; margin: 0; font-size: 75%; color: var(--color-foreground-muted); }
+/* white figures are lamps at night */
+@media screen { body[data-theme="dark"] article img { filter: brightness(0.85); } }
+@media screen and (prefers-color-scheme: dark) {
+  body:not([data-theme="light"]) article img { filter: brightness(0.85); }
+}
 @media screen and (max-width: 46em) {
+  article h1 { font-size: 1.9em; }
+  article h2 { font-size: 1.45em; }
+  article h3 { font-size: 1.2em; }
   article pre, article .cell_output table { font-size: 75%; }
+  article table.docutils { font-size: 73%; }
+  div.math { font-size: 93%; }
+  article table.docutils :is(td, th) { padding: 0.2em 0.35em; }
+  /* a shade at the edge where a line goes on */
+  article pre {
+    background:
+      linear-gradient(var(--color-code-background) 0 0) right / 1em 100% no-repeat local,
+      linear-gradient(to left, rgb(128 128 128 / 60%), transparent) right / 0.7em 100% no-repeat;
+  }
+  /* PHONE */
+  article img.large { width: max(260%, var(--own, 0px)); }
+  .hint { display: block; }
 }
 """
+# not the badge, and not the pictures of the page that works without Python
+FIGURES = "article :is(p, .cell_output) img:not([src$='.svg'])"
+PRINTED = ":is(.tag_wraps .cell_output, .highlight-text) pre"
+# a figure is as wide as the page, and larger at a tap
+JS = """\
+addEventListener("DOMContentLoaded", () => {
+  const figures = document.querySelectorAll(FIGURES);
+  for (const figure of figures) {
+    figure.style.setProperty("--own", `${figure.getAttribute("width") ?? 0}px`);
+    figure.addEventListener("click", (event) => {
+      event.preventDefault();
+      figure.classList.toggle("large");
+    });
+  }
+  const hint = document.createElement("span");
+  hint.className = "hint";
+  hint.textContent = "Tap a picture to enlarge it, and again to shrink it.";
+  figures[0]?.after(hint);
+  // each printed line by itself, so that what wraps is set in
+  for (const text of document.querySelectorAll(PRINTED)) {
+    if (text.querySelector("span[class]:not(.w)")) continue;
+    const lines = text.textContent.trimEnd().split("\\n");
+    text.replaceChildren(...lines.map((line) => {
+      const one = document.createElement("span");
+      one.className = "printed";
+      one.textContent = line || "\\u00a0";
+      return one;
+    }));
+  }
+});
+"""
 FOLD = "</details>"
+PICTURES = {"image/png", "image/jpeg"}
+# a table of a phone's width, by its longest line: so small a print, and no line is cut
+PHONE = {50: 11, 60: 9.2, 70: 7.9}
+LABELLED = 60  # so long may a line of a label and one value be, to count as a table's
+GAPS = re.compile(r"\S {2,}(?=\S)")
+TITLE = re.compile(r'(?:title|suptitle|set_title)\s*[=(]\s*"([^"{}]+)"')
 PICTURE = "data/sheets/detections.png"
 
 
@@ -84,13 +150,37 @@ def page(path: Path) -> nbformat.NotebookNode:
         [cell for cell in notebook.cells if "colab" not in cell.metadata.get("tags", ())]
     )
     for cell in notebook.cells:
-        cell.source = cell.source.replace("](../data/sheets/", "](")
+        for other in ("](../data/sheets/", "](../docs/glossary"):  # pages and pictures of the book
+            cell.source = cell.source.replace(other, "](" + other.partition("docs/")[2])
         # what is no page of the book is read in the repository
         cell.source = cell.source.replace("](../", f"]({address()}/blob/main/")
         tags = cell.metadata.setdefault("tags", [])
         if "solution" in tags or "setup" in tags:
             tags.append("hide-input")
+        if cell.cell_type == "code":
+            tags.extend(on_a_phone(said(cell)))
+            title = TITLE.findall(cell.source)[-1:] or ["a figure"]
+            cell.metadata["mystnb"] = {"image": {"alt": title[0]}}
     return notebook
+
+
+def said(cell: nbformat.NotebookNode) -> str:
+    """What a cell printed, or gave as text alone."""
+    outputs = cell.get("outputs", ())
+    alone = [o.data for o in outputs if "data" in o and set(o.data) == {"text/plain"}]
+    return "".join(
+        [o.text for o in outputs if "text" in o] + [f"{each['text/plain']}\n" for each in alone]
+    )
+
+
+def on_a_phone(text: str) -> list[str]:
+    """Tag of a printed text: a table keeps its lines, in small print on a phone; all else wraps."""
+    lines = text.splitlines()
+    longest = max(map(len, lines), default=0)
+    gaps = sorted(len(GAPS.findall(line)) for line in lines)[-2:]
+    if len(gaps) < 2 or gaps[0] < (1 if longest <= LABELLED else 2):
+        return ["wraps"]
+    return [f"fits-{most}" for most in PHONE if longest <= most][:1]
 
 
 def folded_once(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
@@ -98,11 +188,13 @@ def folded_once(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNod
     kept = []
     for cell in cells:
         code = cell.cell_type == "code" and "solution" in cell.metadata.get("tags", ())
-        said = kept[-1].source.rstrip() if kept else ""
-        shows = any("image/png" in output.get("data", {}) for output in cell.get("outputs", ()))
-        if code and said.endswith(FOLD) and not shows:
-            inside = f"\n\n```python\n{cell.source}\n```\n\n{FOLD}"
-            kept[-1].source = said.removesuffix(FOLD).rstrip() + inside
+        before = kept[-1].source.rstrip() if kept else ""
+        shows = any(PICTURES & set(output.get("data", ())) for output in cell.get("outputs", ()))
+        if code and before.endswith(FOLD) and not shows:
+            inside = f"\n\n```python\n{cell.source}\n```\n\n"
+            if printed := said(cell):
+                inside += f"It prints\n\n```text\n{printed.rstrip()}\n```\n\n"
+            kept[-1].source = before.removesuffix(FOLD).rstrip() + inside + FOLD
         else:
             kept.append(cell)
     return kept
@@ -152,7 +244,15 @@ def write_sources(folder: Path, fetched: dict[str, bytes], missing: str) -> None
     (folder / "_static").mkdir(parents=True)
     for content in fetched.values():
         (folder / "_static" / SETTINGS["mathjax_path"]).write_bytes(content)
-    (folder / "_static" / "book.css").write_text(CSS, encoding="utf-8")
+    sizes = [
+        f".tag_fits-{most} .cell_output pre {{ font-size: min(75%, {size / 3.9:.2f}vw); }}"
+        for most, size in PHONE.items()
+    ]
+    style = CSS.replace("FIGURES", FIGURES).replace("PRINTED", PRINTED)
+    style = style.replace("/* PHONE */", "\n  ".join(sizes))
+    (folder / "_static" / "book.css").write_text(style, encoding="utf-8")
+    script = JS.replace("FIGURES", json.dumps(FIGURES)).replace("PRINTED", json.dumps(PRINTED))
+    (folder / "_static" / "book.js").write_text(script, encoding="utf-8")
     for picture in (PICTURE, "data/sheets/method.png", "notebooks/colab.svg"):
         shutil.copy(ROOT / picture, folder)
     settings = "".join(f"{name} = {value!r}\n" for name, value in SETTINGS.items())

@@ -68,6 +68,30 @@ def test_solutions_are_folded_and_once():
     assert re.search(r"<details><summary>Solution</summary>[^<]*```python\ndef solved_mix", third)
 
 
+def test_what_a_solution_prints_stands_in_its_fold():
+    second = "".join(cell.source for cell in make_book.page(chapters()[2]).cells)
+    assert re.search(r"It prints\n\n```text\nordinary +attention of the last block", second)
+
+
+def test_on_a_phone_sentences_wrap_and_small_tables_fit():
+    sentence = "cosine of the normal and the abnormal anchor, mean of 12 products: 0.995\n" * 3
+    table = "{:20}{:>15}{:>15}\n".format("answer", "focal", "dice") * 3
+    assert make_book.on_a_phone(sentence) == make_book.on_a_phone("") == ["wraps"]
+    assert make_book.on_a_phone(table) == ["fits-50"]
+    assert make_book.on_a_phone("label   0.5\nother   0.7\n") == ["fits-50"]
+    assert make_book.on_a_phone(2 * "{:60}{:>30}{:>9}\n".format("a", "b", "c")) == []
+
+
+def test_figures_say_what_they_show_and_words_lead_to_the_books_glossary(book):
+    page = (book / "00_start_here.html").read_text(encoding="utf-8")
+    assert 'alt="Twelve products for testing"' in page and 'href="glossary.html"' in page
+    style = (book / "_static" / "book.css").read_text(encoding="utf-8")
+    script = (book / "_static" / "book.js").read_text(encoding="utf-8")
+    everywhere = style.split("@media screen and (max-width: 46em)")[0]
+    assert ".tag_fits-50" in style and ".printed { display: block" in everywhere
+    assert not re.search(r"FIGURES|PRINTED|PHONE", style + script)
+
+
 def test_a_link_to_nowhere_fails(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(make_book, "index", lambda: "# Book\n\n[gone](99_gone.ipynb)\n")
     monkeypatch.setattr(make_book, "chapters", list)

@@ -92,7 +92,14 @@ def explain(name: str, entry: dict | None, few: dict | None) -> str:
     text = f"line for {name} from {entry['pictures']} sound parts"
     promise = f"{entry['false_alarms']:.0%} of sound parts"
     if entry["rule"] == "rank":
-        return f"{text}, by rank: at most {promise} will be called anomalous, on average"
+        # the share that a line lets through is Beta distributed: of 20 lines one lets more through
+        parts = entry["pictures"]
+        above = math.floor((parts + 1) * entry["false_alarms"] + 1e-9)
+        worst = rate_interval(above - 1, parts, level=0.9)[1]
+        return (
+            f"{text}, by rank: at most {promise} will be called anomalous on average over such "
+            f"lines, at most {worst:.0%} with 19 lines of 20"
+        )
     text += f", with the scatter of other products: about {promise} will be called anomalous"
     if not few or not few.get("parts"):
         return f"{text}; this was not measured on other products"

@@ -57,7 +57,8 @@ def probability_map(
 ) -> Float[Tensor, "B 2 H W"]:
     """Training map: logits enlarged to the picture, then softmax over normal and abnormal."""
     logits = similarity_logits(level, anchors, scale)
-    return _enlarge(logits, image_size, align_corners).softmax(dim=1)
+    large = F.interpolate(logits, image_size, mode="bilinear", align_corners=align_corners)
+    return large.softmax(dim=1)
 
 
 def anomaly_map(
@@ -100,7 +101,7 @@ def finish(
             "use a larger image"
         )
     grid = blurred(grid, kernel, sigma) if sigma else grid
-    return _enlarge(grid, image_size, align_corners)[:, 0]
+    return F.interpolate(grid, image_size, mode="bilinear", align_corners=align_corners)[:, 0]
 
 
 def image_scores(
@@ -203,13 +204,6 @@ def threshold_at(normal_scores: Tensor, false_alarm_rate: float) -> float:
             f"{1 / (len(scores) + 1):.3g} or more, not {false_alarm_rate}"
         )
     return float(scores[rank - 1])
-
-
-def _enlarge(
-    x: Float[Tensor, "B C h w"], image_size: int | Sequence[int], align: bool
-) -> Float[Tensor, "B C H W"]:
-    size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
-    return F.interpolate(x, size, mode="bilinear", align_corners=align)
 
 
 def _min_max(values: Tensor, what: str) -> Tensor:

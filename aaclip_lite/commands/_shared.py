@@ -4,6 +4,7 @@ Special: checks come before any work, and each names the option, the value and t
 """
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -64,13 +65,19 @@ class Backbone:
         embedded one.
         """
         from ..load import load_clip
+        from ..service.matmul import choose
 
-        return load_clip(**(self.said or noted or {})).to(self.place)
+        clip = load_clip(**(self.said or noted or {})).to(self.place)
+        choose(clip)
+        return clip
 
     def detector(self, name: str, bf16: bool = False):
         from ..detector import AnomalyDetector
+        from ..service.matmul import choose
 
         detector = AnomalyDetector.load(name, self.load() if self.said else None, self.place)
+        if choose(detector.model.clip):
+            print("note: oneDNN multiplies, which is faster here and equal", file=sys.stderr)
         if bf16:
             from ..service.half import judge_in_bf16
 

@@ -6,6 +6,7 @@ Use: `compare(Work(full=False), "inference", ("plain", "package"), rounds=3, unt
 """
 
 import time
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from .. import losses, metrics, scoring
 from ..load import load_clip
 from ..model import AdaptedCLIP, stack_anchors
 from ..recipe import Recipe
+from ..service.matmul import quick_products
 from ..world import factory
 from ..world.products import PRODUCTS
 from . import plain
@@ -89,14 +91,15 @@ class Work:
         trained = model.trainable(stage) if stage else {}
         for p in trained.values():
             p.requires_grad_()
-        with (
-            torch.set_grad_enabled(stage is not None),
-            torch.autocast("cpu", torch.bfloat16, enabled=way == "bf16"),
-        ):
-            found = self._ours(case) if ours else self._plain(case)
-        if stage:
-            found["loss"].backward()
-            found |= {name: p.grad for name, p in trained.items() if p.grad is not None}
+        with quick_products(model.clip) if way == "package" else nullcontext():
+            with (
+                torch.set_grad_enabled(stage is not None),
+                torch.autocast("cpu", torch.bfloat16, enabled=way == "bf16"),
+            ):
+                found = self._ours(case) if ours else self._plain(case)
+            if stage:
+                found["loss"].backward()
+                found |= {name: p.grad for name, p in trained.items() if p.grad is not None}
         model.zero_grad(set_to_none=True)
         self.other.root.zero_grad(set_to_none=True)
         return {name: value.detach() for name, value in found.items()}

@@ -12,6 +12,8 @@ import torch
 from accelerate import Accelerator, PartialState
 from accelerate.utils import parse_flag_from_env
 
+from . import matmul
+
 
 def choose_accelerator() -> Accelerator:
     """fp32 on the CPU and on Apple's chips; on CUDA bf16 where the card has it natively, else fp16
@@ -40,6 +42,8 @@ def described(on: Accelerator, bf16: bool = False) -> str:
     if device == "cuda":
         device = torch.cuda.get_device_name(on.device)
     precision = "bf16" if bf16 else on.mixed_precision.replace("no", "fp32")
+    if (device, precision) == ("cpu", "fp32") and matmul.precision() == "bf16":
+        precision = "fp32 by oneDNN"
     return f"{device} x {on.num_processes}, {precision}"
 
 

@@ -24,6 +24,7 @@ from ..files.locks import only_one
 from ..model import AdaptedCLIP
 from ..train import History, free, learning_rate
 from .guards import StepJudge, TrainingError, checksums, spoiled
+from .matmul import quick_products
 from .options import Options, chosen, refuse_unfit
 from .processes import choose_accelerator, described, held_interrupts, memory_mb, processes
 from .runfiles import RunFiles, identity
@@ -79,7 +80,7 @@ def _train(
         model.clip.checkpointing = checkpointing or options.checkpointing
         # before anything is written, the lock included
         refuse_unfit(stage, model.recipe, data, processes().num_processes)
-        with only_one(out, ours=processes().is_main_process):
+        with only_one(out, ours=processes().is_main_process), quick_products(model.clip):
             run = _Run(stage, model, data, out, options)
             if not run.history.finished:
                 run.loop(on_progress)
@@ -236,8 +237,7 @@ class _Run:
                 # after step 1 to see early that nothing frozen moves
                 if marked or late or self.step == 1:
                     self._save()
-                last = self.step == self.steps
-                if on_progress and on.is_main_process and (marked or last):
+                if on_progress and on.is_main_process and (marked or self.step == self.steps):
                     try:
                         on_progress(self.model, self.history)
                     except KeyboardInterrupt:

@@ -1,5 +1,7 @@
 """decision.py: lines from many and from few parts, what they promise and what is said of them."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -58,4 +60,18 @@ def test_what_is_said_of_a_line():
     assert "from 5 sound parts" in said and "4.0% of 225" in said and "19 parts give" in said
     rank = decision.draw_line(torch.arange(19.0))
     assert "at most 5%" in decision.explain("bolt", rank, None)
+
+
+@pytest.mark.parametrize("parts, rate", [(19, 0.05), (40, 0.05), (40, 0.2)])
+def test_19_of_20_lines_by_rank_keep_what_is_said_of_them(parts, rate):
+    rng = np.random.default_rng(0)
+    met = []
+    for _ in range(2000):
+        line = decision.draw_line(torch.from_numpy(rng.random(parts)), false_alarms=rate)
+        mean, deviation = line["score"]
+        # of evenly spread scores this share lies above the line
+        met.append(1 - (mean + deviation * line["threshold"]))
+    said = re.search(r"at most (\d+)% with 19 lines", decision.explain("bolt", line, None))
+    assert np.quantile(met, 0.95) == pytest.approx(int(said[1]) / 100, abs=0.015)
+    assert np.mean(met) == pytest.approx(rate, abs=0.01)
     assert "give 5 sound parts" in decision.explain("bolt", None, None)

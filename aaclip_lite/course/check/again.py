@@ -105,6 +105,8 @@ TENSOR = {  # what learners do to a tensor before they use it
     "sent through exp": lambda x: x.exp(),
     "sent through a logarithm": lambda x: x.log(),
     "sent through a sigmoid": lambda x: x.sigmoid(),
+    "sent through tanh": lambda x: x.tanh(),
+    "less its mean over axis 0": lambda x: x - x.mean(0),
     "cut at one half, to 0 and 1": lambda x: (x > 0.5).to(x),
     "divided by the root of its last axis' length": lambda x: x / x.shape[-1] ** 0.5,
     "1 everywhere: has it no say?": torch.ones_like,
@@ -130,6 +132,7 @@ NUMBER = {
     "0: is it left out?": lambda _: 0,
     "squared: is it used twice?": lambda x: x**2,
     "twice as large": lambda x: 2 * x,
+    "half as large": lambda x: x / 2,
     "one more": lambda x: x + 1,
     "one less": lambda x: x - 1,
 }

@@ -124,7 +124,7 @@ def leaks(learner):
         (
             across,
             True,
-            "attention across the batch goes unnoticed: are the mates different pictures?",
+            "attention across the batch goes unnoticed: different pictures as mates, and abs?",
         ),
         (
             centred,

@@ -115,6 +115,7 @@ def _other_cuts(scores, labels, recall, wanted) -> dict:
             int(np.ceil(recall * len(scores) - 1e-9)) - 1
         ],
         "that is the recall itself; a score is asked for": recall,
+        "that is the median: the recall is not used": np.median(hits),
         "that is a place in the order; the score that stands there is asked for": wanted - 1,
         "that is the highest defective score: too few reach it, the recall is not used": hits[0],
         "a quantile lies between two scores; the threshold is one of the scores": np.quantile(

@@ -47,7 +47,8 @@ CSS = """\
 @media screen { article :is(p, li, h1, h2, h3) { max-width: 46em; } }
 details { margin-bottom: 0.8em; }
 PRINTED { white-space: pre-wrap; overflow-wrap: anywhere; }
-.printed { display: block; padding-left: 1.5em; text-indent: -1.5em; }
+.printed { display: block; --in: calc(1.5em + var(--depth, 0ch)); }
+.printed { padding-left: var(--in); text-indent: calc(-1 * var(--in)); }
 FIGURES { cursor: zoom-in; }
 article img.large { cursor: zoom-out; max-width: none; }
 .cell_output .output, .image-reference, p:has(> img.large) { display: block; overflow-x: auto; }
@@ -103,6 +104,7 @@ addEventListener("DOMContentLoaded", () => {
       const one = document.createElement("span");
       one.className = "printed";
       one.textContent = line || "\\u00a0";
+      one.style.setProperty("--depth", `${line.search(/\\S|$/)}ch`);
       return one;
     }));
   }

@@ -30,6 +30,7 @@ CHUNK = 512  # sentences in one pass of the text tower
 class Features(NamedTuple):
     levels: tuple[Float[Tensor, "B N d"], ...]  # unit vectors, one tensor a level
     detection: Float[Tensor, "B d"]  # a mean of unit vectors
+    patches: Float[Tensor, "B N d"] | None = None  # of which detection is the mean
 
 
 class AdaptedCLIP(nn.Module):
@@ -129,7 +130,7 @@ class AdaptedCLIP(nn.Module):
             for projection, level in zip(heads, tokens, strict=True)
         ]
         detection = F.normalize(self.image_adapter["det_proj"](tokens[-1]), dim=-1)
-        return Features(self.fuse(tuple(levels)), self.pool(detection))
+        return Features(self.fuse(tuple(levels)), self.pool(detection), detection[:, 1:])
 
     def dense_features(
         self, images: Float[Tensor, "B 3 S S"]

@@ -53,7 +53,7 @@ def of_references(
         read = detector.features(image[None], name, steps)
         patches.append(references.patches_of(read.levels))
         as_it_lies = tuple(level[:1].clone() for level in read.levels)
-        each.append(Features(as_it_lies, read.detection[:1]))
+        each.append(Features(as_it_lies, read.detection[:1], read.patches[:1].clone()))
     bank, owner = references.make_bank(patches)
     seen = [mark(image) for image in images]
     if len(images) < decision.FEWEST:  # maps and scores stay as they are, and there is no line

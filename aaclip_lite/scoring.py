@@ -3,8 +3,7 @@
 Special: after the similarity every step of a map is linear, so levels are summed first, then
 blurred and enlarged once; the published picture score needs the whole test set (`fuse`), a
 calibrated one a single picture (`picture_scores`).
-Use: `maps = anomaly_map(features.levels, anchors, 518)`, `scores = image_scores(features.detection,
-anchors)`.
+Use: `anomaly_map(features.levels, anchors, 518)`, `picture_scores(features, anchors, maps)`.
 """
 
 import math
@@ -18,18 +17,16 @@ from torch import Tensor
 from .files.blur import blurred
 
 BLUR = {"industrial": (7, 1.0), "medical": (9, 1.5)}  # kernel and sigma, in patches
-HOTTEST = 0.005  # share of the map's pixels in the score "map_detection"
-# what a cosine difference of 1 in the detection feature counts there; a map's counts 50 a level,
-# but the mean over all patches moves far less than one patch does
-DETECTION = 4000.0
+HOTTEST = (0.005, 0.2)  # shares of the map's pixels in the score "map_detection"
+# and of the detection feature's patches: all of them tell grounds and lights apart as well
+DETECTED = (0.05, 1.0)
+DETECTION = 1000.0  # what a cosine difference of 1 counts there; a map's counts 50 a level
 
 
 def similarity_logits(
     level: Float[Tensor, "B N d"], anchors: Float[Tensor, "*B d 2"], scale: float = 100.0
 ) -> Float[Tensor, "B 2 h w"]:
-    """Scaled cosines on the patch grid; always in full precision, since a factor 100 would magnify
-    bf16's rounding.
-    """
+    """Scaled cosines on the patch grid, in full precision: 100 times bf16's rounding would show."""
     side = math.isqrt(level.shape[1])
     if side * side != level.shape[1]:
         raise ValueError(
@@ -70,9 +67,7 @@ def anomaly_map(
     align_corners: bool = True,
     blur: float | None = None,
 ) -> Float[Tensor, "B H W"]:
-    """Test map: sum over levels of (abnormal + 1 - normal) / 2, blurred on the patch grid, enlarged
-    to the picture.
-    """
+    """Test map: sum over levels of (abnormal + 1 - normal) / 2, blurred on the grid and enlarged."""
     logits = similarity_logits(torch.stack(tuple(levels)).sum(0), anchors, scale)
     summed = (logits[:, 1:] + len(levels) - logits[:, :1]) / 2
     return finish(summed, image_size, domain, align_corners, blur)
@@ -128,13 +123,17 @@ def fuse(
     return 0.5 * peaks + 0.5 * _min_max(torch.as_tensor(scores), "detection scores")
 
 
-def top_fraction(maps: Float[Tensor, "B H W"], fraction: float = 0.01) -> Float[Tensor, " B"]:
-    """Mean of each map's hottest pixels: steadier than its single peak."""
+def top_fraction(
+    maps: Float[Tensor, "B H W"], fraction: float | Sequence[float] = 0.01
+) -> Float[Tensor, " B"]:
+    """Mean of each map's hottest pixels: steadier than its single peak. Several shares: the mean."""
+    if isinstance(fraction, Sequence):
+        return torch.stack([top_fraction(maps, share) for share in fraction]).mean(0)
     if not 0 < fraction <= 1:
         raise ValueError(f"fraction = {fraction!r} must lie in (0, 1]")
     flat = maps.flatten(1)
     count = max(1, round(fraction * flat.shape[1]))
-    return flat.topk(count, dim=1).values.mean(1)
+    return flat.topk(count, dim=1, sorted=False).values.mean(1)
 
 
 def picture_scores(
@@ -145,12 +144,12 @@ def picture_scores(
     domain: str = "industrial",
     blur: float | None = None,
 ) -> Float[Tensor, " B"]:
-    """THE score of single pictures, as Recipe.image_score names it. features: .levels, .detection.
+    """THE score of single pictures, as Recipe.image_score names it. features: what the model gives.
 
     "map_late" is the peak, on the patch grid, of the map that the later half of the levels make:
     early levels find edges of sound parts as easily as defects, which a map forgives and a peak
     does not. "map_detection" is the mean of the hottest pixels plus how much nearer the detection
-    feature lies to the abnormal anchor: the map knows where, the other looks at the whole part.
+    feature's patches lie to the abnormal anchor, the hottest counting more.
     "released" needs the whole test set (`fuse`); of one picture it is the map's peak.
     """
     if kind == "map_late":
@@ -162,8 +161,8 @@ def picture_scores(
     if kind == "map_top":
         return top_fraction(maps)
     if kind == "map_detection":
-        between = (features.detection * (anchors[..., 1] - anchors[..., 0])).sum(-1)
-        return top_fraction(maps, HOTTEST) + DETECTION * between
+        between = features.patches @ (anchors[..., 1:] - anchors[..., :1])
+        return top_fraction(maps, HOTTEST) + DETECTION * top_fraction(between, DETECTED)
     if kind == "detection":
         return image_scores(features.detection, anchors)
     known = "map_detection, map_late, map_max, map_top, detection, released"

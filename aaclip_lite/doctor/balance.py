@@ -206,7 +206,7 @@ def _values(model, batch: dict, stage: str) -> tuple[dict[str, Tensor], dict[str
         levels = levels if recipe.stage1_levels == "all" else levels[-1:]
         feature = None
     else:
-        levels, feature = model(images, batch["class_name"])
+        levels, feature, _ = model(images, batch["class_name"])
 
     def parts(anchors: Tensor) -> dict[str, Tensor]:
         scale = recipe.logit_scale

@@ -53,7 +53,7 @@ def read(detector: AnomalyDetector, data: AnomalyDataset) -> tuple[Features, dic
         for name, values in facts.items():
             values.append(batch[name].numpy() if name in batch else None)
     levels = tuple(torch.cat(level) for level in zip(*(f.levels for f in parts), strict=True))
-    features = Features(levels, torch.cat([f.detection for f in parts]))
+    features = Features(levels, *map(torch.cat, zip(*(f[1:] for f in parts), strict=True)))
     known = {
         name: np.concatenate(values) for name, values in facts.items() if values[0] is not None
     }
@@ -145,7 +145,7 @@ def measure_rules(
             else:
                 maps_of = rules.without_references(batch)
             for rule, maps in maps_of:
-                row = figures(maps, scoring.top_fraction(maps, scoring.HOTTEST), facts)
+                row = figures(maps, scoring.top_fraction(maps, scoring.HOTTEST[0]), facts)
                 about = {"rule": rule, "product": name, "references": number, "every": every}
                 yield about | row
 

@@ -172,9 +172,9 @@ async function measured(seen, anchors, distances) {
   const judge = await aaclip.graph("judge");
   const found = await judge.run({ levels, detection, anchors, grid: distances ?? none });
   const map = enlarged(found.map.data, grid, seen.width, seen.height);
-  const top = map.slice().sort().subarray(map.length - Math.max(1, Math.round(hottest * map.length)));
-  const peak = top.reduce((sum, value) => sum + value, 0) / top.length;
-  return { map, score: peak + detection_factor * found.between.data[0] };
+  const rising = map.slice().sort();
+  const peaks = hottest.map((share) => mean(rising.subarray(-Math.max(1, Math.round(share * map.length)))));
+  return { map, score: mean(peaks) + detection_factor * found.between.data[0] };
 }
 
 // The patches of several pictures, each read at several places within a patch. All are kept: which of

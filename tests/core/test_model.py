@@ -55,6 +55,8 @@ def test_shapes_and_lengths(clip, images, recipe):
     for level in features.levels:
         torch.testing.assert_close(level.norm(dim=-1), torch.ones(2, 16))
     assert (features.detection.norm(dim=-1) < 1).all()  # a mean of unit vectors, not renormalised
+    torch.testing.assert_close(features.patches.norm(dim=-1), torch.ones(2, 16))
+    torch.testing.assert_close(features.patches.mean(1), features.detection)
     anchors = model.text_anchors(["bottle", "metal_nut"])
     assert {name: anchor.shape for name, anchor in anchors.items()} == {
         "bottle": (24, 2),
@@ -258,3 +260,4 @@ def test_a_subclass_changes_a_seam_and_nothing_else(clip, images):
         torch.testing.assert_close(mine, 2 * theirs)
     torch.testing.assert_close(changed.detection.norm(dim=-1), torch.ones(2))
     assert not torch.allclose(changed.detection, plain.detection)
+    assert torch.equal(changed.patches, plain.patches)

@@ -136,8 +136,12 @@ def test_top_fraction():
     torch.testing.assert_close(scoring.top_fraction(maps, 0.05), torch.tensor([97.0, 197.0]))
     torch.testing.assert_close(scoring.top_fraction(maps, 0.001), torch.tensor([99.0, 199.0]))
     torch.testing.assert_close(scoring.top_fraction(maps, 1.0), maps.flatten(1).mean(1))
+    both = (scoring.top_fraction(maps, 0.05) + scoring.top_fraction(maps, 1.0)) / 2
+    torch.testing.assert_close(scoring.top_fraction(maps, (0.05, 1.0)), both)
     with pytest.raises(ValueError, match="fraction"):
         scoring.top_fraction(maps, 0)
+    with pytest.raises(ValueError, match="fraction = 2"):
+        scoring.top_fraction(maps, (0.05, 2.0))
 
 
 @pytest.fixture
@@ -145,7 +149,10 @@ def features():
     generator = torch.Generator().manual_seed(3)
     levels = [torch.randn(3, 49, 8, generator=generator) for _ in range(4)]
     levels = tuple(F.normalize(level, dim=-1) for level in levels)
-    return Features(levels, F.normalize(torch.randn(3, 8, generator=generator), dim=-1))
+    detection = F.normalize(torch.randn(3, 8, generator=generator), dim=-1)
+    return Features(
+        levels, detection, F.normalize(torch.randn(3, 40, 8, generator=generator), dim=-1)
+    )
 
 
 def test_map_late_reads_the_later_half_of_the_levels(features):
@@ -164,11 +171,39 @@ def test_map_late_reads_the_later_half_of_the_levels(features):
     torch.testing.assert_close(late, odd)
 
 
-@pytest.mark.parametrize("kind", ["map_late", "map_max", "map_top", "detection", "released"])
+def test_map_detection_looks_at_the_hottest_and_at_the_whole_of_map_and_patches(features):
+    anchors = F.normalize(torch.randn(3, 8, 2), dim=1)
+    maps = torch.zeros(3, 20, 20)
+    maps[:, 0, :2] = 8.0  # half a percent of the pixels; of a fifth, one in forty
+    cosines = features.patches @ anchors
+    between = (cosines[..., 1] - cosines[..., 0]).sort().values  # of 40 patches
+    patches = (between[:, -2:].mean(1) + between.mean(1)) / 2
+    scores = scoring.picture_scores(features, anchors, maps, "map_detection")
+    torch.testing.assert_close(scores, (8 + 8 / 40) / 2 + scoring.DETECTION * patches)
+
+
+def test_of_another_ground_map_detection_sees_half_of_what_the_mean_of_all_patches_does(features):
+    anchors = F.normalize(torch.randn(8, 2), dim=0)
+    words = anchors[:, 1] - anchors[:, 0]
+    maps = torch.rand(3, 20, 20)
+    coolest = (features.patches @ words).argsort(1)[:, :38, None].expand(-1, -1, 8)
+    patches = features.patches.scatter(1, coolest, -F.normalize(words, dim=0).expand_as(coolest))
+    moved = ((patches - features.patches).mean(1) * words).sum(-1)
+    scores = [
+        scoring.picture_scores(each, anchors, maps, "map_detection")
+        for each in (features, features._replace(patches=patches))
+    ]
+    torch.testing.assert_close(scores[1] - scores[0], scoring.DETECTION * moved / 2)
+
+
+@pytest.mark.parametrize(
+    "kind", ["map_detection", "map_late", "map_max", "map_top", "detection", "released"]
+)
 def test_the_score_of_one_picture_does_not_depend_on_others(features, kind):
     anchors = F.normalize(torch.randn(8, 2), dim=0)
     maps = scoring.anomaly_map(features.levels, anchors, 28)
-    one = Features(tuple(level[1:2] for level in features.levels), features.detection[1:2])
+    levels = tuple(level[1:2] for level in features.levels)
+    one = Features(levels, features.detection[1:2], features.patches[1:2])
     together = scoring.picture_scores(features, anchors, maps, kind)
     alone = scoring.picture_scores(one, anchors, maps[1:2], kind)
     torch.testing.assert_close(together[1:2], alone)

@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import nbformat
@@ -207,6 +208,11 @@ def glossary() -> str:
     return text.replace("](../notebooks/", "](")
 
 
+def shares(numbers: Iterable[float]) -> str:
+    """(0.005, 0.2) -> "0.5 % and 20 %"."""
+    return " and ".join(f"{100 * number:g} %" for number in numbers)
+
+
 def cheat_sheet() -> str:
     """The method, the recipe and the rules of judgement, with the package's own numbers."""
     differing = [row for row in comparison(True) if row["course"] != row["released"]]
@@ -218,8 +224,9 @@ def cheat_sheet() -> str:
     head = "| field | course | released | what it is |\n| --- | --- | --- | --- |\n"
     numbers = {
         "recipe": head + "\n".join(rows),
-        "hottest": f"{scoring.HOTTEST:.1%} of the pixels",
+        "hottest": shares(scoring.HOTTEST),
         "detection": f"{scoring.DETECTION:g}",
+        "detected": shares(scoring.DETECTED),
         "reference": f"{references.map_units(1, 1):g}",
         "promised": f"{decision.needed(decision.RATE)}",
         "fewest": f"{decision.FEWEST}",

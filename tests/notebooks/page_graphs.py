@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from aaclip_lite import references
+from aaclip_lite import references, scoring
 from aaclip_lite.clip import MEAN_STD
 from aaclip_lite.detector import AnomalyDetector
 from aaclip_lite.model import Features
@@ -27,7 +27,9 @@ LARGEST = 100_000  # patches in a bank
 
 
 class Tower(nn.Module):
-    """A picture (1, 3, S, S) in [0, 1] -> its levels, its patches for a bank, its detection feature."""
+    """A picture (1, 3, S, S) in [0, 1] -> its levels, its patches for a bank, those of its detection
+    feature.
+    """
 
     def __init__(self, detector: AnomalyDetector) -> None:
         super().__init__()
@@ -38,12 +40,13 @@ class Tower(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         features = self.model((image - self.mean) / self.std)
-        return torch.cat(features.levels), references.joined(features.levels)[0], features.detection
+        return torch.cat(features.levels), references.joined(features.levels)[0], features.patches
 
 
 class Judge(nn.Module):
     """What the tower gave, anchors (d, 2), distances from references (0: none) -> the map on the
-    patch grid, and how much nearer the detection feature lies to the abnormal anchor.
+    patch grid, and how much nearer the hottest patches of the detection feature lie to the
+    abnormal anchor.
     """
 
     def __init__(self, detector: AnomalyDetector) -> None:
@@ -54,10 +57,11 @@ class Judge(nn.Module):
     def forward(
         self, levels: Tensor, detection: Tensor, anchors: Tensor, grid: Tensor
     ) -> tuple[Tensor, Tensor]:
-        features = Features(levels.split(1), detection)
+        features = Features(levels.split(1), detection.mean(1), detection)
         size = (self.side, self.side)
         maps, _ = self.detector.judge(features, anchors[None], size, grid)
-        return maps[0], (detection * (anchors[:, 1] - anchors[:, 0])).sum(-1)
+        between = detection @ (anchors[:, 1] - anchors[:, 0])
+        return maps[0], scoring.top_fraction(between, scoring.DETECTED)
 
 
 class Nearest(nn.Module):

@@ -3,7 +3,6 @@
 import torch
 from torch import nn
 
-from ...model import Features
 from .plug import Plugged, idea
 
 
@@ -33,4 +32,4 @@ class AllLevels(Plugged):
     def forward(self, images, names=None):
         features = super().forward(images, names)
         means = [level.mean(1) for level in features.levels]
-        return Features(features.levels, torch.stack([features.detection, *means]).mean(0))
+        return features._replace(detection=torch.stack([features.detection, *means]).mean(0))

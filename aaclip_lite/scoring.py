@@ -147,10 +147,9 @@ def picture_scores(
     """THE score of single pictures, as Recipe.image_score names it. features: what the model gives.
 
     "map_late" is the peak, on the patch grid, of the map that the later half of the levels make:
-    early levels find edges of sound parts as easily as defects, which a map forgives and a peak
-    does not. "map_detection" is the mean of the hottest pixels plus how much nearer the detection
-    feature's patches lie to the abnormal anchor, the hottest counting more.
-    "released" needs the whole test set (`fuse`); of one picture it is the map's peak.
+    early levels find edges of sound parts as easily as defects. "map_detection" is the mean of the
+    hottest pixels plus how much nearer the detection feature's patches lie to the abnormal anchor,
+    the hottest counting more. "released" needs the whole test set (`fuse`); here it is the peak.
     """
     if kind == "map_late":
         late = tuple(features.levels)[len(features.levels) // 2 :]
@@ -161,7 +160,8 @@ def picture_scores(
     if kind == "map_top":
         return top_fraction(maps)
     if kind == "map_detection":
-        between = features.patches @ (anchors[..., 1:] - anchors[..., :1])
+        patches = features.detection[:, None] if features.patches is None else features.patches
+        between = patches @ (anchors[..., 1:] - anchors[..., :1])
         return top_fraction(maps, HOTTEST) + DETECTION * top_fraction(between, DETECTED)
     if kind == "detection":
         return image_scores(features.detection, anchors)

@@ -182,6 +182,15 @@ def test_map_detection_looks_at_the_hottest_and_at_the_whole_of_map_and_patches(
     torch.testing.assert_close(scores, (8 + 8 / 40) / 2 + scoring.DETECTION * patches)
 
 
+def test_a_detection_feature_without_its_patches_counts_as_one_of_them(features):
+    anchors = F.normalize(torch.randn(3, 8, 2), dim=1)
+    maps = torch.rand(3, 20, 20)
+    alone = features._replace(patches=None)
+    one_patch = features._replace(patches=features.detection[:, None])
+    scores = [scoring.picture_scores(f, anchors, maps, "map_detection") for f in (alone, one_patch)]
+    torch.testing.assert_close(*scores)
+
+
 def test_of_another_ground_map_detection_sees_half_of_what_the_mean_of_all_patches_does(features):
     anchors = F.normalize(torch.randn(8, 2), dim=0)
     words = anchors[:, 1] - anchors[:, 0]

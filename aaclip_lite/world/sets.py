@@ -12,6 +12,7 @@ complete only when every file of its manifest is there.
     python -m aaclip_lite factory --out data/factory
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -74,12 +75,14 @@ def ensure(
     """
     _check(split, size, workers)
     folder = Path(root or generated_path("factory")) / split
-    if _is_complete(split, folder, size):
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.parent / f".{split}.lock"):  # a second process waits, then finds it drawn
-        if not _is_complete(split, folder, size):
-            _draw_set(split, folder, size, workers or os.cpu_count() or 1, progress)
+    if not _is_complete(split, folder, size):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.parent / f".{split}.lock"):  # a second process waits, then finds it
+            if not _is_complete(split, folder, size):
+                _draw_set(split, folder, size, workers or os.cpu_count() or 1, progress)
+    # a call that was killed right after its stamp has left this; a set may be read-only
+    with contextlib.suppress(OSError):
+        (folder / ".drawing.json").unlink()
     return folder
 
 
@@ -179,7 +182,6 @@ def _draw_set(split: str, folder: Path, size: int, workers: int, progress: bool)
     os.replace(temporary, folder / "manifest.jsonl")
     temporary.write_text(key)
     os.replace(temporary, folder / "world.json")
-    (folder / ".drawing.json").unlink()
 
 
 def _watch(running: list[subprocess.Popen], split: str, folder: Path, progress: bool) -> None:

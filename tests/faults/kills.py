@@ -81,6 +81,8 @@ def run(action: Callable, shot: Shot = Shot()) -> tuple:
     began = time.perf_counter()
     child = os.fork()
     if child == 0:
+        # a shell that starts this in the background has it ignored
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)
@@ -140,7 +142,8 @@ def torn(folder: Path) -> list[str]:
     }
     found = []
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.suffix in readers and not path.name.startswith("."):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.is_file() and path.suffix in readers and not hidden:
             try:
                 readers[path.suffix](path)
             except Exception as error:  # each reader has its own

@@ -557,6 +557,12 @@ def test_an_interrupted_drawing_goes_on_and_ends_the_same(copy):
     assert (copy / "hinge" / "manifest.jsonl").stat().st_mtime_ns == kept  # not drawn again
 
 
+def test_a_call_that_was_killed_right_after_its_stamp_leaves_nothing_behind(copy):
+    whole = everything(copy)
+    shutil.copy(copy / "world.json", copy / ".drawing.json")
+    assert everything(factory.ensure("val", copy.parent, size=64)) == whole
+
+
 def test_two_callers_at_once_draw_once(copy, monkeypatch):
     interrupt(copy, "tweed")
     calls, draw_set = [], sets._draw_set

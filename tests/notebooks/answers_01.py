@@ -116,7 +116,7 @@ ANSWERS = {
             (lambda *given: zero_shot(*given).log(), "is the logarithm of the right value"),
             (lambda a, b, scale: (scale * cosines(a, b, 1)).sigmoid(), "sigmoid"),
             (lambda a, b, scale: zero_shot(a, b, 1 / scale), "`scale` were 1 over itself"),
-            (lambda *given: zero_shot(*given).argmax(1), "has shape"),
+            (lambda *given: zero_shot(*given).argmax(1), "which class wins"),
             (lambda a, b, scale: zero_shot(b, a, scale), "has shape"),
             (lambda a, b, scale: zero_shot(a.div_(a.norm()), b, scale), "changed a in place"),
         ],

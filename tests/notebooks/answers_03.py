@@ -160,6 +160,11 @@ ANSWERS = {
             ),
             (lambda w, j, b, n, bn, bias: solved_count(w, j, b, n + 1, bn, bias), "too many"),
             (lambda w, j, b, n, bn, bias: solved_count(w, w, b, n, bn, bias), "joint space"),
+            (lambda w, j, b, n, bn, bias: solved_count(w, j, 1, n, bn, bias), "only one block's"),
+            (
+                lambda w, j, b, n, bn, bias: solved_count(w, j, 0, n, bn, bias),
+                "adapters are missing",
+            ),
             (lambda *sizes: solved_count(*sizes) / 1e6, "is 1000000 times too small"),
         ],
     ),
@@ -168,6 +173,7 @@ ANSWERS = {
         [
             (walk_read_too_early, "before its adapter has spoken"),
             (walk_from_zero, "counted from 1"),
+            (lambda *case: solved_walk(*case)[-1:], "Those of [4] are right"),
             (walk_without_adapters, "have no effect"),
             (walk_stacked, "a list of tokens"),
             (walk_with("before"), "before its block"),

@@ -112,6 +112,10 @@ def dice_each(p, mask):
     return 1 - (2 * both + 1) / (areas + 1)
 
 
+def dice_of_rows(p, mask):
+    return solved_dice(p.flatten(0, 1), mask.flatten(0, 1))
+
+
 def cost_of_perfection(mask):
     return losses.segmentation(torch.cat([1 - mask, mask], dim=1), mask)
 
@@ -129,6 +133,7 @@ ANSWERS = {
             (lambda p, mask, gamma: solved_focal(p.softmax(1), mask, gamma), "already"),
             (lambda p, mask, gamma: solved_focal(p, mask, gamma) / 4, "alpha"),
             (lambda p, mask, gamma: solved_focal(p, mask), "fixed at 2"),
+            (lambda p, mask, gamma: -true_channel(p, mask).mean(), "F.nll_loss takes ln p"),
             (
                 lambda p, mask, gamma: solved_focal(p, mask, gamma) * 1.442695,
                 "made with log2 instead of log",
@@ -152,6 +157,7 @@ ANSWERS = {
                 lambda p, mask: solved_dice((p > 0.5).float(), mask),
                 "`p` were cut at one half, to 0 and 1",
             ),
+            (dice_of_rows, "each row of pixels"),
             (lambda p, mask: -solved_dice(p, mask), "sign turned"),
         ],
     ),
@@ -163,7 +169,7 @@ ANSWERS = {
             (cost_of_abnormal_dice, "three parts"),
             (cost_without_focal, "the focal part is missing"),
             (lambda mask: solved_cost(1 - mask), "an inverted mask"),
-            (cost_of_perfection, "is always 0.0: is what comes in used?"),
+            (cost_of_perfection, "says what the mask says"),
             (lambda mask: solved_cost(mask) / 3, "not averaged"),
             (lambda mask: mask.mean(), "share of defect pixels"),
         ],

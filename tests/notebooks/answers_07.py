@@ -43,7 +43,7 @@ ANSWERS = {
         [
             (
                 lambda levels, anchors, scale: patch_scores(levels, anchors.flip(-1), scale),
-                "`anchors` were turned in sign",
+                "which column",
             ),
             (
                 lambda levels, anchors, scale: patch_scores(levels, anchors, scale) / len(levels),

@@ -73,6 +73,10 @@ ANSWERS = {
                 ),
                 "mean over",
             ),
+            (
+                lambda scores, labels: min(f1(scores >= t, labels) for t in scores),
+                "that is the smallest F1",
+            ),
         ],
     ),
     "fused_scores": (

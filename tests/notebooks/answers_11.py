@@ -67,6 +67,10 @@ def outside_above(w):
     return int((w > bound(w)).sum())
 
 
+def outside_twice_the_bound(w):
+    return solved_outside(w / 2)
+
+
 def outside_the_mean(w):
     return int((w.abs() > bound(w) / 2).sum())
 
@@ -174,6 +178,7 @@ ANSWERS = {
             (outside_at_the_bound, "AT the bound"),
             (outside_above, "negative weights"),
             (outside_the_mean, "half the bound"),
+            (outside_twice_the_bound, "twice the bound"),
             (inside, "weights inside"),
             (outside_as_share, "not a share"),
             (outside_as_excess, "do not add up"),

@@ -168,7 +168,7 @@ ANSWERS = {
         solved_verdict,
         [
             (verdict_as_bool, "is no verdict"),
-            (verdict_of_one_error, "claimed 0.9, measured 0.87 \u00b1 0.02, null 0.5"),
+            (verdict_of_one_error, "two errors are allowed, not one"),
             (verdict_without_null, "knows nothing"),
             (verdict_never_invalid, "knows nothing"),
             (verdict_that_calls_the_unmeasured_false, "not measured"),

@@ -64,6 +64,12 @@ def batch_one_too_few(effective, needed, room):
     return at_once, times - 1
 
 
+def batch_even(effective, needed, room):
+    even = (n for n in range(2, effective + 1, 2) if effective % n == 0 and needed(n) <= room)
+    at_once = max(even, default=1)
+    return at_once, effective // at_once
+
+
 def batch_alone(effective, needed, room):
     return solved_batch(effective, needed, room)[0]
 
@@ -127,6 +133,7 @@ ANSWERS = {
             (batch_with_rest_count, "what is left"),
             (batch_one_too_few, "first part counts"),
             (batch_alone, "two values"),
+            (batch_even, "odd numbers divide as well"),
         ],
     ),
     "bill": (

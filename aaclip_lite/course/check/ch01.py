@@ -34,10 +34,15 @@ def _other_ends(states: torch.Tensor, ends: torch.Tensor, projection: torch.Tens
     single = "; CLIP reads a single one"
     return {
         f"that is the mean over all words{single}": (made * words).sum(1) / words.sum(1),
+        f"that is the mean over all words and the end{single}": (
+            ((made * words).sum(1) + made[rows, ends]) / (words.sum(1) + 1)
+        ),
         f"that is the sum over all places{single}": made.sum(1),
         f"that is the largest value of all places{single}": states.amax(1) @ projection,
+        f"that is the largest value of all places, projected{single}": made.amax(1),
         "that is padding, one place behind the end-of-text token": made[rows, ends + 1],
         "the end-of-text states are not projected": states[rows, ends],
+        "these are all places of all sentences; pick the one where each ends": made,
         "every sentence is read where each of the others ends: pair rows and places, "
         "states[torch.arange(B), places]": made[:, ends],
     }
@@ -67,6 +72,13 @@ def _other_shots(pictures: torch.Tensor, words: torch.Tensor, scale: float) -> d
         "the scale acts too late: rows no longer add up to 1": scale * cosines.softmax(1),
         "the scale is used as it is given, not its exp": (math.exp(scale) * cosines).softmax(1),
         lengths: either((scale * pictures @ words.T).softmax(1), (pictures @ words.T).softmax(1)),
+        "rows are brought to length 1; probabilities add up to 1: a softmax": F.normalize(
+            cosines, dim=1
+        ),
+        "those are distances, small where features agree; CLIP compares by the cosine": either(
+            *((sign * scale * torch.cdist(unit, texts)).softmax(1) for sign in (1, -1))
+        ),
+        "that is which class wins; the probability of each class is asked for": cosines.argmax(1),
     }
 
 
@@ -113,6 +125,9 @@ def oblong_positions(learner):
             ),
             f"{channels}to the end again": torch.cat(
                 [expected[:1], expected[1:].T.reshape(rows * columns, width)]
+            ),
+            "the new grid has as many rows as columns; both are given": stretch(
+                max(rows, columns), max(rows, columns)
             ),
             "the grid is bicubic, but without antialias": stretch(antialias=False),
             "corners must not be aligned": either(

@@ -32,6 +32,9 @@ def _other_anchors(features: torch.Tensor) -> dict:
         vote: F.normalize(features.mean(0), dim=0),
         f"{vote} (and the anchor has length 1)": features.mean(0),
         length: either(mean, unit.sum(0)),
+        f"{length} (Its own, not the plain mean's)": mean / features.mean(0).norm(),
+        f"{vote}, and one length of all together is none": features.mean(0) / features.norm(),
+        "every sentence keeps a direction of its own; their mean is the anchor": unit,
         "those are the mean of each sentence, over its features; it goes over the sentences": (
             unit.mean(1)
         ),
@@ -72,6 +75,8 @@ def _other_reaches(weights: torch.Tensor, side: int) -> dict:
         "the class token has no place, but is still counted among the patches": F.pad(
             patches * far, (0, 0, 1, 0)
         ),
+        "each patch's own row of weights is to add up to 1 again; here all rows together do": far
+        * (side**2 * patches / patches.sum((-1, -2), keepdim=True)),
         "weights are made by a softmax once more: divide by their sum instead": patches.softmax(-1)
         * far,
         "the class token stands first, not last": first / first.sum(-1, keepdim=True) * far,
@@ -79,6 +84,8 @@ def _other_reaches(weights: torch.Tensor, side: int) -> dict:
         "those are distances in the list of patches, not on the grid": share
         * (torch.arange(side**2)[:, None] - torch.arange(side**2)).abs(),
         f"those are steps along rows and columns{crow}": share * _distances(side, 1),
+        f"that is the larger of the steps along rows and columns{crow}": share
+        * _distances(side, float("inf")),
     }
     return {say: value.sum(-1).mean() for say, value in known.items()} | {
         "only the patch that is looked at most counts; all of them do": far.expand_as(share)

@@ -7,6 +7,7 @@ import torch
 from ... import adapters
 from ...recipe import Recipe
 from .judge import Hint, either, exercise, kind_of, same
+from .same import fits
 
 
 @exercise("03_adapters", "the mix", right=adapters.mix)
@@ -39,6 +40,9 @@ def _other_mixes(x: torch.Tensor, a: torch.Tensor, weight: float) -> dict:
             *(mixed(right, weight=w) for w in (0.1, 0.3, 0.5))
         ),
         whole: x + weight * right,
+        "one mean length is taken for all tokens: each token has its own": mixed(
+            a / length(a) * length(x).mean()
+        ),
         again: mixed(a) * length(x) / length(mixed(a)),
         f"{again}, and needs no more": mixed(right) * length(x) / length(mixed(right)),
         "the ratio of the two lengths is upside down": mixed(a * length(a) / length(x)),
@@ -76,6 +80,8 @@ def _other_counts(width, joint, blocks, levels, bottleneck, bias) -> dict:
         "there is one projection too many: one a level, and one for detection": count(
             heads=levels + 2
         ),
+        "the projections are missing": count(heads=0),
+        "the adapters are missing": count(blocks=0),
         "a projection goes from the width to the joint space": either(
             count(goes=(joint, joint)), count(goes=(width, width))
         ),
@@ -83,8 +89,12 @@ def _other_counts(width, joint, blocks, levels, bottleneck, bias) -> dict:
         "the adapters are counted by levels: there is one a block": count(blocks=levels),
         "the projections are counted by blocks: there is one a level": count(heads=blocks + 1),
         "blocks and levels are swapped": count(blocks=levels, heads=blocks + 1),
+        "only one block's adapter is counted": count(blocks=1),
+        "one block's adapter is missing": count(blocks=blocks - 1),
         "one adapter is too many: one a block": count(blocks=blocks + 1),
         "the biases are missing": count(biases=(0, 0, 0)),
+        "the biases of the projections are missing": count(biases=(half, width, 0)),
+        "the biases of the adapters are missing": count(biases=(0, 0, joint)),
         "a bottleneck has two matrices and two biases: the first bias is missing, or it is square": count(
             biases=(0, width, joint)
         ),
@@ -93,12 +103,28 @@ def _other_counts(width, joint, blocks, levels, bottleneck, bias) -> dict:
             biases=(width, width, joint)
         ),
         "a projection's bias is as long as what it puts out": count(biases=(half, width, width)),
+        "each matrix has one bias; in an adapter there is one too many": count(
+            biases=(half, 2 * width, joint)
+        ),
         "a bottleneck goes down and up again: two matrices": either(
             count(ups=0), count(ups=0, biases=(half, 0 if bottleneck else width, joint))
         ),
         "without `bottleneck` an adapter is one square matrix": count(bottleneck=True),
         "with `bottleneck` an adapter goes down to half the width and up": count(bottleneck=False),
+        "`bias` is turned round": count(biases=(half, width, joint), bias=1 - bias),
+        "`bottleneck` is turned round": count(bottleneck=not bottleneck),
+        "the bottleneck is as wide as half the width, not as a quarter": count(inner=width // 4),
+        "the bottleneck is as wide as half the width, not as the joint space": count(inner=joint),
+        "the bottleneck is as wide as half the width, not as the width": count(inner=width),
+        "a projection's bias has one weight for each number it puts out, not one": count(
+            biases=(half, width, 1)
+        ),
+        "the biases of the levels' projections are missing": count() - bias * levels * joint,
         "the bias of the projection for detection is missing": count() - bias * joint,
+        "there is one adapter a block, not one for each block and level": count(
+            blocks=blocks * levels
+        ),
+        "one projection is missing, one adapter too many": count(blocks=blocks + 1, heads=levels),
     }
 
 
@@ -118,14 +144,18 @@ def adapted_walk(learner: Callable) -> None:
         found, here = learner(x.clone(), *case[1:]), f"{depth} blocks, adapters behind {behind}: "
         if not isinstance(found, (list, tuple)):
             raise Hint(f"expected a list of tokens, one a level, not {kind_of(found)}")
+        right = dict(zip(levels, _walk(*case), strict=True))
         if len(found) != len(levels):
             why = {
                 len(levels) - 1: ". Are blocks counted from 1?",
                 depth: ", but only at levels, not behind every block",
             }.get(len(found), "")
+            there = [n for n in levels if any(fits(each, right[n], 1e-4) for each in found)]
+            if 0 < len(there) == len(found) < len(levels):
+                why = f". Those of {there} are right: collect one at every level on the way"
             raise Hint(f"{here}{len(found)} tokens came back, levels are {levels}{why}")
         wrong = {fault: _walk(*case, fault) for fault in WALKS}
-        for place, (level, expected) in enumerate(zip(levels, _walk(*case), strict=True)):
+        for place, (level, expected) in enumerate(right.items()):
             hints = {
                 here + WALKS[fault]: each[place]
                 for fault, each in wrong.items()

@@ -46,9 +46,26 @@ def _other_focals(p: torch.Tensor, mask: torch.Tensor, gamma: float) -> dict:
         ).mean(),
         already: each(p.softmax(1).gather(1, mask.long())).mean(),
         alpha: plain / 4,
+        f"{alpha} (0.25 for normal)": ((0.25 + 0.5 * mask) * each(true)).mean(),
+        f"{alpha} (0.25 for abnormal)": ((0.75 - 0.5 * mask) * each(true)).mean(),
         "the logarithm is missing": ((1 - true) ** gamma).mean(),
         "both channels count at every pixel; only the true one is meant": each(p).mean(),
         "gamma is fixed at 2; use the one that is given": -((1 - true) ** 2 * true.log()).mean(),
+        f"{already} (F.cross_entropy makes one, too)": -p.log_softmax(1)
+        .gather(1, mask.long())
+        .mean(),
+        "the factor is to be made for each pixel; here it is made of the mean loss": (
+            (1 - true.log().mean().exp()) ** gamma * -true.log().mean()
+        ),
+        "the logarithm is missing: F.nll_loss takes ln p": -true.mean(),
+        "the factor of sound pixels is made of the abnormal channel": -(
+            (1 - abnormal) ** gamma * true.log()
+        ).mean(),
+        "the mean is taken of p; each pixel has a loss, and their mean comes last": each(
+            true.mean()
+        ),
+        "that is the log of 1 - p": -((1 - true) ** gamma * (1 - true).log()).mean(),
+        "the factor stands under the logarithm": -((1 - true) ** gamma * true).log().mean(),
     }
 
 
@@ -64,12 +81,12 @@ def dice_loss(learner: Callable) -> Iterator:
 
 
 def other_dices(p: torch.Tensor, mask: torch.Tensor) -> dict:
-    def dice(p=p, mask=mask, axes=(1, 2), top=1.0, below=1.0, times=2):
-        areas = p.sum(axes) + mask.sum(axes)
+    def dice(p=p, mask=mask, axes=(1, 2), top=1.0, below=1.0, times=2, areas=None):
+        areas = p.sum(axes) + mask.sum(axes) if areas is None else areas
         return (1 - (times * (p * mask).sum(axes) + top) / (areas + below)).mean()
 
-    both, areas = (p * mask).sum((1, 2)), (p + mask).sum((1, 2))
-    squares, held = (p**2 + mask**2).sum((1, 2)), mask.sum((1, 2)) > 0
+    both, one, other = (x.sum((1, 2)) for x in (p * mask, p, mask))
+    areas, squares, held = one + other, (p**2 + mask**2).sum((1, 2)), other > 0
     union = "this is IoU, which divides by the union; dice divides by both areas together"
     once = "the overlap is in both areas, so it counts twice"
     sides = "the 1 stands above and below the line"
@@ -78,21 +95,37 @@ def other_dices(p: torch.Tensor, mask: torch.Tensor) -> dict:
     batch = "the batch is one sum: large defects drown small ones"
     return {
         batch: dice(axes=(0, 1, 2)),
+        f"{batch}. And the 1 is missing": dice(axes=(0, 1, 2), top=0, below=0),
         empty: dice(top=0, below=0),
         sides: dice(top=0),
         f"{sides} (it is missing below)": dice(below=0),
         tiny: dice(top=1e-6, below=1e-6),
         once: dice(times=1),
-        union: (1 - (both + 1) / (areas - both + 1)).mean(),
-        "the areas below the line are sums of squares (the dice of V-Net)": (
-            1 - (2 * both + 1) / (squares + 1)
+        f"{once}, and the 1 is missing": dice(times=1, top=0, below=0),
+        union: dice(times=1, areas=areas - both),
+        f"{union}. And the 1 is missing": dice(times=1, top=0, below=0, areas=areas - both),
+        "the areas below the line are sums of squares (the dice of V-Net)": dice(areas=squares),
+        "areas are sums of pixels, not means: beside a mean the 1 is huge": (
+            1 - (2 * both / p[0].numel() + 1) / (areas / p[0].numel() + 1)
         ).mean(),
+        "each row of pixels is taken for itself; a picture is both axes": dice(axes=2),
+        "each column of pixels is taken for itself; a picture is both axes": dice(axes=1),
+        "the sum goes over the pictures (axis 0); it goes over a picture's pixels": dice(axes=0),
         "pictures with an empty mask are left out; they count as well": (
             dice(p[held], mask[held]) if held.any() else torch.tensor(0.0)
         ),
+        "the two areas are multiplied; they are to be added": dice(areas=one * other),
+        "p is sent through a sigmoid, but it is a probability already": dice(p.sigmoid()),
+        "a pair of brackets is missing round what stands above the line": (
+            1 - 2 * both + 1 / (areas + 1)
+        ).mean(),
         "the 1 is doubled together with the overlap": dice(top=2),
+        "the 1 is doubled, above and below": dice(top=2, below=2),
+        "only the area of p is below the line; dice has both areas": dice(times=1, areas=one),
+        "only the mask's area is below the line; dice has both areas": dice(times=1, areas=other),
         "the 1 minus stands once, the overlaps are added up: take their mean": 1
         - (1 - dice()) * len(p),
+        "the normal channel's dice is added; only one is asked for": dice() + dice(1 - p, 1 - mask),
     }
 
 
@@ -110,6 +143,7 @@ def _other_costs(sure: torch.Tensor, mask: torch.Tensor) -> dict:
     cost, one, none = losses.segmentation, sure[:, 0], sure[:, 1]
     focal, true = losses.focal(sure, mask), cost(sure, mask)
     normal, abnormal = losses.dice(one, 1 - mask), losses.dice(none, mask)
+    other, twin = losses.dice(one, mask), losses.dice(none, 1 - mask)  # each with the other's mask
     near = "all normal with certainty means p = 1 and 0, not"
     return {
         "this is what an undecided map costs: all normal means p = 1 and 0": cost(
@@ -123,11 +157,23 @@ def _other_costs(sure: torch.Tensor, mask: torch.Tensor) -> dict:
         "the focal part is missing": true - focal,
         "the dice of the normal channel is missing": true - normal,
         "the dice of the abnormal channel is missing": true - abnormal,
+        "the normal channel's dice is with the sound region, 1 - mask": focal + other + abnormal,
+        "the abnormal channel's dice is with the defects, the mask itself": focal + normal + twin,
         "the three parts are added, not averaged": true / 3,
+        "the abnormal dice counts twice, the normal one is missing": focal + 2 * abnormal,
+        "the normal dice counts twice, the abnormal one is missing": focal + 2 * normal,
+        "the mask's channels and p's are given in different order": focal + other + twin,
         "it grows with the number of pictures: each part is a mean": len(mask) * true,
         "both channels say 1; p adds up to 1": cost(torch.ones_like(sure), mask),
+        "both channels say 0; p adds up to 1": cost(torch.zeros_like(sure), mask),
         "this is the share of defect pixels, not what the loss makes of it": mask.mean(),
+        "this map says what the mask says; all normal says it in every pixel": cost(
+            torch.cat([1 - mask, mask], 1), mask
+        ),
+        "this map says the opposite of the mask": cost(torch.cat([mask, 1 - mask], 1), mask),
         f"{near} their softmax": cost(sure.softmax(1), mask),
+        f"{near} 0.99": cost(sure * 0.98 + 0.01, mask),
+        f"{near} 0.9": cost(sure * 0.8 + 0.1, mask),
         "this is the dice of all pictures as one; each picture counts for itself": focal
         + losses.dice(one.flatten()[None], 1 - mask.flatten()[None])
         + losses.dice(none.flatten()[None], mask.flatten()[None]),

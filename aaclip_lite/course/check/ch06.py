@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import torch
 import torch.nn.functional as F
 
-from ...losses import dice
+from ...losses import dice, focal
 from .ch04 import other_dices
 from .judge import Hint, either, exercise
 from .loops import judge_loop
@@ -32,6 +32,8 @@ def stage1_feature(learner: Callable) -> Iterator:
             f"{added} laid side by side here": torch.cat([unit, whole.expand_as(unit)], -1),
             f"{added} compared here: that is their cosine": (unit * whole).sum(-1),
             "the patches are averaged; each keeps a feature of its own": (unit + whole).mean(1),
+            "the picture is stretched to each patch's length; both have length 1": unit
+            + x.norm(dim=-1, keepdim=True) * whole,
         }
         yield learner(x.clone(), picture.clone()), _both(x, picture), hints
 
@@ -61,6 +63,14 @@ def blind_dice(learner: Callable) -> Iterator:
                 0 * flat + 1, flat
             )
             + dice(0 * flat, 1 - flat),
+            "the abnormal channel says 0 everywhere, not 1": normal + dice(0 * flat + 1, flat),
+            "this is an undecided model; it says normal with certainty": dice(
+                0 * flat + 0.5, 1 - flat
+            )
+            + dice(0 * flat + 0.5, flat),
+            "focal is in it; the two dice losses are asked for": normal
+            + abnormal
+            + focal(torch.stack([0 * flat + 1, 0 * flat], 1), mask),
             "it grows with the number of pictures: take the mean": len(flat) * (normal + abnormal),
             "pictures without a defect are left out; they count as well": _held(flat),
         }
@@ -95,6 +105,7 @@ def choose_step(learner: Callable) -> None:
         ([10, 20, 30, 40], [0.5, 0.9, 0.9, 0.1], [0.3, 0.4, 0.6, 0.95]),
         ([5, 15], [0.2, 0.1], [0.1, 0.2]),
         ([70, 10, 40], [0.8, 0.8, 0.3], [0.6, 0.5, 0.9]),
+        ([15, 25, 35, 45], [0.3, 0.895, 0.9, 0.5], [0.4, 0.5, 0.6, 0.7]),
         ([30, 20, 10], [0.3, 0.4, 0.6], [0.7, 0.3, 0.45]),
     )
     for steps, validation, test in cases:
@@ -134,6 +145,8 @@ def _why_step(step, best, steps, validation, test) -> str:
         return (
             f"step {step} is the {'first' if at == 0 else 'last'}; the best on validation is kept"
         )
+    if validation[at] > 0.9 * validation[best]:
+        return f"step {step} is near the best on validation; the best itself is kept"
     return f"step {step} is not the best on validation"
 
 

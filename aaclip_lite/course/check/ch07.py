@@ -27,9 +27,19 @@ def detection_feature(learner: Callable) -> Iterator:
         class_token = "this is the class token; the mean is over the patches"
         hints = {
             "the class token is in the mean; only patches belong there": unit.mean(1),
+            "the class token stands first, not last": unit[:, :-1].mean(1),
             "unit length comes before the mean, not after it": F.normalize(raw.mean(1), dim=-1),
             class_token: unit[:, 0],
             f"{class_token}, and not of unit length": tokens[:, 0],
+            "the sum is divided by the number of all tokens, the class token among them": (
+                right * patches / (1 + patches)
+            ),
+            "the class token is subtracted: only the patches count": F.normalize(
+                raw - tokens[:, :1], dim=-1
+            ).mean(1),
+            "the first patch is left out": unit[:, 2:].mean(1),
+            "this is the first patch alone; the mean is over all of them": unit[:, 1],
+            "the pictures are averaged with the patches; each has its own feature": right.mean(0),
         }
         yield learner(tokens.clone()), right, hints
 
@@ -49,13 +59,18 @@ def patch_middles(learner: Callable) -> Iterator:
         number = "those are numbers of patches, not yet times the pixels of a patch"
         hints = {
             "those are the left edges of the patches": left,
+            "those are the right edges of the patches": left + patch,
             "those are the last pixels of the patches": left + patch - 1,
             "off by half a pixel: pixel 0 has its middle at 0, so a patch begins at -0.5": left
             + patch / 2,
             "patches are counted from 0: everything lies one patch too far": left + patch + half,
             rim: either(np.linspace(0, side - 1, grid), np.linspace(0, side, grid)),
             share: left / side + 0.5 / grid,
+            f"{share} (and they run from 0 to 1 here)": 2 * (left / side + 0.5 / grid) - 1,
             number: either(np.arange(grid) + 0.5, np.arange(grid) * 1.0),
+            "neighbours lie a whole patch apart; here it is half a patch, or a pixel less": either(
+                np.arange(grid) * half, left - np.arange(grid) + half
+            ),
             "0 is the middle of the first pixel, not the middle of the row": left
             + half
             - (side - 1) / 2,
@@ -94,16 +109,31 @@ def _scores(cosines: torch.Tensor, scale: float, one: float = 1.0) -> torch.Tens
 def _other_scores(levels: torch.Tensor, anchors: torch.Tensor, scale: float) -> dict:
     cosines, number = levels @ anchors, len(levels)
     right = _scores(cosines, scale)
-    abnormal = scale * cosines[..., 1]
+    normal, abnormal = scale * cosines[..., 0], scale * cosines[..., 1]
     probability = (scale * cosines).softmax(-1)
     return {
+        "hot where patches are normal: which column of the anchors is which?": _scores(
+            cosines.flip(-1), scale
+        ),
         "the constant 1 belongs to every level, not to the sum once": right - (number - 1) / 2,
         "the constant 1 of every level is missing": right - number / 2,
+        "the half is meant for all three terms: a pair of brackets is missing": (
+            abnormal + 1 - normal / 2
+        ).sum(0),
         "the scale acts on the cosines, not on the 1": scale * _scores(cosines, 1.0),
         "a softmax over the two cosines is another form of score; this one has none": probability[
             ..., 1
         ].sum(0),
         "the normal cosine is not in it": either(abnormal.sum(0), (abnormal + 1).sum(0) / 2),
+        "a sign is off: the normal cosine is subtracted, the 1 is added": (
+            abnormal - 1 + normal
+        ).sum(0)
+        / 2,
+        "the first level is left out": _scores(cosines[1:], scale),
+        "the last level is left out": _scores(cosines[:-1], scale),
+        "the sum of the levels is brought to unit length: then it is no sum any more": _scores(
+            F.normalize(levels.sum(0), dim=-1)[None] @ anchors, scale
+        ),
     }
 
 

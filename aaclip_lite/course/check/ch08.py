@@ -34,13 +34,16 @@ def _number(found) -> float:
 
 def _other_means(figures: dict, known: list) -> dict:
     half = [value if value == value else 0.5 for value in figures.values()]
-    unknown = "a figure without a value counts as"
+    unknown, high = "a figure without a value counts as", [v for v in known if v > 0.5]
     return {
         f"{unknown} 0 here; it should not count at all": sum(known) / len(figures),
         f"{unknown} 0.5 here; it should not count at all": np.mean(half),
         "that is the sum; divide it by the number of products that have the figure": sum(known),
         "that is the best or the worst product, not the mean": either(max(known), min(known)),
         "that is the median, not the mean": np.median(known),
+        "every figure counts; here the first, the last or a low one is left out": either(
+            *(np.mean(rest or [0]) for rest in (known[1:], known[:-1], high))
+        ),
         "a figure of 0 is a figure: only NaN is left out": np.mean([v for v in known if v]),
     }
 
@@ -82,13 +85,26 @@ def _other_f1(scores, labels) -> dict:
     best = int(np.argmax(every))
     accuracy = [(each == (labels == 1)).mean() for each in said]
     fixed, other = "; every score is a candidate", "; F1 is asked for"
-    middles = (ordered[1:] + ordered[:-1]) / 2
+    middles, wanted = (ordered[1:] + ordered[:-1]) / 2, ordered[-max(1, int(labels.sum()))]
     return {
         "that is the threshold; the F1 it reaches is asked for": tried[best],
         f"one fixed threshold of 0.5 is tried{fixed}": _f1(scores >= 0.5, labels),
+        f"only whole numbers are tried as thresholds{fixed}": max(
+            _f1(scores >= cut, labels) for cut in range(-20, 21)
+        ),
+        f"one threshold is tried: the median, the mean, or as many as are to be found{fixed}": either(
+            *(_f1(scores >= cut, labels) for cut in (np.median(scores), scores.mean(), wanted))
+        ),
+        f"one threshold, the highest score, is tried{fixed}": _f1(scores >= scores.max(), labels),
         f"thresholds from 0 to 1 are tried, scores can be others{fixed}": max(
             _f1(scores >= cut, labels) for cut in np.linspace(0, 1, 101)
         ),
+        f"a few thresholds of equal distance are tried{fixed}": max(
+            _f1(scores >= cut, labels) for cut in np.linspace(scores.min(), scores.max(), 10)
+        ),
+        "that is the F1 at the threshold of best accuracy, which need not be the best F1": every[
+            int(np.argmax(accuracy))
+        ],
         "a score equal to the threshold counts as found: at least, not above": max(
             _f1(scores > cut, labels) for cut in tried
         ),
@@ -96,10 +112,12 @@ def _other_f1(scores, labels) -> dict:
             _f1(scores >= cut, labels) for cut in middles
         ),
         "that is the mean over thresholds; the largest is asked for": np.mean(every),
+        "that is the smallest F1; the largest is asked for": min(every),
         "label 0 is taken as what is to be found; it is label 1": max(
             _f1(each, 1 - labels) for each in said
         ),
         f"that is the best accuracy{other}": max(accuracy),
+        f"that is the best recall{other}": max(map(recall, said)),
         f"that is the best precision{other}": max(map(precision, said)),
         "that is the plain mean of precision and recall; F1 is their harmonic one": max(
             (precision(each) + recall(each)) / 2 for each in said
@@ -155,13 +173,20 @@ def _other_fusions(maps: torch.Tensor, scores: torch.Tensor) -> dict:
         "the detection scores should be brought to the range 0 to 1 as well": half(peaks, scores),
         "the maps' values should be brought to the range 0 to 1 first": half(raw),
         "maps and detection scores should be brought to the range 0 to 1 first": half(raw, scores),
+        "that is the mean of the 3 highest pixels; the peak is the highest": half(
+            unit.topk(3).values.mean(1)
+        ),
+        "that is the place of the peak, not its height": half(unit.argmax(1)),
         "the detection score is not in it": peaks,
         "the detection score is not in it; the half of the peak is": peaks / 2,
         "the map is not in it": detection,
         "the map is not in it; the half of the detection score is": detection / 2,
+        "half of each is meant; here they have other shares": 0.7 * peaks + 0.3 * detection,
         "half of each is meant, not their product": peaks * detection,
         "half of each is meant, not the larger of the two": torch.maximum(peaks, detection),
         "the sum is not to be brought to the range 0 to 1 again": _ranged(peaks + detection),
         low: half(raw / maps.max(), scores / scores.max()),
+        f"{low} (in the detection scores)": half(peaks, scores / scores.max()),
         f"{spread} mean and deviation": half(*standard),
+        f"{spread} mean and deviation of the maps": half(standard[0]),
     }

@@ -49,6 +49,12 @@ def _other_maps(cosines: torch.Tensor, weights: torch.Tensor, side: int) -> dict
             _map(cosines, torch.full((count,), 1 / count), side),
             _map(cosines, (weights > 0) / (weights > 0).sum(), side),
         ),
+        "only the good anchor is compared: what does the defective one say?": _map(
+            cosines * torch.tensor([1.0, 0.0]), shares, side
+        ),
+        "that is the largest of the levels; their weighted mean is asked for": torch.stack(
+            [_map(cosines, each, side) for each in torch.eye(count)]
+        ).amax(0),
         softmax: _map(cosines, weights.softmax(0), side),
         "the two cosines are subtracted, not made probabilities by a softmax": either(
             (shares @ cosines.softmax(-1)[..., 1]).unflatten(0, (side, side)),
@@ -115,10 +121,14 @@ def _other_cuts(scores, labels, recall, wanted) -> dict:
             int(np.ceil(recall * len(scores) - 1e-9)) - 1
         ],
         "that is the recall itself; a score is asked for": recall,
+        "that is the mean of the defective parts' scores: the recall is not used": hits.mean(),
         "that is the median: the recall is not used": np.median(hits),
         "that is a place in the order; the score that stands there is asked for": wanted - 1,
         "that is the highest defective score: too few reach it, the recall is not used": hits[0],
         "a quantile lies between two scores; the threshold is one of the scores": np.quantile(
             hits, 1 - recall
+        ),
+        "that is a quantile of all parts; the promise is about the defective ones": np.quantile(
+            scores, 1 - recall
         ),
     }

@@ -90,6 +90,7 @@ def _other_thresholds(scores: np.ndarray, rate: float, rank: int) -> dict:
         "that is the lowest score of all: alarms lie at the high end": ordered[0],
         "that is a place in the order; the score that stands there is asked for": rank,
         "np.percentile counts in per cent: 100 times the share": np.percentile(scores, 1 - rate),
+        "that is the median: the rate is not used": np.median(scores),
     }
     for n in (1, 1.645, 2, 3):
         known[f"{shaped} ({n} deviations)"] = scores.mean() + n * scores.std()

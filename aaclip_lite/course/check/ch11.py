@@ -35,12 +35,13 @@ def _other_means(a: int, b: int, c: float) -> dict:
         "the fans are added, not multiplied": (6 / (a * b)) ** 0.5 / 2,
         "the fans are added, not averaged": (12 / (a + b)) ** 0.5 / 2,
         "the bound is sqrt(6 / (fan in + fan out)); here stands a 3": (3 / (a + b)) ** 0.5 / 2,
+        "the root goes over the fraction, not over the 6 alone": 6**0.5 / (a + b) / 2,
         "a root is missing in the bound": 3 / (a + b),
     }
 
 
 SHARES = [0.1, -0.2, 0.6, -0.7, 0.9, -0.95, 1.0, -1.0, 1.1, -1.2, 1.5, -3.0]
-SHARES += [0.3, -0.4, 0.25, 0.8, -0.85, 0.55, -1.01, -1.3, -1.7, 0.52, 0.35, -0.65]
+SHARES += [2.5, -0.4, 0.25, 0.8, -0.85, 0.55, -1.01, -1.3, -1.7, 0.52, 0.35, -0.65]
 
 
 @exercise(CHAPTER, "the number of weights outside", right=outside)
@@ -65,6 +66,9 @@ def _other_counts(w: torch.Tensor, bound: float, size: torch.Tensor) -> dict:
         "negative weights leave the support as well: compare |w|": (w > bound).sum(),
         "positive weights leave the support as well: compare |w|": (w < -bound).sum(),
         "half the bound is the mean, not the end of the support": (size > bound / 2).sum(),
+        "twice the bound is too far out: a fresh matrix ends at the bound": (
+            size > 2 * bound
+        ).sum(),
         "these are the weights inside": either((size <= bound).sum(), (size < bound).sum()),
         "a count is asked for, not a share": either(
             beyond.double().mean(), 100 * beyond.double().mean()
@@ -77,7 +81,9 @@ def _other_counts(w: torch.Tensor, bound: float, size: torch.Tensor) -> dict:
         "this is S0's threshold: the bound follows from the shape": (size > 0.1).sum(),
         "these are the rows that hold one: count the weights": beyond.any(1).sum(),
         "this says that there are some: how many?": 1,
+        "this is the largest |w|, not a count": size.max(),
         "these are the weights themselves: how many are they?": w[beyond],
+        "these are their places: how many are they?": beyond.nonzero(),
     }
 
 
@@ -112,10 +118,22 @@ def _other_holes(epochs: list[int], planned: int) -> dict:
     late = "a run that stopped lacks its last epochs as well: go on to planned - 1"
     return {
         "missing: the epochs themselves are asked for, not their number": len(lacking(planned)),
+        "these are the epochs that are there": [n for n in range(planned) if n in counts],
         "epochs count from 0, not from 1": lacking(1, planned + 1),
+        "epochs count from 0": lacking(1, planned),
         "there is one too many: the last epoch is planned - 1": lacking(planned + 1),
+        "one is left out: the last epoch is planned - 1, and range stops before its end": (
+            lacking(planned - 1)
+        ),
         late: lacking(top + 1),
+        f"{late}, and begin at 0": lacking(low, top),
         "a log that begins late lacks its first epochs as well: begin at 0": lacking(low, planned),
+        "the length does not tell: a doubled epoch fills the place of a missing one": (
+            [] if len(epochs) >= planned else lacking(planned)
+        ),
+        "the difference is turned round: planned epochs that the log lacks": sorted(
+            set(counts) - set(range(planned))
+        ),
     }
 
 
@@ -127,12 +145,20 @@ def _other_twice(epochs: list[int], counts: Counter) -> dict:
         "the second one may come much later: look at all epochs, not at neighbours": sorted(
             {a for a, b in pairwise(epochs) if a == b}
         ),
+        "a step back is no doubled epoch yet: count each": [
+            b for a, b in pairwise(epochs) if b <= a
+        ],
         once: sorted(epochs[i] for i in again),
         f"{once}, not each time": sorted(n for n in epochs if counts[n] > 1),
+        "doubled is not sorted": [n for n in dict.fromkeys(epochs[::-1]) if counts[n] > 1],
+        "these are places in the log: which epochs stand there?": again,
+        "these are how often they come: which epochs?": [counts[n] for n in doubled],
         "a table of counts: a list of the epochs alone is asked for": {
             n: counts[n] for n in doubled
         },
         "three times is doubled as well": sorted(n for n in counts if counts[n] == 2),
+        "these are all epochs, not those that came more than once": sorted(counts),
+        "doubled: the epochs themselves are asked for, not their number": len(doubled),
     }
 
 

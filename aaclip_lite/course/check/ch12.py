@@ -33,8 +33,10 @@ def _other_finds(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> dict:
     root = "the scores are divided by the root before the softmax, not"
     return {
         "the width of a key counts, not the number of keys": (plain / keys**0.5).softmax(-1) @ v,
+        "the width counts, not the number of queries": (plain / q.shape[1] ** 0.5).softmax(-1) @ v,
         f"{root} its result": plain.softmax(-1) @ v / width**0.5,
         softmax: scores @ v,
+        f"{softmax}: relu is none": scores.relu() @ v,
         each: scores.softmax(1) @ v,
         "these are the weights: the values are still to be mixed by them": scores.softmax(-1),
         "cosines are not asked for: q and k keep their lengths": (
@@ -58,7 +60,9 @@ def _other_sums(x: torch.Tensor, c: torch.Tensor) -> dict:
     return {
         "c is added in full and as long as it came: that is v1": x + c,
         "a tenth of c's own length: that is v2": x + 0.1 * c,
+        "the tenth is taken twice": x + 0.01 * fitted,
         "that is an adapter's mix: here x itself stays whole": 0.9 * x + 0.1 * fitted,
+        "x stays whole, and c is to get x's length": 0.9 * x + 0.1 * c,
         "the sum is brought back to x's length: that is not asked for": (
             right * long_x / right.norm(dim=-1, keepdim=True)
         ),
@@ -90,6 +94,8 @@ def _other_sizes(query: int, context: int, matrices: int, right: int) -> dict:
         "the last bias is as wide as what leaves: the query's width": matrices + 4 * inner,
         "one bias is not enough: each of the four has one": matrices + inner,
         "three biases are as wide as the inner tokens": matrices + 4 * query,
+        "the bias of the way back is missing": matrices + 3 * inner,
+        "only the way back has its bias here: each of the four has one": matrices + query,
         "keys and values have a projection each": right - inner * context - inner,
         "the inner width is the smaller of both, not the larger": block(query, context, most),
         "the inner width is the smaller of both, not always that of one": either(
@@ -102,4 +108,7 @@ def _other_sizes(query: int, context: int, matrices: int, right: int) -> dict:
         ),
         "every matrix is taken as square, inner times inner": 4 * inner**2 + 4 * inner,
         "a matrix has the inner width on one side": 4 * query * context + 4 * inner,
+        "the context's matrices are not all: queries come in with their own width": (
+            4 * context * inner + 4 * inner
+        ),
     }

@@ -27,6 +27,7 @@ def _other_pools(x: torch.Tensor, score: torch.Tensor) -> dict:
     add = "scores are no weights yet: a softmax makes them add up to 1"
     return {
         add: (score * x).sum(1),
+        "that is the largest value of each channel, whatever the scores": x.amax(1),
         "these are the weights: the patches are still to be mixed by them": weight,
     }
 
@@ -47,6 +48,7 @@ def paired_change(learner: Callable) -> Iterator:
         middles = {
             "the difference is asked for, not the share of it": (change / rival).mean(),
             "the mean of the differences is asked for, not the median": np.median(change),
+            "this is the mean of mine: take the rival's away first": mine.mean(),
             "a change downwards counts as well: without abs": np.abs(change).mean(),
         }
         hints = of_pair(found, middles, halves)
@@ -70,8 +72,13 @@ def _other_halves(change, mine, rival, right: float) -> dict:
         "a spread from n numbers divides by n - 1: ddof=1": right * change.std() / spread,
         f"{small} 1.96": 1.96 * spread / n**0.5,
         f"{small} 2 errors": 2 * spread / n**0.5,
+        f"{small} 1.96, and ddof=1 is missing": 1.96 * change.std() / n**0.5,
         "2.5 % at either end: the 0.975 quantile": t.ppf(0.95, n - 1) * spread / n**0.5,
+        "ppf gives the quantile; cdf goes the other way": t.cdf(0.975, n - 1) * spread / n**0.5,
         "n - 1 degrees of freedom, not n": t.ppf(0.975, n) * spread / n**0.5,
+        "three seeds are built in: take their number from the arrays": (
+            t.ppf(0.975, 2) * spread / 3**0.5
+        ),
         "this is the standard error: times Student's t": spread / n**0.5,
         "this is the spread of the differences: times Student's t, by sqrt(n)": spread,
         "variances have no length: take the root": either(
@@ -109,7 +116,11 @@ def _other_halves_of(rises: dict, order: list, half: int) -> dict:
         "these matter most: without them the loss rises most": order[-half:],
         "a loss that FALLS says that the adapter is in the way: the sign counts": by_size[:half],
         "these move the loss most, up or down: which matter least?": by_size[-half:],
+        "a loss that FALLS says that the adapter is in the way: those come first": (
+            [place for place in order if rises[place] > 0][:half]
+        ),
         "these are the first, whatever they do": places[:half],
+        "these are the last, whatever they do": places[half:],
         "this is one too many: half of them": order[: half + 1],
         "this is one too few: half of them": order[: half - 1],
         "this is the least important one: half of them are asked for": order[:1],

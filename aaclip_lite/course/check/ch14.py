@@ -37,6 +37,7 @@ def _other_factors(a: list, b: list, unit: float) -> dict:
 
     return {
         exact: apart < 1e-6,
+        f"{exact} Not by 0.001": all(abs(r / ratios[0] - 1) <= 1e-3 for r in ratios),
         f"{exact} Not to two digits": len({round(r, 2) for r in ratios}) == 1,
         units: either(apart <= unit, apart <= unit / 2),
         f"{column} (the first column's is taken)": fits(ratios[0]),
@@ -47,7 +48,11 @@ def _other_factors(a: list, b: list, unit: float) -> dict:
         "each column agrees with its neighbour, but one factor must suit them all at once": all(
             _meet(a[i : i + 2], b[i : i + 2], unit) for i in steps
         ),
+        "one column that fits is not enough: the factor must suit all of them": any(
+            _meet([a[0], x], [b[0], y], unit) for x, y in pairs[1:]
+        ),
         ends: either(min(low) <= max(high), min(low) <= min(high), max(low) <= max(high)),
+        "rows that rise together are not yet in proportion": np.corrcoef(a, b)[0, 1] > 0.999,
         "your answer is turned round: True means one factor": not _meet(a, b, unit),
         "that looks for one number ADDED to all columns; ask for one that multiplies": (
             max(gaps) - min(gaps) <= 2 * unit
@@ -93,6 +98,7 @@ def _other_recalls(S, owner, k, right) -> dict:
     first, hits = (owner[None] == rows).long().argmax(1), own[:, :k]
     each = right.sum(1)
     one = "counts one caption a picture; all of its own are right answers"
+    found, own_mean = hits.any(1).float(), (S * right).sum(1) / each
     share = "that is precision: hits over k. Recall here asks: any hit, or none?"
     return {
         f"column i is not caption i's: it {one}": (best == rows).any(1).float().mean(),
@@ -108,10 +114,18 @@ def _other_recalls(S, owner, k, right) -> dict:
         ),
         share: hits.float().mean(),
         "any one of the first k is enough, not all of them": hits.all(1).float().mean(),
+        "topk gives values AND indices: take the indices": (
+            (owner[S.topk(k, 1).values.long()] == rows).any(1).float().mean()
+        ),
         "a picture counts once, however many of its captions are found": hits.float().sum() / n,
         "captions ask in your version: rank along each row": (down == owner).any(0).float().mean(),
         "you look at place k only; places 1 to k count": hits[:, -1].float().mean(),
         "places 1 to k count: here one too few": own[:, : max(k - 1, 1)].any(1).float().mean(),
+        "that says whether any picture is found: what share of them?": found.max(),
+        "that is the share that is NOT found": 1 - found.mean(),
+        "the best of its captions counts, not their mean": (
+            (own_mean >= S.gather(1, order[:, k - 1 : k])[:, 0]).float().mean()
+        ),
     }
 
 
@@ -147,7 +161,7 @@ def _other_losses(S, W, beta) -> dict:
     own = torch.eye(len(S), dtype=torch.bool)
     off, kept = W.masked_fill(own, 0), own.to(S.dtype)
     one, other = _lifted(S, W, beta), _lifted(S.T, W, beta)
-    lift, diagonal = torch.log1p(beta * off), S.diagonal().mean()
+    true, lift, diagonal = (one + other) / 2, torch.log1p(beta * off), S.diagonal().mean()
 
     def both(way):
         return (way(S) + way(S.T)) / 2
@@ -155,18 +169,35 @@ def _other_losses(S, W, beta) -> dict:
     def lifted(lift):
         return both(lambda s: torch.logsumexp(s + lift, 1).mean()) - diagonal
 
+    plain = lifted(0 * lift)
     return {
         "only the pictures ask in your version; add the captions' direction": one,
         "only the captions ask in your version; add the pictures' direction": other,
+        "take the mean over the batch, not the sum": len(S) * true,
         "you transpose W for the captions; it stays as it is": (one + _lifted(S.T, W.T, beta)) / 2,
         "the positive is lifted too: only negatives weigh more": lifted(torch.log1p(beta * W)),
         "negatives count beta w times; they should 1 + beta w": lifted((beta * off + kept).log()),
+        "all count beta w times: 1 + beta w, the positive 1": lifted((beta * (off + kept)).log()),
         "beta w is added to the logits; 1 + beta w enters as its log": lifted(beta * off),
         "the logits are multiplied; the factor is of their exponentials": both(
             lambda s: torch.logsumexp(s * (1 + beta * off), 1).mean()
         )
         - diagonal,
+        "beta does nothing in your version": lifted(torch.log1p(off)),
+        "W stays as it is for the pictures": (_lifted(S, W.T, beta) + other) / 2,
+        "beta does nothing, and the 1 is missing: 1 + beta w": lifted((off + kept).log()),
         "the positive is missing from the sum below the line": lifted(lift.masked_fill(own, -1e9)),
+        "the positive's own logit is to be taken away": true + diagonal,
+        "that is plain cross-entropy: the weights do nothing": plain,
+        "that is the difference to plain cross-entropy, not the loss": true - plain,
+        "the weights are no targets: the positive is the only one": both(
+            lambda s: -(W * s.log_softmax(1)).sum(1).mean()
+        ),
+        "a penalty beside cross-entropy is another loss: the weights stand in the sum": plain
+        + both(lambda s: beta * (off * s.softmax(1)).sum(1).mean()),
+        "that is 1 - p: its negative logarithm is the loss": both(
+            lambda s: 1 - (s.diagonal() - torch.logsumexp(s + lift, 1)).exp().mean()
+        ),
         "that is the first version: here w stands as 1 + beta w": lifted(W.log()),
         "that is the second version: the positive is missing below the line": lifted(
             W.log().masked_fill(own, -1e9)

@@ -37,6 +37,8 @@ def _other_pools(maps: torch.Tensor) -> dict:
         "the sum is of k cells: divide by k, not by all": best.sum(1) / n,
         "a tenth of the cells is rounded up, not down": top(max(5, 0.1 * n)),
         "a tenth is rounded up, not to the nearest": top(max(5, round(0.1 * n))),
+        "k grows with the map, it is not always 10": top(10),
+        "that is one cell more than k": top(k + 1),
         "a small map has too few cells for a tenth: at least 5": top(tenth),
         "at least 5 means the larger of the two: max, not min": top(min(5, tenth)),
         "k is 5 for every map: more where a tenth of ITS cells is more": top(5),
@@ -46,6 +48,12 @@ def _other_pools(maps: torch.Tensor) -> dict:
         ),
         "the batch is one heap: each picture has its own highest cells": (
             heap[: max(5, tenth)].mean().expand(batch)
+        ),
+        "the batch is one heap: each picture has its own logit": (
+            heap[: distillation.top_k(batch * n)].mean()[None]
+        ),
+        "each row gives its own highest cells; the whole map is meant": (
+            maps.topk(min(5, maps.shape[-1]), -1).values.mean((1, 2, 3))
         ),
     }
 
@@ -88,6 +96,7 @@ def _other_kls(student, teacher, s, t, warm: float) -> dict:
         ),
         "the temperature given is not used: it is 4 always": _kl(s, t, 4.0),
         exchanged: mean(q * (log_s - log_t)),
+        f"{exchanged}, not the student's": mean(q * (log_t - log_s)),
         "this is the cross-entropy: it is not 0 for a student that equals its teacher": (
             mean(-p * log_s)
         ),

@@ -44,6 +44,7 @@ def _other_boxes(box: tuple, n: int) -> dict:
     return {
         "the far edges are cut: round them up, not down": concepts.box_mask(box, n),
         swapped: true.T,
+        f"{swapped}. And the far edges are cut": concepts.box_mask(box, n).T,
         "the near edges must be rounded down": _cells(box, n, ceil, ceil),
         "cells covered in part belong to it: near down, far up": _cells(box, n, ceil, floor),
         "rounding to the nearest cell can still lose a box": either(
@@ -59,6 +60,14 @@ def _other_boxes(box: tuple, n: int) -> dict:
         "one cell too many where an edge lies exactly on a border: +1 is not rounding up": _cells(
             box, n, floor, lambda edge: floor(edge) + 1
         ),
+        "a slice ends before its last index: rounded up is enough, without - 1": _cells(
+            box, n, floor, lambda edge: ceil(edge) - 1
+        ),
+        "one cell too many: rounded up, or down, is enough": either(
+            _cells(box, n, floor, lambda edge: ceil(edge) + 1),
+            _cells(box, n, lambda edge: floor(edge) - 1, ceil),
+        ),
+        "the edges are shares of the side: times n": _cells(box, n, floor, ceil, 1),
         "the last two numbers are the far edges, not width and height": concepts.box_mask(
             (x_min, y_min, x_min + x_max, y_min + y_max), n, "ceil"
         ),
@@ -98,6 +107,11 @@ def _other_hinges(cam: torch.Tensor, mask: torch.Tensor, m: float) -> dict:
         "inside a LOW cell costs: margin - c, not c - margin": mean(F.relu(cam - m), outside),
         "both signs are turned: margin - c, margin + c": mean(F.relu(cam - m), F.relu(-cam - m)),
         "one mean over all cells: a small box drowns; take a mean for each region": each.mean(),
+        "the margin that was given is not used": either(
+            mean(F.relu(1 - cam), F.relu(1 + cam)), mean(F.relu(0.5 - cam), F.relu(0.5 + cam))
+        ),
+        "the outside is missing": mean(inside, 0 * cam),
+        "the inside is missing": mean(0 * cam, outside),
         "the mask comes behind the relu: before it, every cell outside costs the margin": (
             F.relu(m - cam * mask).sum() / mask.sum()
             + F.relu(m + cam * (1 - mask)).sum() / (1 - mask).sum()
@@ -152,11 +166,16 @@ def _other_similarities(prototypes: torch.Tensor, m: int, stats) -> dict:
         "the sum of the cosines is to be divided by the number of pairs": either(
             total, pairs.sum()
         ),
+        f"{few} here only the first two prototypes": (groups[:, 0] * groups[:, 1]).sum(-1).mean(),
         "only the first concept is looked at: take the mean of all": pairs[0].mean(),
         "the sign counts: opposite prototypes are not alike": pairs.abs().mean(),
         "the cosines are not squared": pairs.square().mean(),
         f"{few} here only those with the first": (groups[:, 1:] * groups[:, :1]).sum(-1).mean(),
         f"{few} here only neighbours": (groups[:, :-1] * groups[:, 1:]).sum(-1).mean(),
+        "neighbours in the list are not always of one concept": (
+            (unit[:-1] * unit[1:]).sum(-1).mean()
+        ),
+        "this is the spread of the cosines: take their mean": pairs.std(),
         "prototypes of one concept stand next to each other, m at a time": either(
             turned.within, concepts.similarity_stats(prototypes, count).within
         ),

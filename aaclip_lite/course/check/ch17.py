@@ -28,6 +28,9 @@ def _other_errors(n: int, m: int) -> dict:
     return {
         "both numbers, and one more: the + 1 is missing": (both / (12 * pairs)) ** 0.5,
         "ranks are spread evenly: the 12 is missing": ((both + 1) / pairs) ** 0.5,
+        "a 12 belongs below the line, not a 6": ((both + 1) / (6 * pairs)) ** 0.5,
+        "it is + 1, not + 2": ((both + 2) / (12 * pairs)) ** 0.5,
+        "the number of pictures is missing": pairs**-0.5,
         "one picture too few: it is + 1, not - 1": ((both - 1) / (12 * pairs)) ** 0.5,
         f"{inside} here over what is above": (both + 1) ** 0.5 / (12 * pairs),
         f"{inside} here not over the 12": ((both + 1) / pairs) ** 0.5 / 12,
@@ -35,7 +38,9 @@ def _other_errors(n: int, m: int) -> dict:
         "brackets: all of 12, normal and abnormal stands below the line": either(
             ((both + 1) / 12 * pairs) ** 0.5, (both + 1 / (12 * pairs)) ** 0.5
         ),
+        "the number of pictures above the line is missing": (12 * pairs) ** -0.5,
         f"{coin} an AUC counts pairs": 0.5 / both**0.5,
+        f"{coin} an AUC counts pairs, of both kinds": 0.5 / min(n, m) ** 0.5,
         "pairs are normal times abnormal, not their sum": ((both + 1) / (12 * both)) ** 0.5,
         "this takes single pictures, an AUC counts pairs of them": either(
             both**-0.5, (12 * both) ** -0.5

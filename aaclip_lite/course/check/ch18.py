@@ -40,11 +40,15 @@ def _other_losses(x: np.ndarray, n: np.ndarray) -> dict:
         "the weights have to add up to 1: divide by the pictures that are there": whole
         / (n.max() * parts),
         last: either(x[:-1].mean(), weighed(np.append(n[:-1], 0)), (x * n)[:-1].sum() / n.sum()),
+        "the last part is one of them, not all": x[-1],
         "// throws away what is behind the point: /": whole // n.sum(),
+        "the first part is one of them, not all": x[0],
+        "each part counts by its pictures, not by their root": weighed(n**0.5),
     }
 
 
 STEPS = ((16, 14.0, 4), (16, 40.0, 16), (12, 13.0, 6), (16, 9.0, 4), (12, 9.5, 4), (16, 4.6, 1))
+STEPS += ((12, 8.0, 3),)  # an odd number is the best
 
 
 @exercise(CHAPTER, "(pictures at once, how often)", 1e-9)
@@ -63,6 +67,8 @@ def largest_batch(learner: Callable) -> Iterator:
             "how often: the first part counts too": often - 1,
             "how often: this is one part too many": often + 1,
             "how often: once is not enough for all pictures": 1,
+            "how often: this is the size of a part again": batch,
+            "how often: this would be one picture at a time": effective,
             "how often: this is pictures, or memory, and not a number of parts": either(
                 effective * batch, needed(batch), needed(effective)
             ),
@@ -85,7 +91,12 @@ def _other_batches(effective: int, room: float, needed: Callable) -> dict:
         "it has to divide the pictures of a step without rest": max(
             n for n in numbers if needed(n) <= room
         ),
+        "odd numbers divide as well: try every one": max((n for n in fit if n % 2 == 0), default=1),
+        "no more than the step has, and a divisor of it": int((room - 3) / 1.5),
         "so many do not fit: try fewer": effective,
+        "half of the step is not always what fits: try every divisor": either(
+            effective // 2, effective if needed(effective) <= room else effective // 2
+        ),
         "halving skips divisors, and may leave a rest: try every divisor": halved,
         "doubling skips divisors: try every one, downwards": doubled,
         "one always fits; the largest that fits is asked for": 1,
@@ -96,6 +107,10 @@ def _other_batches(effective: int, room: float, needed: Callable) -> dict:
         "the whole step at once is a choice as well: range stops before its end": max(
             (n for n in fit if n < effective), default=1
         ),
+        "what is there before the first picture needs room too": max(
+            n for n in divisors if 1.5 * n <= room
+        ),
+        "this is the memory that it needs, not the number": needed(max(fit)),
         "needed(n) is not n times needed(1): part of it is there once": max(
             (n for n in divisors if n * needed(1) <= room), default=1
         ),
@@ -132,6 +147,7 @@ def bill(learner: Callable) -> Iterator:
 def _other_times(pictures: int, epochs: int, speed: float, hours: float) -> dict:
     return {
         "each epoch shows all pictures again: times, not plus": (pictures + epochs) / speed / 3600,
+        "part of an hour counts as well: no rounding down": int(hours),
         "part of an hour counts as well: no rounding up": -(-hours // 1),
     }
 
@@ -139,6 +155,7 @@ def _other_times(pictures: int, epochs: int, speed: float, hours: float) -> dict
 def _other_costs(epochs: int, hours: float, price: float) -> dict:
     return {
         "the price is of an hour: times, not plus": hours + price,
+        "the price is of an hour, not of an epoch": epochs * price,
         "part of an hour costs its part": price * int(hours),
         "part of an hour costs its part, and no more": price * -(-hours // 1),
         "this is one hour": price,

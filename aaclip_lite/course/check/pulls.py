@@ -22,6 +22,7 @@ def pull_mistakes(first, second, weights: list) -> tuple[torch.Tensor, dict]:
         entry: either(
             (a / b).mean(), (a / b).abs().mean(), (a / b).abs().median(), (a / b).abs().max()
         ),
+        "a norm of the ratio is not the ratio of the norms": (a / b).norm(),
         f"{adds}: the second gradient holds the first one too, so clear it between": (
             a.norm() / (a + b).norm()
         ),
@@ -38,6 +39,12 @@ def pull_mistakes(first, second, weights: list) -> tuple[torch.Tensor, dict]:
         ),
         "and the second term's? a ratio is asked for": a.norm(),
         "a ratio is asked for, not a difference": a.norm() - b.norm(),
+        "the logarithms of the losses do not pull": (first.log() / second.log()).detach(),
+        "a product of the two is no ratio of lengths": a @ b,
+        "a slope is not weighed by its loss": true * heights,
+        "this is how alike the directions are: their lengths are asked for": (
+            torch.cosine_similarity(a, b, 0)
+        ),
         "a ratio is asked for, not the share of both lengths": a.norm() / (a.norm() + b.norm()),
         "the logarithm is not asked for": true.log(),
     }

@@ -80,9 +80,9 @@ def fits(found, value, tolerance: float) -> bool:
     if not isinstance(found, NUMBERS):
         return False
     mine, other = as_array(found), as_array(value)
-    if np.isnan(other).all():
-        return mine.shape == other.shape and bool(np.isnan(mine).all())
-    return mine.shape == other.shape and np.isfinite(other).all() and close(mine, other, tolerance)
+    if not np.isfinite(other).all():
+        return np.array_equal(mine, other, equal_nan=True)
+    return mine.shape == other.shape and close(mine, other, tolerance)
 
 
 def same(

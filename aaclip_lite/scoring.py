@@ -18,8 +18,7 @@ from .files.blur import blurred
 
 BLUR = {"industrial": (7, 1.0), "medical": (9, 1.5)}  # kernel and sigma, in patches
 HOTTEST = (0.005, 0.2)  # shares of the map's pixels in the score "map_detection"
-# and of the detection feature's patches: all of them tell grounds and lights apart as well
-DETECTED = (0.05, 1.0)
+DETECTED = 0.05  # and of the patches: the detection feature itself tells grounds apart as well
 DETECTION = 1000.0  # what a cosine difference of 1 counts there; a map's counts 50 a level
 
 
@@ -146,10 +145,9 @@ def picture_scores(
 ) -> Float[Tensor, " B"]:
     """THE score of single pictures, as Recipe.image_score names it. features: what the model gives.
 
-    "map_late" is the peak, on the patch grid, of the map that the later half of the levels make:
-    early levels find edges of sound parts as easily as defects. "map_detection" is the mean of the
-    hottest pixels plus how much nearer the detection feature's patches lie to the abnormal anchor,
-    the hottest counting more. "released" needs the whole test set (`fuse`); here it is the peak.
+    "map_late" is the peak, on the patch grid, of the map of the later levels: early ones find edges
+    as easily. "map_detection" is the hottest pixels' mean plus how much nearer detection feature and
+    hottest patches lie to the abnormal anchor. "released", which needs a set (`fuse`): the peak.
     """
     if kind == "map_late":
         late = tuple(features.levels)[len(features.levels) // 2 :]
@@ -160,9 +158,11 @@ def picture_scores(
     if kind == "map_top":
         return top_fraction(maps)
     if kind == "map_detection":
+        words = anchors[..., 1:] - anchors[..., :1]
+        whole = (features.detection[:, None] @ words).flatten()
         patches = features.detection[:, None] if features.patches is None else features.patches
-        between = patches @ (anchors[..., 1:] - anchors[..., :1])
-        return top_fraction(maps, HOTTEST) + DETECTION * top_fraction(between, DETECTED)
+        nearer = (whole + top_fraction(patches @ words, DETECTED)) / 2
+        return top_fraction(maps, HOTTEST) + DETECTION * nearer
     if kind == "detection":
         return image_scores(features.detection, anchors)
     known = "map_detection, map_late, map_max, map_top, detection, released"

@@ -149,10 +149,8 @@ def features():
     generator = torch.Generator().manual_seed(3)
     levels = [torch.randn(3, 49, 8, generator=generator) for _ in range(4)]
     levels = tuple(F.normalize(level, dim=-1) for level in levels)
-    detection = F.normalize(torch.randn(3, 8, generator=generator), dim=-1)
-    return Features(
-        levels, detection, F.normalize(torch.randn(3, 40, 8, generator=generator), dim=-1)
-    )
+    patches = F.normalize(torch.randn(3, 40, 8, generator=generator), dim=-1)
+    return Features(levels, patches.mean(1), patches)
 
 
 def test_map_late_reads_the_later_half_of_the_levels(features):
@@ -200,7 +198,7 @@ def test_of_another_ground_map_detection_sees_half_of_what_the_mean_of_all_patch
     moved = ((patches - features.patches).mean(1) * words).sum(-1)
     scores = [
         scoring.picture_scores(each, anchors, maps, "map_detection")
-        for each in (features, features._replace(patches=patches))
+        for each in (features, Features(features.levels, patches.mean(1), patches))
     ]
     torch.testing.assert_close(scores[1] - scores[0], scoring.DETECTION * moved / 2)
 

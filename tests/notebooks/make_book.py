@@ -226,7 +226,7 @@ def cheat_sheet() -> str:
         "recipe": head + "\n".join(rows),
         "hottest": shares(scoring.HOTTEST),
         "detection": f"{scoring.DETECTION:g}",
-        "detected": shares(scoring.DETECTED),
+        "detected": shares((scoring.DETECTED, 1)),
         "reference": f"{references.map_units(1, 1):g}",
         "promised": f"{decision.needed(decision.RATE)}",
         "fewest": f"{decision.FEWEST}",

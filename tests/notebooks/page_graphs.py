@@ -45,7 +45,7 @@ class Tower(nn.Module):
 
 class Judge(nn.Module):
     """What the tower gave, anchors (d, 2), distances from references (0: none) -> the map on the
-    patch grid, and how much nearer the hottest patches of the detection feature lie to the
+    patch grid, and how much nearer the detection feature and its hottest patches lie to the
     abnormal anchor.
     """
 
@@ -61,7 +61,8 @@ class Judge(nn.Module):
         size = (self.side, self.side)
         maps, _ = self.detector.judge(features, anchors[None], size, grid)
         between = detection @ (anchors[:, 1] - anchors[:, 0])
-        return maps[0], scoring.top_fraction(between, scoring.DETECTED)
+        hottest = scoring.top_fraction(between, scoring.DETECTED)
+        return maps[0], (hottest + between.mean(1)) / 2
 
 
 class Nearest(nn.Module):

@@ -65,11 +65,8 @@ class Backbone:
         embedded one.
         """
         from ..load import load_clip
-        from ..service.matmul import choose
 
-        clip = load_clip(**(self.said or noted or {})).to(self.place)
-        choose(clip)
-        return clip
+        return load_clip(**(self.said or noted or {})).to(self.place)
 
     def detector(self, name: str, bf16: bool = False):
         from ..detector import AnomalyDetector

@@ -53,7 +53,8 @@ def read(detector: AnomalyDetector, data: AnomalyDataset) -> tuple[Features, dic
         for name, values in facts.items():
             values.append(batch[name].numpy() if name in batch else None)
     levels = tuple(torch.cat(level) for level in zip(*(f.levels for f in parts), strict=True))
-    features = Features(levels, *map(torch.cat, zip(*(f[1:] for f in parts), strict=True)))
+    detection = torch.cat([f.detection for f in parts])
+    features = Features(levels, detection, torch.cat([f.patches for f in parts]))
     known = {
         name: np.concatenate(values) for name, values in facts.items() if values[0] is not None
     }

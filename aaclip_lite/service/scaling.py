@@ -20,6 +20,7 @@ from ..files.locks import only_one
 from ..model import STAGES, AdaptedCLIP
 from ..train import endless, free
 from . import memory
+from .matmul import quick_products
 from .options import chosen
 from .processes import choose_accelerator, described, processes
 from .runs import train_image, train_text
@@ -87,17 +88,19 @@ def plan(
     half = bf16 or on.mixed_precision != "no"
     chosen = memory.profile(model, model.recipe.image_batch, there, half)
     stages = [s for s in STAGES if s == "image" or model.recipe.trains_text]
-    return Plan(
-        device=described(on, bf16),
-        batch=chosen["image_batch"],
-        accumulate=chosen["accumulate"],
-        checkpointing=chosen["checkpointing"],
-        needed=chosen["bytes"],
-        there=there,
-        speeds={stage: speed(model, data, stage, probe, on, chosen, bf16) for stage in stages},
-        pictures={stage: shown(model, data, stage) for stage in stages},
-        price=float(price),
-    )
+    # as training does, or the plan would be of other products
+    with quick_products(model.clip):
+        return Plan(
+            device=described(on, bf16),
+            batch=chosen["image_batch"],
+            accumulate=chosen["accumulate"],
+            checkpointing=chosen["checkpointing"],
+            needed=chosen["bytes"],
+            there=there,
+            speeds={stage: speed(model, data, stage, probe, on, chosen, bf16) for stage in stages},
+            pictures={stage: shown(model, data, stage) for stage in stages},
+            price=float(price),
+        )
 
 
 def room(on: Accelerator) -> int:

@@ -6,6 +6,7 @@ import torch
 from aaclip_lite.lab.work import difference
 from aaclip_lite.service import matmul
 from aaclip_lite.service.runs import train_image
+from aaclip_lite.service.scaling import plan
 from tests import tiny
 
 KNOB = matmul.precision()
@@ -65,3 +66,11 @@ def test_a_run_says_who_multiplies(monkeypatch, tmp_path, capsys):
     train_image(tiny.model(tiny.clip()), data, tmp_path / "plain", steps=1)
     quick, plain = capsys.readouterr().out.split("image stage:")[1:3]
     assert "fp32 by oneDNN" in quick and "oneDNN" not in plain
+
+
+@no_choice
+def test_a_plan_is_made_with_the_products_of_the_training(monkeypatch, tmp_path):
+    data = tiny.draw(tmp_path / "data")
+    monkeypatch.setattr(matmul, "PAYS", 0.0)
+    assert plan(tiny.model(tiny.clip()), data, probe=1).device == "cpu x 1, fp32 by oneDNN"
+    assert matmul.precision() == KNOB

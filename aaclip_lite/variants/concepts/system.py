@@ -39,7 +39,9 @@ class Neck(nn.Module):
 
 
 class ConceptModel(nn.Module):
-    def __init__(self, width: int, concepts: int, verdicts: int, per_concept=3, inner=48, sure=0):
+    def __init__(
+        self, width: int, concepts: int, verdicts: int, per_concept=3, inner=48, sure=0
+    ) -> None:
         super().__init__()
         self.per_concept, self.neck = per_concept, Neck(width, inner, sure)
         self.concept_head = nn.Conv2d(width, concepts, 1)

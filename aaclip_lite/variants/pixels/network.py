@@ -37,8 +37,11 @@ def seen(images: Tensor) -> Float[Tensor, "b 6 h w"]:
 
 
 def layer(i: int, o: int, stride: int = 1, act: bool = True) -> nn.Sequential:
+    """A convolution, brought to one size, and cut at zero if `act`."""
     parts = [nn.Conv2d(i, o, 3, stride, 1, bias=False), nn.BatchNorm2d(o)]
-    return nn.Sequential(*parts, *[nn.ReLU()][: int(act)])
+    if act:
+        parts.append(nn.ReLU())
+    return nn.Sequential(*parts)
 
 
 class Residual(nn.Module):

@@ -17,7 +17,7 @@ from torch import Tensor
 from .files.blur import blurred
 
 BLUR = {"industrial": (7, 1.0), "medical": (9, 1.5)}  # kernel and sigma, in patches
-HOTTEST = (0.005, 0.2)  # shares of the map's pixels in the score "map_detection"
+HOTTEST = (0.005, 0.2)  # shares of the map's pixels in the score "map_detection", in halves
 DETECTED = 0.05  # and of the patches: the detection feature itself tells grounds apart as well
 DETECTION = 1000.0  # what a cosine difference of 1 counts there; a map's counts 50 a level
 
@@ -122,17 +122,21 @@ def fuse(
     return 0.5 * peaks + 0.5 * _min_max(torch.as_tensor(scores), "detection scores")
 
 
-def top_fraction(
-    maps: Float[Tensor, "B H W"], fraction: float | Sequence[float] = 0.01
-) -> Float[Tensor, " B"]:
-    """Mean of each map's hottest pixels: steadier than its single peak. Several shares: the mean."""
-    if isinstance(fraction, Sequence):
-        return torch.stack([top_fraction(maps, share) for share in fraction]).mean(0)
+def top_fraction(maps: Float[Tensor, "B H W"], fraction: float = 0.01) -> Float[Tensor, " B"]:
+    """Mean of each map's hottest pixels: steadier than its single peak."""
     if not 0 < fraction <= 1:
         raise ValueError(f"fraction = {fraction!r} must lie in (0, 1]")
     flat = maps.flatten(1)
     count = max(1, round(fraction * flat.shape[1]))
     return flat.topk(count, dim=1, sorted=False).values.mean(1)
+
+
+def nearer(features, anchors: Float[Tensor, "*B d 2"]) -> Float[Tensor, " B"]:
+    """To the abnormal anchor than to the other: the detection feature, and its hottest patches."""
+    words = anchors[..., 1:] - anchors[..., :1]
+    whole = features.detection[:, None]
+    patches = whole if features.patches is None else features.patches
+    return ((whole @ words).flatten() + top_fraction(patches @ words, DETECTED)) / 2
 
 
 def picture_scores(
@@ -158,11 +162,8 @@ def picture_scores(
     if kind == "map_top":
         return top_fraction(maps)
     if kind == "map_detection":
-        words = anchors[..., 1:] - anchors[..., :1]
-        whole = (features.detection[:, None] @ words).flatten()
-        patches = features.detection[:, None] if features.patches is None else features.patches
-        nearer = (whole + top_fraction(patches @ words, DETECTED)) / 2
-        return top_fraction(maps, HOTTEST) + DETECTION * nearer
+        peaks = sum(top_fraction(maps, share) for share in HOTTEST) / len(HOTTEST)
+        return peaks + DETECTION * nearer(features, anchors)
     if kind == "detection":
         return image_scores(features.detection, anchors)
     known = "map_detection, map_late, map_max, map_top, detection, released"
@@ -174,8 +175,7 @@ def fit_constants(values: Tensor) -> tuple[float, float]:
     values = torch.as_tensor(values).flatten().double()
     if len(values) < 2 or not values.isfinite().all() or values.std() == 0:
         raise ValueError(
-            f"cannot calibrate on {len(values)} values: at least two finite, differing ones are "
-            "needed"
+            f"cannot calibrate on {len(values)} values: at least two finite, unlike ones are needed"
         )
     return float(values.mean()), float(values.std())
 

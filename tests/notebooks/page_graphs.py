@@ -60,9 +60,7 @@ class Judge(nn.Module):
         features = Features(levels.split(1), detection.mean(1), detection)
         size = (self.side, self.side)
         maps, _ = self.detector.judge(features, anchors[None], size, grid)
-        between = detection @ (anchors[:, 1] - anchors[:, 0])
-        hottest = scoring.top_fraction(between, scoring.DETECTED)
-        return maps[0], (hottest + between.mean(1)) / 2
+        return maps[0], scoring.nearer(features, anchors)
 
 
 class Nearest(nn.Module):

@@ -87,9 +87,14 @@ class InlinePool(Pool):
 
 @pytest.fixture
 def quiet(monkeypatch):
-    """The worker lowers its own priority and threads, which would stay with the test process."""
+    """The worker lowers its own priority and threads, which would stay with the test process; and
+    its draws depend on the time, so that a test of chance could fail once in a hundred runs.
+    """
     monkeypatch.setattr(pool_module.os, "nice", lambda by: None)
     monkeypatch.setattr(pool_module.torch, "set_num_threads", lambda count: None)
+    monkeypatch.setattr(
+        pool_module, "_fresh_rng", lambda seed, first: np.random.default_rng([seed, first])
+    )
 
 
 @pytest.fixture
@@ -233,7 +238,8 @@ def test_a_phrase_that_finds_its_own_patches_costs_nothing(pool, tokenizer, ids)
 
     model, owner = Told(ids), batch["owner"]
     model.region_scale.data.fill_(np.log(50))
-    assert 0 <= pretrain.losses(model, batch, options)["where"] < 0.1
+    # nothing but rounding, on either side of 0
+    assert -1e-6 < pretrain.losses(model, batch, options)["where"] < 0.1
     owner = owner[:, torch.randperm(256, generator=torch.Generator().manual_seed(0))]
     assert pretrain.losses(model, batch, options)["where"] > 1
 

@@ -19,6 +19,11 @@ from ..products import PRODUCTS
 from .options import HARD_THINGS, REGIONS, Pretraining
 
 
+def _fresh_rng(seed: int, first: int) -> np.random.Generator:
+    """A run that goes on must not draw the pictures of its first part again: the time is in it."""
+    return np.random.default_rng([seed, first, time.time_ns() % 2**32])
+
+
 def _worker(folder, pool, first, step, options, ready, tokens):
     """Draw for ever, eight pictures a token; facts go through the queue, pixels into the pool file."""
     torch.set_num_threads(1)
@@ -26,7 +31,7 @@ def _worker(folder, pool, first, step, options, ready, tokens):
     images = np.memmap(Path(folder) / "images.u8", np.uint8, "r+", shape=(pool, 128, 128, 3))
     cover = np.memmap(Path(folder) / "cover.u8", np.uint8, "r+", shape=(pool, REGIONS, 256))
     everyone = list(PRODUCTS)
-    rng = np.random.default_rng([options.seed, first, time.time_ns() % 2**32])
+    rng = _fresh_rng(options.seed, first)
     often = np.array(
         [options.hard_things if each in HARD_THINGS else 1.0 for each in factory.THINGS]
     )

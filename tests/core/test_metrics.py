@@ -6,7 +6,6 @@ import copy
 import itertools
 import json
 import pickle
-import time
 
 import numpy as np
 import pytest
@@ -278,19 +277,3 @@ def test_bootstrap_gives_the_class_mean_and_an_interval_that_shrinks_with_more_p
     assert isinstance(metrics.bootstrap(one_kind, auroc, rounds=3)[0], Undefined)
     with_one_kind = metrics.bootstrap(classes(20) | {"c": one_kind["a"]}, auroc, rounds=3)
     assert with_one_kind[0] == pytest.approx(few[0])
-
-
-def test_exact_figures_take_a_third_of_the_time_of_separate_calls():
-    maps, masks, _ = scene(pictures=12, side=160)
-    truth, flat = (masks > 0).ravel(), maps.ravel()
-
-    def seconds(work):
-        start = time.perf_counter()
-        work()
-        return time.perf_counter() - start
-
-    def separate():
-        sk.roc_auc_score(truth, flat), sk.average_precision_score(truth, flat), f1max(truth, flat)
-
-    ours = min(seconds(lambda: metrics.pixel_metrics(maps, masks)) for _ in range(3))
-    assert 3 * ours < min(seconds(separate) for _ in range(2))

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ..evaluation import NAMES, Report
-from .style import LINES, WORDS, as_array, new_figure, rows_of
+from .style import LINES, WORDS, as_array, name_points, new_figure, rows_of
 
 
 def curves(
@@ -134,10 +134,7 @@ def anchors(
                 markersize=7,
                 label=word,
             )
-        for name, (at, _) in zip(stages[label], flat_points, strict=True):
-            ax.annotate(
-                name.replace("_", " "), at, xytext=(4, 4), textcoords="offset points", fontsize=7
-            )
+        name_points(ax, list(stages[label]), flat_points[:, 0], size=7)
         cosine = (each[:, 0] * each[:, 1]).sum(-1).mean()
         ax.set(
             title=f"{label}: mean cosine {cosine:.2f}",

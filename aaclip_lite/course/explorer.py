@@ -220,7 +220,7 @@ class Explorer:
         text += (
             f"precision {precision:.0%}, recall {recall:.0%}"
             if part.label
-            else "all of them wrongly"
+            else ("all of them wrongly" if marked.any() else "as it should be on a good part")
         )
         grey[marked], grey[~marked] = 255, grey[~marked] // 2
         defect = rings(part.mask)

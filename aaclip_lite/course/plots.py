@@ -25,7 +25,20 @@ from .. import scoring
 from ..datasets import AnomalyDataset
 from ..evaluation import Report, maps_of
 from .charts import anchors, class_bars, curves, finding, growth, ratios
-from .style import ENDS, HEAT, LINES, STYLE, UNIT, WORDS, as_array, crisp, new_figure, save, styled
+from .style import (
+    ENDS,
+    HEAT,
+    LINES,
+    STYLE,
+    UNIT,
+    WORDS,
+    as_array,
+    crisp,
+    name_points,
+    new_figure,
+    save,
+    styled,
+)
 
 __all__ = [
     "ENDS",
@@ -42,6 +55,7 @@ __all__ = [
     "deviations",
     "finding",
     "growth",
+    "name_points",
     "outline",
     "ratios",
     "rows",
@@ -223,7 +237,8 @@ def cases(
     words = {
         "best": "Defects found best, by the AP of their own pixels",
         "worst": "Defects missed most, by the AP of their own pixels",
-        "false alarms": "Normal parts with the highest scores",
+        "false alarms": "Normal parts with the highest scores"
+        + ("" if told else ", each beside the normal parts of its own product"),
     }
     given = [s.image for s in samples], maps, [s.mask for s in samples], titles
     ring = "" if which == "false alarms" else " (outline: true defect)"

@@ -4,12 +4,14 @@ notebook, saving, and how values become arrays.
 
 import io
 import json
+from collections.abc import Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
@@ -123,3 +125,25 @@ def rows_of(run) -> list[dict]:
     if isinstance(run, str | Path):
         return [json.loads(line) for line in Path(run).read_text(encoding="utf-8").splitlines()]
     return list(getattr(run, "rows", run))
+
+
+def name_points(
+    ax: Axes, names: Sequence[str], points: np.ndarray, far: float = 4, size: float = 9
+) -> None:
+    """Each point's name on the side away from its nearest neighbour, so that few names meet.
+
+    points: (N, 2). far: points of distance.
+    """
+    for i, (name, spot) in enumerate(zip(names, points, strict=True)):
+        others = np.delete(points, i, axis=0)
+        nearest = others[np.linalg.norm(others - spot, axis=1).argmin()] if len(others) else spot
+        right, above = spot >= nearest
+        ax.annotate(
+            name.replace("_", " "),
+            spot,
+            xytext=(far if right else -far, far if above else -far),
+            textcoords="offset points",
+            ha="left" if right else "right",
+            va="bottom" if above else "top",
+            fontsize=size,
+        )

@@ -85,13 +85,20 @@ class Report:
 
     def extremes(self, count: int = 8) -> dict[str, list[dict]]:
         """Defective pictures with the best and worst maps (by their own pixel AP), normal ones that
-        score highest.
+        score highest. A raw score (not a detector's) is compared with its own product's only.
         """
         known = [row for row in self.pictures if row["pixel_ap"] is not None]
         known.sort(key=lambda row: -row["pixel_ap"])
-        alarms = sorted(
-            (row for row in self.pictures if not row["label"]), key=lambda row: -row["score"]
-        )
+        alarms = [row for row in self.pictures if not row["label"]]
+        own = {}
+        for row in alarms if self.about["judged"] != "detector" else []:
+            own.setdefault(row["class_name"], []).append(row["score"])
+
+        def height(row: Mapping) -> float:
+            scores = own.get(row["class_name"], [0.0])
+            return (row["score"] - np.mean(scores)) / (np.std(scores) or 1.0)
+
+        alarms.sort(key=height, reverse=True)
         return {"best": known[:count], "worst": known[::-1][:count], "false alarms": alarms[:count]}
 
 

@@ -414,10 +414,21 @@ def test_extremes_point_into_the_data_set(clip, data):
             assert (row["pixel_ap"], row["peak_hit"]) == pytest.approx(
                 (own["pixel_ap"], own["peak_hit"]), abs=0.01
             )
-    alarms = [row["score"] for row in cases["false alarms"]]
-    assert alarms == sorted(alarms, reverse=True) and not any(
-        row["label"] for row in cases["false alarms"]
-    )
+    assert not any(row["label"] for row in cases["false alarms"])
+
+
+def test_a_raw_score_raises_an_alarm_among_its_own_product_only(clip, data):
+    report = evaluate(Bright(clip), data, rounds=1, progress=False)
+    normal = [row for row in report.pictures if not row["label"]]
+    for row in normal:  # raw scores of bottles lie higher, all of them
+        row["score"] = 1000.0 * (row["class_name"] == "bottle")
+    normal[-1]["score"] += 50.0
+    assert normal[-1]["class_name"] != "bottle"
+    report.about["judged"] = "model"
+    assert report.extremes(1)["false alarms"] == [normal[-1]]
+    # a detector's scores have one unit
+    report.about["judged"] = "detector"
+    assert report.extremes(1)["false alarms"][0]["class_name"] == "bottle"
 
 
 def test_what_has_no_value_is_said_and_left_out_of_the_mean(clip, data):

@@ -365,3 +365,13 @@ def test_a_figure_leaves_every_setting_as_it_was_found(monkeypatch):
     assert plots.plt.rcParams["interactive"]
     plots.plt.rcParams.update(interactive=before["interactive"])
     assert dict(plots.plt.rcParams) == before
+
+
+def test_names_of_neighbours_stand_on_different_sides():
+    ax = plots.plt.figure().add_subplot()
+    plots.name_points(ax, ["left_low", "right_high"], np.array([[0.0, 0.0], [0.1, 0.1]]))
+    low, high = ax.texts
+    assert [low.get_text(), high.get_text()] == ["left low", "right high"]
+    assert (low.get_ha(), low.get_va()) == ("right", "top")
+    assert (high.get_ha(), high.get_va()) == ("left", "bottom")
+    plots.name_points(ax, ["alone"], np.zeros((1, 2)))

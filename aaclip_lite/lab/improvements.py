@@ -1,7 +1,8 @@
-"""The trial of chapter 13: every idea of S1's ten areas beside the recipe, at equal cost.
+"""The trial of chapter 13: every idea of S1's ten areas beside the recipe, in as many steps.
 
-Special: each idea takes as many steps, of the same pictures by seed, as the recipe that it changes;
-judged on validation stations. Rows are kept as they come, so a stopped command goes on where it was.
+Special: each idea takes as many steps, of the same pictures by seed, as the recipe that it changes
+("batches of 2" thus sees an eighth of the pictures); judged on validation stations. Rows are kept
+as they come, so a stopped command goes on where it was.
 
     python -m aaclip_lite lab improvements                       # all ideas, three seeds
     python -m aaclip_lite lab improvements --only "class token"  # one of them

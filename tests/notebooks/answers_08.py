@@ -31,6 +31,15 @@ def each_map_by_itself(maps, scores):
     return 0.5 * ((maps - low) / (high - low)).flatten(1).amax(1) + 0.5 * scaled(scores)
 
 
+def one_by_one(scores, labels):
+    found = np.cumsum(labels[np.argsort(-scores)])
+    return max(2 * found / (np.arange(1, len(scores) + 1) + labels.sum()))
+
+
+def on_a_grid(scores, labels):
+    return max(f1(scores >= t, labels) for t in np.linspace(scores.min(), scores.max(), 100))
+
+
 def between_scores(scores, labels):
     ordered = np.sort(scores)
     return max(f1(scores >= t, labels) for t in (ordered[1:] + ordered[:-1]) / 2)
@@ -67,6 +76,8 @@ ANSWERS = {
             (lambda scores, labels: best_f1(scores, 1 - labels), "label 0 is taken"),
             (lambda scores, labels: best_f1(scores, labels) / 2, "is half of what it should be"),
             (between_scores, "never all items"),
+            (one_by_one, "pass a threshold together"),
+            (on_a_grid, "thresholds of equal distance"),
             (
                 lambda scores, labels: np.mean(
                     [f1(scores >= t, labels) for t in np.unique(scores)]

@@ -161,7 +161,7 @@ ANSWERS = {
     "untrained_mean": (
         solved_mean,
         [
-            (mean_as_bound, "is twice too large"),
+            (mean_as_bound, "this is the bound"),
             (mean_as_root_mean_square, "root mean square"),
             (mean_as_variance, "the variance"),
             (mean_of_w, "|w| has not"),

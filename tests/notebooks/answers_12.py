@@ -129,7 +129,7 @@ ANSWERS = {
         solved_attend,
         [
             (unscaled, "made without a division"),
-            (scaled_without_root, "`q` were divided by the root of its last axis' length"),
+            (scaled_without_root, "by the root of d, not by d"),
             (scaled_up, "a quotient were a product"),
             (scaled_by_the_number_of_keys, "not the number of keys"),
             (without_softmax, "without softmax"),

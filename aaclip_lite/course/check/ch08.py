@@ -62,6 +62,9 @@ def best_f1(learner):
     cases.append((np.array([0.4, 0.3, 0.1]), np.array([1, 1, 0])))
     cases.append((np.array([0.2, 0.2, 0.2]), np.array([1, 0, 1])))
     cases.append((np.array([0.9, 0.2, 0.5]), np.array([0, 1, 0])))  # best: everything is found
+    cases.append((np.array([0.5, 0.5, 0.1]), np.array([1, 0, 0])))  # equal ones pass together
+    # a grid of thresholds steps over the small ones
+    cases.append((np.array([0.0, 0.001, 0.002, 100.0]), np.array([0, 1, 0, 0])))
 
     for scores, labels in cases:
         found = learner(scores.copy(), labels.copy())
@@ -101,6 +104,14 @@ def _other_f1(scores, labels) -> dict:
         ),
         f"a few thresholds of equal distance are tried{fixed}": max(
             _f1(scores >= cut, labels) for cut in np.linspace(scores.min(), scores.max(), 10)
+        ),
+        f"a hundred thresholds of equal distance are tried{fixed}": max(
+            _f1(scores >= cut, labels) for cut in np.linspace(scores.min(), scores.max(), 100)
+        ),
+        "equal scores pass a threshold together; here they pass one by one": max(
+            2
+            * np.cumsum(labels[np.argsort(-scores, kind="stable")])
+            / (np.arange(1, len(scores) + 1) + labels.sum())
         ),
         "that is the F1 at the threshold of best accuracy, which need not be the best F1": every[
             int(np.argmax(accuracy))

@@ -24,6 +24,7 @@ def untrained_mean(learner: Callable) -> Iterator:
 
 def _other_means(a: int, b: int, c: float) -> dict:
     return {
+        "this is the bound: |w| is spread evenly from 0 to it, so its mean is half": c,
         "this is the root mean square: the mean of |w| is asked for": c / 3**0.5,
         "this is the standard deviation of |w|: its mean is asked for": c / 12**0.5,
         "this is the variance: the mean of |w| is asked for": either(c**2 / 3, c**2 / 12),

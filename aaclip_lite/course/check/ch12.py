@@ -34,6 +34,7 @@ def _other_finds(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> dict:
     return {
         "the width of a key counts, not the number of keys": (plain / keys**0.5).softmax(-1) @ v,
         "the width counts, not the number of queries": (plain / q.shape[1] ** 0.5).softmax(-1) @ v,
+        "divide by the root of d, not by d": (plain / width).softmax(-1) @ v,
         f"{root} its result": plain.softmax(-1) @ v / width**0.5,
         softmax: scores @ v,
         f"{softmax}: relu is none": scores.relu() @ v,

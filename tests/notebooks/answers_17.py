@@ -113,6 +113,12 @@ def verdict_never_invalid(claimed, value, error, null):
     return "unsupported" if value is None else "true" if near else "false"
 
 
+def verdict_without_near_null(claimed, value, error, null):
+    if value is not None and null == claimed:
+        return "invalid"
+    return verdict_never_invalid(claimed, value, error, null)
+
+
 def verdict_that_calls_the_unmeasured_false(claimed, value, error, null):
     return "false" if value is None else solved_verdict(claimed, value, error, null)
 
@@ -171,6 +177,8 @@ ANSWERS = {
             (verdict_of_one_error, "two errors are allowed, not one"),
             (verdict_without_null, "knows nothing"),
             (verdict_never_invalid, "knows nothing"),
+            (verdict_without_near_null, "within two errors as well"),
+            (verdict_without_near_null, "claimed 0.55, value 0.52, error 0.04, null 0.5]"),
             (verdict_that_calls_the_unmeasured_false, "not measured"),
             (verdict_one_sided, "take the distance"),
             (verdict_with_own_words, "not one of true"),

@@ -99,6 +99,7 @@ FAULTS = {
     "above": "far BELOW the claim is far as well: take the distance, not the difference",
     "below": "far ABOVE the claim is far as well: take the distance, not the difference",
     "no null": "what knows nothing gives the claimed number too, or as near a one: ask for it",
+    "no near null": "the null value is within two errors as well: that decides nothing, unsupported",
     "no invalid": "where what knows nothing gives the claimed number it is invalid, whatever was "
     "measured",
     "invalid near": "invalid is only where the null value IS the claimed number",
@@ -125,7 +126,7 @@ def _judged(claimed, value, error, null, fault) -> str:
     gap, slack = value - claimed, times * error + 1e-9
     gap = {"above": gap, "below": -gap}.get(fault, abs(gap))
     apart = {"null of claim": claimed, "invalid near": claimed}.get(fault, value)
-    apart = float("inf") if null is None else abs(apart - null)
+    apart = float("inf") if null is None or fault == "no near null" else abs(apart - null)
     near, met = gap <= slack, apart <= slack and not (fault == "nearer" and gap < apart)
     if null == claimed and fault not in ("no invalid", "invalid met"):
         return "invalid"
@@ -140,24 +141,24 @@ def _judged(claimed, value, error, null, fault) -> str:
 
 @exercise(CHAPTER)
 def verdict(learner: Callable) -> None:
-    off = []
-    for claimed, value, error, null in CASES:
-        found = learner(claimed, value, error, null)
-        case = f"claimed {claimed}, measured {value} ± {error}, null {null}"
+    mine, true = [], [ledger.judge(*case) for case in CASES]
+    for case in CASES:
+        found = learner(*case)
         if found is None:
-            raise Hint(f"{case}: None comes back; does every way through end in a verdict?")
+            raise Hint("None comes back; does every way through end in a verdict?")
         if isinstance(found, bool) or not isinstance(found, str):
-            raise Hint(f"{case}: {found!r} is no verdict; give one of the four words")
+            raise Hint(f"{found!r} is no verdict; give one of the four words")
         if found not in ledger.VERDICTS:
-            raise Hint(f"{case}: {found!r} is not one of true, false, invalid, unsupported")
-        off.append((found, ledger.judge(claimed, value, error, null), f"{case}: you say {found}"))
-    mine, true = [found for found, *_ in off], [right for _, right, _ in off]
-    for fault, say in FAULTS.items():
-        if mine == [_judged(*case, fault) for case in CASES] != true:
-            first = next(case for found, right, case in off if found != right)
-            raise Hint(f"{first}; {say}")
-    for found, right, case in off:
-        if found != right:
-            far = "true" == found != right
-            why = "more than two errors away: take the distance, not the difference"
-            raise Hint(f"{case}; {why}") if far else Vague(f"{case}, which is not it")
+            raise Hint(f"{found!r} is not one of true, false, invalid, unsupported")
+        mine.append(found)
+    off = next((n for n in range(len(CASES)) if mine[n] != true[n]), None)
+    if off is None:
+        return
+    named = (say for name, say in FAULTS.items() if mine == [_judged(*c, name) for c in CASES])
+    say = next(named, None)
+    if say is None and (mine[off], true[off]) == ("true", "false"):
+        say = "more than two errors away: take the distance, not the difference"
+    said = f"you say {mine[off]}"
+    hint = Hint(f"{said}; {say}") if say else Vague(f"{said}, which is not it")
+    hint.call = off
+    raise hint

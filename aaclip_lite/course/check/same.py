@@ -169,7 +169,7 @@ def shown(value) -> str:
         return str(as_array(value).round(3).tolist()) if small <= 6 else str(tuple(value.shape))
     if isinstance(value, list | tuple) and value and isinstance(value[0], torch.Tensor):
         return f"{len(value)} of {tuple(value[0].shape)}"
-    if isinstance(value, str | bool | int | float | list | tuple | dict):
+    if isinstance(value, str | bool | int | float | list | tuple | dict | None):
         text = f"{value:.4g}" if isinstance(value, float) else repr(value)
         if "<" in text or "tensor(" in text:
             return ""

@@ -40,6 +40,7 @@ class Claim:
     links: tuple[str, ...] = ()  # keys of rows that say otherwise
     source: str = ""  # where a value that is not measured here comes from
     part: str = ""  # tells rows of one line apart
+    claimed: float | None = None  # the document's own number for it, where it gives one
     measure: Callable[[], float] | None = None  # gives the value again, quickly
 
     @property

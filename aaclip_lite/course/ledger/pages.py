@@ -9,7 +9,7 @@ from html import escape
 from .claim import KINDS, Claim
 from .reading import DOCUMENTS, claims, measured, number
 
-HEADS = ("claim", "says", "verdict", "checked by", "null", "measured", "otherwise")
+HEADS = ("claim", "says", "verdict", "checked by", "claimed", "null", "measured", "otherwise")
 
 
 class Table(str):
@@ -28,6 +28,7 @@ def html(rows: Sequence[Claim]) -> Table:
             row.text,
             row.verdict,
             row.check + (f" ({row.kind})" if row.kind else ""),
+            number(row.claimed),
             number(row.null),
             measured(row),
             ", ".join(row.links),
@@ -69,7 +70,8 @@ def entry(row: Claim, shown: set[str]) -> str:
     """One claim on the page; rows that are not shown are named without a link."""
     lines = [
         f"({anchor(row.key)})=\n\n**{row.key} · {row.verdict}.** {row.text} (“{row.quote}”)",
-        f"Check: {row.check}. Null {number(row.null)}, measured {measured(row)}, {row.date}.",
+        f"Check: {row.check}. Claimed {number(row.claimed)}, null {number(row.null)}, "
+        f"measured {measured(row)}, {row.date}.",
     ]
     if row.kind:
         lines.append(f"Kind of error: {row.kind}; cheapest test: {KINDS[row.kind]}.")

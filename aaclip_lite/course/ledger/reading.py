@@ -111,8 +111,8 @@ def own(
     value, error = found if isinstance(found, tuple) else (found, 0.0)
     verdict = judge(claimed, value, error, null)
     today = date.today().isoformat()
-    check = f"claimed {claimed:g}; measured by {getattr(measure, '__name__', 'a function')}"
-    return Claim(document, line, text, check, null, value, error, verdict, today)
+    check = f"measured by {getattr(measure, '__name__', 'a function')}"
+    return Claim(document, line, text, check, null, value, error, verdict, today, claimed=claimed)
 
 
 def number(value: float | None) -> str:
@@ -130,10 +130,10 @@ def measured(row: Claim) -> str:
     return number(row.value) + (f" ± {number(row.error)}" if row.error else "")
 
 
-def table(rows: Sequence[Claim], results: Sequence[Again] = (), width: int = 68) -> str:
-    """Aligned text: key, verdict, null, measured, now (or the date), claim."""
+def table(rows: Sequence[Claim], results: Sequence[Again] = (), width: int = 58) -> str:
+    """Aligned text: key, verdict, claimed, null, measured, now (or the date), claim."""
     now = {each.claim.key: each for each in results}
-    lines = [["claim", "verdict", "null", "measured", "now", f"{'says':{width}}"]]
+    lines = [["claim", "verdict", "claimed", "null", "measured", "now", f"{'says':{width}}"]]
     for row in rows:
         fresh = now.get(row.key)
         last = row.date
@@ -141,5 +141,6 @@ def table(rows: Sequence[Claim], results: Sequence[Again] = (), width: int = 68)
             last = number(fresh.found) + ("" if fresh.agrees else " DIFFERS")
         text = row.text if len(row.text) <= width else row.text[: width - 1] + "…"
         says = f"{text:{width}}"
-        lines.append([row.key, row.verdict, number(row.null), measured(row), last, says])
+        numbers = [number(row.claimed), number(row.null), measured(row), last]
+        lines.append([row.key, row.verdict, *numbers, says])
     return aligned(lines)

@@ -121,7 +121,6 @@ MEASURES |= {  # what one line measures
     "S1:202": lambda: RELEASED.text_lr,
     "S1:295": lambda: RELEASED.image_lr / RELEASED.text_lr,
     "S1:604": lambda: math.isqrt(1369),
-    "S1:627b": lambda: 4 * SHARP * (1 - SHARP),
     "S1:943": lambda: RELEASED.text_epochs + RELEASED.image_epochs,
     "S1:944": lambda: RELEASED.betas[0],
     "S1:945": lambda: sum(milestone <= COMMAND for milestone in RELEASED.milestones),

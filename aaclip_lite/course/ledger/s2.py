@@ -11,6 +11,9 @@ import torch
 from .claim import MEASURES, measures
 
 LOGGED = {"baseline": 0.011209, "debias": 0.012083, "bandpass": 0.015006}  # means of epoch 15
+FACTORS = {"baseline": 1.0, "bandpass": 0.98}
+BASES = (45.0, 75.5, 85.1, 52.05)  # R@1, R@5, R@10, mAP@10: means of both ways
+PUBLISHED = (44.91, 75.34, 84.92, 51.94, 42.33, 71.03, 80.06, 48.97)
 
 
 def similarities(size: int = 16) -> torch.Tensor:
@@ -93,10 +96,10 @@ def two_terms_run_away() -> float:
 
 
 @measures("S2:142")
-def factors() -> float:
-    bases = (45.2, 75.8, 85.3, 52.3, 44.8, 75.2, 84.9, 51.8)
-    gain = simulated(LOGGED["debias"], 1.05), simulated(LOGGED["baseline"], 1.0)
-    return len({round(gain[0] * base / (gain[1] * base), 9) for base in bases})
+def figures_met(losses: dict[str, float] = LOGGED) -> float:
+    scales = [simulated(losses[model], factor) for model, factor in FACTORS.items()]
+    made = [round(scale * base, 2) for scale in scales for base in BASES]
+    return sum(mine == theirs for mine, theirs in zip(made, PUBLISHED, strict=True))
 
 
 @measures("S2:143")

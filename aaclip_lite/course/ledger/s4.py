@@ -62,14 +62,6 @@ def steps() -> float:
     return 50 * 53
 
 
-@measures("S4:90")
-def first_rate() -> float:
-    weight = torch.nn.Parameter(torch.zeros(1))
-    optimiser = torch.optim.AdamW([{"params": [weight], "lr": 5e-5}])
-    torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=[5e-5], steps_per_epoch=53, epochs=50)
-    return optimiser.param_groups[0]["lr"]
-
-
 @measures("S4:113")
 def collapsed() -> float:
     vectors = F.normalize(torch.ones(22 * 5, 128, dtype=torch.float64), dim=-1)
@@ -114,13 +106,11 @@ MEASURES |= {  # what one line measures
     "S4:22": lambda: order(descended(old)),
     "S4:26": lambda: 1 / (1 + math.exp(10)),
     "S4:40": lambda: float(gradient(fixed, -8.0)[3, 4] / gradient(old, -8.0)[3, 4]),
-    "S4:44": lambda: order(descended(old)) / order(descended(fixed)),
     "S4:55": lambda: 1e-4 * 0.01,
     "S4:63": lambda: 1e-4 * 0.2,
     "S4:65": lambda: adam_reach(1e-6, 2650, (0.9, 0.999))[0] / (xavier_bound((768, 768)) / 2),
     "S4:185": lambda: float(torch.tensor([0.50, 0.53, 0.48, 0.46], dtype=torch.float64).std()),
     "S4:190": lambda: 0.1 / math.sqrt(101 / (12 * 50 * 50)),
-    "S4:201": lambda: order(descended(old)),
     "S4:204": lambda: 1e-4 / 2e-5,
     "S4:77": lambda: 1e-4 / 2e-5,
 }

@@ -214,7 +214,9 @@ def test_one_shows_its_figures(explorer, start):
     }
     assert np.asarray(view.picture)[-1].min() == 255, "the ground is white"
     good = explorer.one(replace(start, picture=0))
-    assert "all of them wrongly" in good.text and np.isnan(good.figures["recall"])
+    assert "as it should be" in good.text and np.isnan(good.figures["recall"])
+    low = explorer.one(replace(start, picture=0, threshold=-2.0))
+    assert "all of them wrongly" in low.text
 
 
 def test_many_rejects_what_exceeds_the_threshold(explorer, start):

@@ -24,7 +24,6 @@ LOCAL_DEFECTS = (
     "thread",
 )
 
-
 STRUCTURAL_DEFECTS = ("missing_part", "misplaced_part", "bent", "broken_edge")
 
 
@@ -157,10 +156,8 @@ def _thread(c, rng, s, k):
 
 LOCAL: dict[str, Callable] = {kind: globals()[f"_{kind}"] for kind in LOCAL_DEFECTS}
 
-
 # what a material can't suffer: cloth does not crack, stone does not dent
 SOFT = ("cotton", "wool", "woven wool", "wool cloth", "foam")
-
 
 BRITTLE = ("stone", "polished stone", "concrete", "slate", "clay", "ceramic", "circuit board")
 

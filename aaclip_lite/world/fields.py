@@ -10,7 +10,6 @@ import numpy as np
 
 f32 = np.float32
 
-
 GROUND_COLOURS = (
     "white",
     "grey",
@@ -23,7 +22,6 @@ GROUND_COLOURS = (
     "silver",
     "cream",
 )
-
 
 PALETTE = {
     "white": (0.90, 0.90, 0.88),

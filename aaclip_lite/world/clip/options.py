@@ -5,13 +5,10 @@ from dataclasses import dataclass
 # relief, or a trace
 HARD_THINGS = ("shallow dimple", "raised ridge", "water drop", "{} hair", "{} sand grains")
 
-
 REGIONS = 5  # at most three things, the surface, the ground
-
 
 # from leg to leg
 CHANGING = ("minutes", "lr", "batch", "replays", "hard_things", "where_weight", "wrong_places")
-
 
 MODEL = {
     "embed_dim": 192,

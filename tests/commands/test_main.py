@@ -20,7 +20,8 @@ from aaclip_lite.checkpoint import read_metadata
 from aaclip_lite.commands import _shared
 from aaclip_lite.evaluation import NAMES
 from aaclip_lite.load import load_clip
-from aaclip_lite.world import factory, pretrain
+from aaclip_lite.world import factory
+from aaclip_lite.world.clip import run as pretraining
 from tests.core.test_evaluation import CONFIG, write
 
 ROOT = Path(__file__).parents[2]
@@ -291,7 +292,7 @@ def test_factory_and_pretrain_pass_their_options(capsys, monkeypatch, tmp_path):
         run(capsys, "factory", "--out", tmp_path, "--size", 64, "--splits", "val", "test")[0] == 0
     )
     assert calls == [("val", str(tmp_path), 64), ("test", str(tmp_path), 64)]
-    monkeypatch.setattr(pretrain, "run", calls.append)
+    monkeypatch.setattr(pretraining, "run", calls.append)
     assert run(capsys, "lab", "pretrain", "--minutes", 3, "--out", "x")[0] == 0
     assert (calls[-1].minutes, calls[-1].out) == (3, "x")
 

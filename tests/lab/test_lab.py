@@ -39,7 +39,8 @@ from aaclip_lite.lab import (
 from aaclip_lite.lab.things import things
 from aaclip_lite.load import load_clip
 from aaclip_lite.recipe import Recipe
-from aaclip_lite.world import factory, pretrain
+from aaclip_lite.world import factory
+from aaclip_lite.world.clip import run as pretrain
 from aaclip_lite.world.products import PRODUCTS
 from tests.layouts import write_photographs
 

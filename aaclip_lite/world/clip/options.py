@@ -22,9 +22,6 @@ def levels_of(layers: int) -> tuple[int, ...]:
     return tuple(layers * k // 4 for k in (1, 2, 3, 4))
 
 
-LEVELS = levels_of(MODEL["vision_cfg"]["layers"])
-
-
 @dataclass(frozen=True)
 class Pretraining:
     """Options of a pretraining run; those that made the shipped model stand in its run.json."""

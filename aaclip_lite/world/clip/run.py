@@ -1,7 +1,4 @@
-"""A pretraining run: steps, averaged weights, the resume file, the model as it would be shipped.
-
-python -m aaclip_lite pretrain --minutes 60 --out runs/pretrain
-"""
+"""A pretraining run: steps, averaged weights, the resume file, the model as it would be shipped."""
 
 import json
 import math
@@ -214,7 +211,7 @@ def run(options: Pretraining) -> Path:
     folder.
 
     Several processes, each with a thread and a pool of its own: `torchrun --nproc-per-node 2 -m
-    aaclip_lite pretrain`.
+    aaclip_lite lab pretrain`.
     """
     rank = int(os.environ.get("RANK", 0))
     world = int(os.environ.get("WORLD_SIZE", 1))

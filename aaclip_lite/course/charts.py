@@ -151,7 +151,7 @@ def anchors(
     return figure
 
 
-def ratios(result: Mapping, title: str | None = None) -> Figure:
+def ratios(result: Mapping) -> Figure:
     """What `bench` measured: how many times the plain way's CPU time and memory the package's fit
     into.
     """
@@ -182,9 +182,7 @@ def ratios(result: Mapping, title: str | None = None) -> Figure:
         ax.grid(axis="x", alpha=0.25)
         ax.invert_yaxis()
     axes.flat[1].set_yticklabels([])
-    figure.suptitle(
-        title or f"{result['model']}, {result['machine']}, {result['date']}", fontsize=11
-    )
+    figure.suptitle(f"{result['model']}, {result['machine']}, {result['date']}", fontsize=11)
     return figure
 
 

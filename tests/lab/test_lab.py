@@ -101,7 +101,7 @@ def world(sets, clip, monkeypatch):
     monkeypatch.setattr(sight, "things", partial(things, count=9))
     for module in (gates, levers):
         monkeypatch.setattr(module, "RUN", {"text_steps": 2, "image_steps": 3})
-    for module in (gates, levers, yardsticks, deviations, costs, crossing, improvements):
+    for module in (gates, levers, yardsticks, deviations, costs, study):
         if hasattr(module, "load_clip"):
             monkeypatch.setattr(module, "load_clip", lambda *_, **__: clip)
         named = lambda name, **_: sets[name.removeprefix("factory/")]  # noqa: E731

@@ -30,7 +30,6 @@ from .files.towers import is_plain, tokenize, towers
 from .files.weights import WeightsError, read_state
 
 LARGEST_SIDE = 4096
-# words of a config that ask for another model than a plain CLIP
 
 
 class Found(NamedTuple):

@@ -27,19 +27,7 @@ from ..datasets import AnomalyDataset, Sample
 from ..detector import AnomalyDetector
 from ..prompts import TEMPLATES
 from .style import UNIT
-from .views import (
-    GAP,
-    HEAT_ENDS,
-    LINE,
-    SIDE,
-    THUMB,
-    Tile,
-    View,
-    laid_over,
-    rings,
-    sheet,
-    stack,
-)
+from .views import GAP, HEAT_ENDS, LINE, SIDE, THUMB, Tile, View, laid_over, rings, sheet, stack
 
 __all__ = ["DEFECTIVE", "GOOD", "REFERENCE", "Explorer", "Setting", "precision_recall", "stack"]
 

@@ -36,10 +36,7 @@ LENGTHS = (
 )
 # What a stage never reads, so that variants share it (proj_init also starts stage 1's text head).
 TEST_ONLY = ("name", "blur", "image_score")
-STAGE_2 = (
-    *("image_blocks", "image_mix", "proj_relu", "detection_scale", "image_lr"),
-    *TEST_ONLY,
-)
+STAGE_2 = (*("image_blocks", "image_mix", "proj_relu", "detection_scale", "image_lr"), *TEST_ONLY)
 UNREAD = {"text": STAGE_2, "image": TEST_ONLY}
 # worth a look beside the three recipes
 OPTIONS = {"image_score": ("map_top", "map_max", "detection")}

@@ -106,12 +106,7 @@ def _save_sheet(parts: list, found: list, out: str):
 
 
 def _draw(name: str, kind: str | None, seed: int):
-    """The first part of this seed on which the defect can be seen."""
     from ..world import factory
 
-    for number in range(100 * seed, 100 * seed + 100):
-        try:
-            return factory.draw(name, number, SIDE, kind, split="demo", station=1 + seed)
-        except factory.NotShown:
-            continue
-    raise ValueError(f"{kind} cannot be shown on {name} with --seed {seed}; take another seed")
+    numbers = range(100 * seed, 100 * seed + 100)
+    return factory.first_shown(name, numbers, SIDE, kind, split="demo", station=1 + seed)

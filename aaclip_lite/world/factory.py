@@ -10,7 +10,7 @@ CHANGED: the lit picture with it is compared with the lit picture without it.
 from .captions import caption
 from .damage import CHANGED, VISIBLE
 from .defects import LOCAL_DEFECTS, STRUCTURAL_DEFECTS, kinds_for
-from .draw import NotShown, Picture, draw
+from .draw import NotShown, Picture, draw, first_shown
 from .plans import COUNTS, PLANS, SPLITS, WORLD, jobs
 from .products import PRODUCTS, names
 from .sets import ensure, open_set
@@ -34,6 +34,7 @@ __all__ = [
     "caption",
     "draw",
     "ensure",
+    "first_shown",
     "jobs",
     "kinds_for",
     "names",

@@ -45,9 +45,8 @@ class Command:
     preset: Literal["course", "documented", "released"] = "course"
     # another system of the clinic, trained by the same steps: towers that look at each other
     variant: Literal["cross_attention"] | None = None
-    residual: Literal["v1", "v2", "v3"] = (
-        "v3"  # of the variant: in full, a tenth, a tenth in length
-    )
+    # of the variant: in full, a tenth, a tenth in length
+    residual: Literal["v1", "v2", "v3"] = "v3"
     bf16: bool = False  # faster on processors with avx512_bf16 or AMX; results move a little
     # train onwards: "course" or the folder of a run whose adapters this one begins with
     base: str | None = None

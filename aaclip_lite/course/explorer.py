@@ -96,11 +96,9 @@ class Explorer:
     def start(self, product: str, **changes) -> Setting:
         """The detector's own setting."""
         model = self.detector.model
-        blur = (
-            scoring.BLUR[self.detector.domain][1]
-            if model.recipe.blur is None
-            else model.recipe.blur
-        )
+        blur = model.recipe.blur
+        if blur is None:
+            blur = scoring.BLUR[self.detector.domain][1]
         own = Setting(
             product,
             level_weights=(1.0,) * len(model.depths.levels),
@@ -175,10 +173,8 @@ class Explorer:
     def maps(self, setting: Setting, pictures: Sequence[int] | None = None) -> np.ndarray:
         """(B, H, W) in deviations above normal, of these pictures or of all that are shown."""
         parts, recipe = self.shown(setting.product), self.detector.model.recipe
-        depth, chosen = (
-            len(self.detector.model.depths.levels),
-            range(len(parts)) if pictures is None else pictures,
-        )
+        depth = len(self.detector.model.depths.levels)
+        chosen = range(len(parts)) if pictures is None else pictures
         weights = torch.tensor(setting.level_weights or (1.0,) * depth)
         if len(weights) != depth or weights.min() < 0 or not weights.any():
             said = " ".join(f"{each:g}" for each in setting.level_weights)
@@ -231,11 +227,9 @@ class Explorer:
         rejected.
         """
         parts, scores = self.shown(setting.product), self.scores(setting)
-        rejected, bad, tiles = (
-            scores > setting.threshold,
-            np.array([part.label == 1 for part in parts]),
-            [],
-        )
+        rejected = scores > setting.threshold
+        bad = np.array([part.label == 1 for part in parts])
+        tiles = []
         precision, recall = precision_recall(rejected, bad)
         # room for all on either side, so that nothing jumps when the threshold moves
         lines, heads, top = -(-len(parts) // COLUMNS), [], LINE

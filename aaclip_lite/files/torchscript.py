@@ -57,12 +57,9 @@ class _ArchiveUnpickler(pickle.Unpickler):
     def persistent_load(self, key: tuple) -> Tensor:
         _, dtype, name, *_ = key
         if name not in self.storages:
-            data = self.archive.read(f"{self.root}data/{name}")
-            self.storages[name] = (
-                torch.frombuffer(bytearray(data), dtype=dtype)
-                if data
-                else torch.empty(0, dtype=dtype)
-            )
+            data = bytearray(self.archive.read(f"{self.root}data/{name}"))
+            empty = torch.empty(0, dtype=dtype)  # frombuffer takes none
+            self.storages[name] = torch.frombuffer(data, dtype=dtype) if data else empty
         return self.storages[name]
 
 

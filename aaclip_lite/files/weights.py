@@ -78,11 +78,8 @@ def read_pickle(path: Path):
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
-        what = (
-            f"code ({named[1]})"
-            if named
-            else "something that is neither a tensor nor a plain value"
-        )
+        what = "something that is neither a tensor nor a plain value"
+        what = f"code ({named[1]})" if named else what
         raise WeightsError(f"{path} is refused: it holds {what}; nothing was run") from error
     except Exception as error:  # of a damaged file, whatever its reader stumbles over
         reason = str(error).partition("\n")[0][:160] or type(error).__name__

@@ -133,13 +133,10 @@ class Explorer:
             encode = model.encode_text if model.recipe.trains_text else model.clip.encode_text
             for side, words in enumerate(key[1:]):
                 if words:
-                    said = [
-                        template.format(words) for template in TEMPLATES[model.recipe.templates]
-                    ]
+                    templates = TEMPLATES[model.recipe.templates]
                     with torch.no_grad():
-                        both[:, side] = F.normalize(
-                            F.normalize(encode(said), dim=-1).mean(0), dim=-1
-                        )
+                        said = encode([template.format(words) for template in templates])
+                        both[:, side] = F.normalize(F.normalize(said, dim=-1).mean(0), dim=-1)
             if any(key[1:]) and float(both[:, 0] @ both[:, 1]) > 1 - 1e-5:
                 raise ValueError(
                     "good and defective words say the same to this CLIP; does it know any of them?"
@@ -201,11 +198,8 @@ class Explorer:
         grey, marked = np.array(Image.fromarray(part.image).convert("L")), heat > setting.threshold
         precision, recall = precision_recall(marked, part.mask > 0)
         text = f"threshold {setting.threshold:.1f}: {marked.mean():.1%} of the pixels marked, "
-        text += (
-            f"precision {precision:.0%}, recall {recall:.0%}"
-            if part.label
-            else "all of them wrongly"
-        )
+        right = f"precision {precision:.0%}, recall {recall:.0%}"
+        text += right if part.label else "all of them wrongly"
         grey[marked], grey[~marked] = 255, grey[~marked] // 2
         defect = rings(part.mask)
         panels = [
@@ -277,6 +271,5 @@ def precision_recall(marked: np.ndarray, truth: np.ndarray) -> tuple[float, floa
     """
     both = int((marked & truth).sum())
     precision = both / int(marked.sum()) if marked.any() else metrics.Undefined("nothing is marked")
-    return precision, both / int(truth.sum()) if truth.any() else metrics.Undefined(
-        "nothing is defective"
-    )
+    recall = both / int(truth.sum()) if truth.any() else metrics.Undefined("nothing is defective")
+    return precision, recall

@@ -71,15 +71,8 @@ def crisp(times: float = 2.0) -> None:
 
 def _fine(times: float, figure: Figure) -> tuple[bytes, dict]:
     file = io.BytesIO()
-    quality = {"pil_kwargs": {"quality": 72}}
-    figure.savefig(
-        file,
-        dpi=times * figure.dpi,
-        format="jpeg",
-        bbox_inches="tight",
-        facecolor="white",
-        **quality,
-    )
+    options = {"format": "jpeg", "bbox_inches": "tight", "facecolor": "white"}
+    figure.savefig(file, dpi=times * figure.dpi, pil_kwargs={"quality": 72}, **options)
     return file.getvalue(), {"width": round(Image.open(file).width / times)}
 
 

@@ -121,13 +121,8 @@ def check_torch() -> str:
     try:
         torch = import_module("torch")
         vision = import_module("torchvision")
-        device = (
-            "cuda"
-            if torch.cuda.is_available()
-            else "mps"
-            if torch.backends.mps.is_available()
-            else "cpu"
-        )
+        device = "mps" if torch.backends.mps.is_available() else "cpu"
+        device = "cuda" if torch.cuda.is_available() else device
         torch.ones(2, 2, device=device).matmul(torch.ones(2, 2, device=device)).sum().item()
     except (ImportError, RuntimeError, OSError) as error:
         raise CheckFailed(

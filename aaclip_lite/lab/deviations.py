@@ -93,13 +93,8 @@ def judge_seed(trainer: study.Trainer, recipe: Recipe, seed: int, runs: Path) ->
     rows = []
     for name in ("val_wild", "test_wild", "test_hard"):
         first = name == "test_wild" and seed == 0  # baselines do not depend on the seed
-        report = study.judge(
-            model,
-            open_dataset(f"factory/{name}"),
-            rounds=100,
-            baselines=first,
-            train=trainer.data if first else None,
-        )
+        known_less = {"baselines": True, "train": trainer.data} if first else {}
+        report = study.judge(model, open_dataset(f"factory/{name}"), rounds=100, **known_less)
         own = {name: getattr(report, name) for name in ("mean", "groups", "defects", "baselines")}
         own |= {"data": name, "cpu_seconds": spent, "intervals": report.intervals["mean"]}
         rows.append(own)

@@ -51,32 +51,24 @@ def _label(c, rng, r, colour):
     shape = c.box(0, 0, 1.2 * r, 0.8 * r, 0.1 * r)
     c.part(shape, colour, rise=0.01, bevel=0.02, gloss=0.1)
     rows = np.maximum(c.box(0, 0, r, 0.55 * r), c.stripes(0.36 * r, 0.4, 90))
-    c.paint(
-        rows,
-        np.float32((0.12, 0.12, 0.14)) if colour.mean() > 0.4 else np.float32((0.9, 0.9, 0.88)),
-    )
+    ink = (0.12, 0.12, 0.14) if colour.mean() > 0.4 else (0.9, 0.9, 0.88)
+    c.paint(rows, np.float32(ink))
     return shape
 
 
 def _barcode(c, rng, r, colour):
     shape = c.box(0, 0, 1.2 * r, 0.75 * r)
     c.paint(shape, np.float32((0.92, 0.92, 0.9)))
-    c.paint(
-        np.maximum(c.box(0, 0, r, 0.55 * r), c.stripes(0.3 * r, 0.45)),
-        np.float32((0.06, 0.06, 0.07)),
-    )
+    bars = np.maximum(c.box(0, 0, r, 0.55 * r), c.stripes(0.3 * r, 0.45))
+    c.paint(bars, np.float32((0.06, 0.06, 0.07)))
     return shape
 
 
 def _screw_head(c, rng, r, colour):
     shape = c.circle(0, 0, 0.8 * r)
     c.part(shape, c.colour("silver"), rise=0.07, bevel=0.06, gloss=0.9)
-    c.carve(
-        np.minimum(c.box(0, 0, 0.6 * r, 0.12 * r), c.box(0, 0, 0.12 * r, 0.6 * r)),
-        0.05,
-        0.03,
-        (0.2, 0.2, 0.2),
-    )
+    slots = np.minimum(c.box(0, 0, 0.6 * r, 0.12 * r), c.box(0, 0, 0.12 * r, 0.6 * r))
+    c.carve(slots, 0.05, 0.03, (0.2, 0.2, 0.2))
     return shape
 
 

@@ -51,9 +51,8 @@ PALETTE = {
 def grid(size: int) -> tuple[np.ndarray, np.ndarray]:
     """Pixel centres of a size x size frame as (x, y) in [-1, 1]."""
     axis = ((np.arange(size, dtype=f32) + 0.5) * (2 / size) - 1).astype(f32)
-    return np.broadcast_to(axis, (size, size)).copy(), np.broadcast_to(
-        axis[:, None], (size, size)
-    ).copy()
+    x, y = np.meshgrid(axis, axis)
+    return x, y
 
 
 @cache

@@ -21,13 +21,8 @@ def coin(c):
         c.carve(np.abs(c.box(0.76, 0, 0.08, wide) + 0.02) - 0.018, -0.05, 0.02)
     with c.piece(), c.ringed(5, -90) if star else c.at():
         ten = np.minimum(c.box(-0.25, 0, 0.07, 0.38), np.abs(c.ellipse(0.19, 0, 0.25, 0.35)) - 0.06)
-        c.part(
-            c.line(0, 0, 0.52, 0, 0.17, 0.01) if star else ten,
-            inks[1] * 1.1,
-            rise=0.09,
-            bevel=0.06,
-            gloss=0.8,
-        )
+        shape = c.line(0, 0, 0.52, 0, 0.17, 0.01) if star else ten
+        c.part(shape, inks[1] * 1.1, rise=0.09, bevel=0.06, gloss=0.8)
 
 
 @product("extension", "silver golden dark copper grey", "metal")
@@ -68,13 +63,8 @@ def washer(c):
     # turned rings and stamped letters
     tone = np.where(sign < 0, 3, np.int64(1.5 + 1.4 * np.sin(r * turns)))
     skin = np.take(np.outer([0.88, 1, 1.12, 0.3], c.base).astype(np.float32), tone, 0)
-    c.part(
-        np.maximum(np.abs(r - 0.66) - 0.31, -tooth if lock else r - 1),
-        skin,
-        rise=0.14,
-        bevel=0.05,
-        gloss=0.7,
-    )
+    shape = np.maximum(np.abs(r - 0.66) - 0.31, -tooth if lock else r - 1)
+    c.part(shape, skin, rise=0.14, bevel=0.05, gloss=0.7)
     with c.piece():
         c.part(c.ring(0, 0, 0.43, 0.09), rubber * c.mottle(0.1), rise=0.12, bevel=0.08, gloss=0.35)
 
@@ -134,13 +124,8 @@ def key(c):
         sign = np.abs(
             c.box(0, 0, 0.018 + 0.026 * (np.cos(i * i + seed) > 0), 0.07) + 0.02
         ) < 0.02 * (np.abs(i) < 3)
-    c.part(
-        c.box(-0.44, 0, 0.11, 0.27),
-        np.take([c.base, c.base * 0.3], sign * 1, 0),
-        rise=0.03,
-        bevel=0.03,
-        gloss=0.8,
-    )
+    shape = c.box(-0.44, 0, 0.11, 0.27)
+    c.part(shape, np.take([c.base, c.base * 0.3], sign * 1, 0), rise=0.03, bevel=0.03, gloss=0.8)
     c.hole(c.circle(-0.78, 0, 0.1))
 
 
@@ -207,10 +192,5 @@ def metal_plate(c):
         word = (sign < 0) & (np.abs(i) < 4 - seed % 2) | (np.abs(board + 0.06) < 0.014)
         c.part(board, np.take([label, ink], word * 1, 0), rise=0.04, bevel=0.03)
     with c.piece():
-        c.part(
-            np.hypot(np.abs(c.u) - 0.71, np.abs(c.v) - 0.5) - 0.1,
-            rivet,
-            rise=0.12,
-            bevel=0.1,
-            gloss=0.8,
-        )
+        shape = np.hypot(np.abs(c.u) - 0.71, np.abs(c.v) - 0.5) - 0.1
+        c.part(shape, rivet, rise=0.12, bevel=0.1, gloss=0.8)

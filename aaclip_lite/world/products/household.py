@@ -129,13 +129,8 @@ def clock_dial(c):
         marks = np.minimum(marks, c.box(0.78, 0, 0.03, 0.014))
     with c.ringed(12):
         marks = np.minimum(marks, c.box(0.7, 0, c.rng.uniform(0.05, 0.11), float(big)))
-    c.part(
-        r - 0.97,
-        np.take([c.base, ink, rim], np.where(r > 0.84, 2, marks < 0), 0),
-        rise=0.22,
-        bevel=0.1,
-        gloss=0.6,
-    )
+    colour = np.take([c.base, ink, rim], np.where(r > 0.84, 2, marks < 0), 0)
+    c.part(r - 0.97, colour, rise=0.22, bevel=0.1, gloss=0.6)
     c.carve(r - 0.84, 0.14, 0.04)
     for half, width in ((0.26, 0.05), (0.39, 0.035), (0.42, 0.016)):
         with c.piece(), c.at(0, 0, c.rng.uniform(0, 360)):
@@ -189,14 +184,8 @@ def light_bulb(c):
         shape = np.minimum(coil, posts)
         c.paint(shape, (c.colour("orange") - 0.6 * smooth(8 * coil)[..., None]).clip(0.1), 0.9)
     cap = np.maximum(np.abs(c.u) - 0.31 - 0.02 * turn, np.abs(c.v - 0.64) - 0.22)
-    c.part(
-        cap,
-        c.colour("silver") * (0.85 + 0.3 * turn)[..., None],
-        rise=0.08,
-        bevel=0.06,
-        dome=0.2,
-        gloss=0.9,
-    )
+    colour = c.colour("silver") * (0.85 + 0.3 * turn)[..., None]
+    c.part(cap, colour, rise=0.08, bevel=0.06, dome=0.2, gloss=0.9)
     with c.piece():
         shape = np.maximum(np.abs(c.u) - 0.6 + 0.5 * c.v, np.abs(c.v - 0.9) - 0.08)
         c.part(shape, c.colour("dark"), gloss=0.5)

@@ -77,13 +77,8 @@ def bolt(c):
     head = c.box(-0.72, 0, 0.25, 0.62)
     body = np.minimum(head, c.box(0.2, 0, 0.76, 0.32))
     thread = np.sin((c.u + 0.16 * c.v) * lead) * (c.u > start)
-    c.part(
-        body,
-        np.take([c.base, c.base * 0.55], (thread < -0.3) * 1, 0),
-        rise=0.1,
-        bevel=0.05,
-        gloss=0.7,
-    )
+    colour = np.take([c.base, c.base * 0.55], (thread < -0.3) * 1, 0)
+    c.part(body, colour, rise=0.1, bevel=0.05, gloss=0.7)
     shank = np.sqrt(np.clip(1 - (c.v / 0.33) ** 2, 0, 1)) * 0.3 + 0.04 * thread
     c.emboss(
         np.where(head < 0, -1.2 * np.maximum(np.abs(c.v) - 0.31, 0), shank) * (body < 0)
@@ -111,13 +106,8 @@ def key(c):
         c.box(0.4, 0, 0.57, 0.28), c.v - 0.3 + np.maximum(cut, 0.5 * np.abs(c.u - 0.17 * tooth))
     )
     groove = np.where(np.abs(c.v + 0.08) < 0.04, 1, 2 * (np.abs(c.v - 0.01) < 0.02))
-    c.part(
-        blade,
-        np.take([c.base, c.base * 0.45, c.base * 0.75], groove, 0),
-        rise=0.14,
-        bevel=0.06,
-        gloss=0.8,
-    )
+    colour = np.take([c.base, c.base * 0.45, c.base * 0.75], groove, 0)
+    c.part(blade, colour, rise=0.14, bevel=0.06, gloss=0.8)
     with c.piece():
         c.part(np.minimum(bow, c.box(-0.05, 0, 0.1, 0.3)), grip, rise=0.22, bevel=0.09, gloss=0.5)
     with c.at(-0.44, 0, 90), c.tiled(0.12, 9) as (i, _):  # stamped number
@@ -175,13 +165,8 @@ def metal_plate(c):
     ink = label * 0.2 + 0.7 * (label.mean() < 0.45)
     lines = np.outer(c.rng.uniform(0.82, 1.14, 96), c.base).astype(np.float32)  # brushed
     body = np.maximum(c.box(0, 0, 0.86, 0.66), np.minimum(c.u - 0.7, 0.16 - np.abs(c.v + 0.1)))
-    c.part(
-        body,
-        np.take(lines, np.int64((c.v + 2) * 48), 0, mode="wrap"),
-        rise=0.14,
-        bevel=0.05,
-        gloss=0.6,
-    )
+    colour = np.take(lines, np.int64((c.v + 2) * 48), 0, mode="wrap")
+    c.part(body, colour, rise=0.14, bevel=0.05, gloss=0.6)
     c.hole(np.maximum(c.stripes(0.2, 0.5), c.box(0.1 * (slots % 2) - 0.2, 0.42, 0.1 * slots, 0.14)))
     with c.piece(), c.at(-0.14, -0.16):
         board = c.box(0, 0, 0.5, 0.27)

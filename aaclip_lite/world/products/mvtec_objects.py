@@ -87,13 +87,8 @@ def hazelnut(c):
     body = np.maximum(c.ellipse(0, 0, 0.97, 0.88), r - 1.37)
     wide = c.nature.uniform(0.3, 0.42)
     rough = c.noise(50)
-    c.part(
-        body,
-        (c.base * 0.6 + c.colour("brown") * 0.5) * shell[..., None],
-        bevel=0.25,
-        dome=0.45,
-        gloss=0.4,
-    )
+    colour = (c.base * 0.6 + c.colour("brown") * 0.5) * shell[..., None]
+    c.part(body, colour, bevel=0.25, dome=0.45, gloss=0.4)
     with c.piece():
         disc = c.ellipse(-0.42, 0, 0.36, wide) + 0.02 * rough
         husk = (0.75 + 0.3 * rough + 0.3 * smooth(np.abs(disc + 0.12) * 15))[..., None]
@@ -123,14 +118,8 @@ def pill(c):
     body = c.ellipse(0, 0, 0.97, 0.66)
     speck = c.noise(46) + 0.5 * c.noise(64)
     rich = c.rng.uniform(0.55, 0.8)
-    c.part(
-        body,
-        c.base * (1 + 0.05 * c.noise(64))[..., None],
-        rise=0.16,
-        bevel=0.1,
-        dome=0.25,
-        gloss=0.3,
-    )
+    colour = c.base * (1 + 0.05 * c.noise(64))[..., None]
+    c.part(body, colour, rise=0.16, bevel=0.1, dome=0.25, gloss=0.3)
     c.paint(np.maximum(rich - speck, body), c.colour("red"), 0.9, 0.05)
     c.paint(np.maximum(rich + 0.1 + speck, body), c.colour("brown"), 0.9, 0.05)
     for x in (-0.2, 0.24):
@@ -164,10 +153,5 @@ def screw(c):
         head = np.maximum(
             np.abs(c.v) - np.clip(0.56 - 1.1 * (c.u + 0.86), wide, 0.56), np.abs(c.u + 0.73) - 0.24
         )
-        c.part(
-            head,
-            metal * (0.7 + 0.4 * smooth(np.abs(c.u + 0.83) * 25))[..., None],
-            rise=0.2,
-            bevel=0.14,
-            gloss=0.9,
-        )
+        colour = metal * (0.7 + 0.4 * smooth(np.abs(c.u + 0.83) * 25))[..., None]
+        c.part(head, colour, rise=0.2, bevel=0.14, gloss=0.9)

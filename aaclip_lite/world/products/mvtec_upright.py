@@ -53,12 +53,8 @@ def zipper(c):
     yarn = c.colour(c.rng.choice(["white", "cream", "orange"]))
     weave = np.sin(75 * (side + c.v)) * np.sin(60 * c.u)
     metal = c.colour(c.rng.choice(["silver", "golden", "white"]))
-    c.part(
-        side - 0.8,
-        c.base * (1 - 0.4 * smooth(2.2 - 8 * side) + 0.25 * weave)[..., None],
-        rise=0.1,
-        bevel=0.06,
-    )
+    colour = c.base * (1 - 0.4 * smooth(2.2 - 8 * side) + 0.25 * weave)[..., None]
+    c.part(side - 0.8, colour, rise=0.1, bevel=0.06)
     c.emboss(weave - 2 * smooth(1 - np.abs(side - 0.4) * 40), 0.012)
     with c.piece():
         shape = np.maximum(np.abs(np.abs(c.u) - 0.62) - 0.026, 0.1 * np.sin(c.v * 48))
@@ -70,10 +66,5 @@ def zipper(c):
                 np.abs(half - 0.1) - 0.18, np.abs(np.abs(c.v) - pitch / 4) - pitch * 0.19
             )
             tooth = np.maximum(tooth, 0.25 - (row + 0.5) * end)
-            c.part(
-                tooth,
-                metal * (0.85 + 0.25 * np.sign(half))[..., None],
-                rise=0.14,
-                bevel=0.05,
-                gloss=0.8,
-            )
+            colour = metal * (0.85 + 0.25 * np.sign(half))[..., None]
+            c.part(tooth, colour, rise=0.14, bevel=0.05, gloss=0.8)

@@ -68,13 +68,8 @@ def chewinggum(c):
     sugar = smooth(
         5 * np.sin(c.u * pitch + 2 * c.noise(9)) * np.sin(c.v * pitch + 2 * c.noise(9)) - 2.8
     )
-    c.part(
-        body,
-        c.base + (flavour - c.base) * (0.8 * sugar[..., None]),
-        rise=0.12,
-        bevel=0.08,
-        gloss=0.85,
-    )
+    colour = c.base + (flavour - c.base) * (0.8 * sugar[..., None])
+    c.part(body, colour, rise=0.12, bevel=0.08, gloss=0.85)
     c.emboss(np.sqrt(np.maximum((1 - c.u**2) * (1 - (c.v / 0.72) ** 2), 0)), 0.4)
     c.carve(np.maximum(np.abs(body + 0.1) - 0.02, c.stripes(0.09, 0.6)), 0.06, 0.03)
     with c.piece():

@@ -18,10 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from .clip import ACTIVATIONS, FrozenCLIP
+from .files import configs
 from .files.activation import tell
-from .files.bounds import refuse_endless, refuse_unbounded
 from .files.checked import read_json
-from .files.configs import foreign_blocks, foreign_parts, refuse_odd_size
 from .files.door import door
 from .files.environment import data_path
 from .files.hub import fetched
@@ -30,7 +29,6 @@ from .files.towers import is_plain, tokenize, towers
 from .files.weights import WeightsError, read_state
 
 LARGEST_SIDE = 4096
-# words of a config that ask for another model than a plain CLIP
 
 
 class Found(NamedTuple):
@@ -97,7 +95,7 @@ def _find(source: str | dict | Path, weights: str | Path | None) -> Found:
         label = str(file)
         weights = place / "model.safetensors" if weights == "own" and place.is_dir() else weights
     config = config.get("model_cfg", config)
-    refuse_unbounded(config, label)
+    configs.refuse_unbounded(config, label)
     if not isinstance(config, dict) or not {"embed_dim", "vision_cfg", "text_cfg"} <= config.keys():
         raise WeightsError(
             f"{label}: not the config of a CLIP, which needs embed_dim, vision_cfg and text_cfg"
@@ -111,7 +109,7 @@ def _find(source: str | dict | Path, weights: str | Path | None) -> Found:
     if weights in ("own", None):
         return Found(config, None, _activation(quick), f"{label} with random weights")
     state, by_openai = read_state(weights)
-    refuse_endless(state, weights)
+    configs.refuse_endless(state, weights)
     return Found(config, state, _activation(quick or by_openai), str(weights))
 
 
@@ -137,7 +135,7 @@ def _find_named(name: str, weights: str | Path | None) -> Found:
     if tag:
         weights = fetched(name, str(weights), tag, open_clip.download_pretrained)
     state, by_openai = read_state(weights)
-    refuse_endless(state, label)
+    configs.refuse_endless(state, label)
     quick = quick or by_openai or bool(tag.get("quick_gelu"))
     return Found(config, state, _activation(quick), label)
 
@@ -156,9 +154,9 @@ def blank_clip(config: dict) -> tuple[nn.Module, Callable]:
 
 def _build(config: dict, label: str, device: str) -> nn.Module:
     """open_clip's own model, refused where our walk would not follow it."""
-    foreign = foreign_parts(config)
+    foreign = configs.foreign_parts(config)
     if not foreign:
-        refuse_odd_size(config, label)
+        configs.refuse_odd_size(config, label)
         try:
             with torch.device(device):
                 if device == "meta" and is_plain(config):
@@ -169,7 +167,7 @@ def _build(config: dict, label: str, device: str) -> nn.Module:
                 model = open_clip.CLIP(**{key: config[key] for key in own})
         except (TypeError, ValueError, AssertionError, RuntimeError, ZeroDivisionError) as error:
             raise WeightsError(f"{label}: open_clip cannot build this config: {error}") from error
-        foreign = foreign_blocks(model)
+        foreign = configs.foreign_blocks(model)
     if foreign:
         raise WeightsError(
             f"{label}: only plain CLIP models with two transformers are supported; in the way: "

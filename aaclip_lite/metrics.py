@@ -1,8 +1,8 @@
 """How good maps and scores are: AUROC, AP, F1-max, PRO, AUROC inside the object, and whether the
 hottest pixel lies on the defect.
 
-Special: exact, in float64, or from histograms whose bounds are known; a figure that has no value
-says why. The counting itself stands in `files/curves.py`.
+Special: exact, in float64, or from histograms; a figure that has no value says why. The counting
+itself stands in `files/curves.py`.
 
     evaluate(scores, labels, maps, masks)      # {"pixel_auroc": 0.93, ..., "image_auroc": 0.88, ...}
     histogram = PixelHistogram(); histogram.update(maps, masks); histogram.result()

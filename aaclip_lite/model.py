@@ -174,11 +174,7 @@ class AdaptedCLIP(nn.Module):
         return self.text_anchors(sorted(set(names)))
 
     def loss_parts(
-        self,
-        stage: str,
-        features: Any,
-        anchors: Float[Tensor, "B d 2"],
-        batch: dict,
+        self, stage: str, features: Any, anchors: Float[Tensor, "B d 2"], batch: dict
     ) -> dict[str, Tensor]:
         """The weighted parts of a stage's loss. features: in stage 1 the dense levels alone."""
         if stage == "text":

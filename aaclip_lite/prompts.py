@@ -93,12 +93,9 @@ def sentences(
         if key not in table:
             raise ValueError(f"unknown {what} {key!r}; known: {', '.join(table)}")
     words = real_name(name) if names == "real" else plain_name(name)
+    frames = TEMPLATES[templates]
     normal, abnormal = (
-        [
-            template.format(state.format(words))
-            for state in group
-            for template in TEMPLATES[templates]
-        ]
+        [frame.format(state.format(words)) for state in group for frame in frames]
         for group in STATES[states]
     )
     return normal, abnormal

@@ -20,7 +20,7 @@ from . import losses
 from .datasets import AnomalyDataset
 from .files.keep import read_jsonl, table, write_jsonl
 from .model import AdaptedCLIP, stack_anchors
-from .recipe import Recipe
+from .recipe import Depths, Recipe
 
 Anchors = Mapping[str, Float[Tensor, "d 2"]]
 
@@ -81,18 +81,20 @@ def train(
 
 
 def free(model: AdaptedCLIP, stage: str) -> dict[str, nn.Parameter]:
-    """The weights that a stage trains, by name, with all others frozen.
-
-    An adapter behind the last level that is read would never get a gradient: it stays out.
-    """
-    last = max(model.depths.levels)
-    unread = [i for i, block in enumerate(model.depths.image_blocks) if block > last]
-    skipped = tuple(f"image_adapter.layer_adapters.{i}." for i in unread)
+    """The weights that a stage trains, by name, with all others frozen."""
+    skipped = tuple(f"{adapter}." for adapter in unread(model.depths))
     model.train().requires_grad_(False)
     chosen = {n: p for n, p in model.trainable(stage).items() if not n.startswith(skipped)}
     for parameter in chosen.values():
         parameter.requires_grad_()
     return chosen
+
+
+def unread(depths: Depths) -> set[str]:
+    """Adapters behind the last level that is read: they would never get a gradient."""
+    last = max(depths.levels)
+    late = [i for i, block in enumerate(depths.image_blocks) if block > last]
+    return {f"image_adapter.layer_adapters.{i}" for i in late}
 
 
 def learning_rate(recipe: Recipe, stage: str, step: int) -> float:

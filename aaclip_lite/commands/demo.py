@@ -32,15 +32,15 @@ class Command:
     def run(self) -> int:
         from ..world.products import names
 
-        judged, what = self._judged()
+        judged = self.backbone.detector(self.detector)
         unseen = names("test")
         parts = self._parts(unseen)
         if self.good_parts:
             _remember(judged, unseen, self.good_parts, self.seed)
         found = [judged.predict(part.image, part.product) for part in parts]
         print(
-            f"Maps of {what}; it remembers {self.good_parts} sound parts of each product, from the "
-            "station where the part below was made.\n"
+            f"Maps of detector {self.detector}; it remembers {self.good_parts} sound parts of each "
+            "product, from the station where the part below was made.\n"
         )
         hits = _print_table(parts, found)
         sheet = _save_sheet(parts[: self.shown], found[: self.shown], self.out)
@@ -53,16 +53,6 @@ class Command:
             print(f"\ncalled what they are: {right} of {len(parts)}")
         print(f"peak on the defect in {sum(hits)} of {len(hits)}; pictures: {sheet}")
         return 0
-
-    def _judged(self):
-        """(detector, what it is called); untrained, the maps are CLIP's own."""
-        from ..detector import AnomalyDetector
-        from ..model import AdaptedCLIP
-
-        if self.detector == "course" and not _shipped("checkpoints/course"):
-            model = AdaptedCLIP(self.backbone.load())
-            return AnomalyDetector(model), "the frozen CLIP (no trained detector is shipped yet)"
-        return self.backbone.detector(self.detector), f"detector {self.detector}"
 
     def _parts(self, unseen: list[str]) -> list:
         """A defective part of each product, a sound one of every third."""
@@ -116,21 +106,7 @@ def _save_sheet(parts: list, found: list, out: str):
 
 
 def _draw(name: str, kind: str | None, seed: int):
-    """The first part of this seed on which the defect can be seen."""
     from ..world import factory
 
-    for number in range(100 * seed, 100 * seed + 100):
-        try:
-            return factory.draw(name, number, SIDE, kind, split="demo", station=1 + seed)
-        except factory.NotShown:
-            continue
-    raise ValueError(f"{kind} cannot be shown on {name} with --seed {seed}; take another seed")
-
-
-def _shipped(name: str) -> bool:
-    from ..files.environment import data_path
-
-    try:
-        return data_path(name).is_dir()
-    except FileNotFoundError:
-        return False
+    numbers = range(100 * seed, 100 * seed + 100)
+    return factory.first_shown(name, numbers, SIDE, kind, split="demo", station=1 + seed)

@@ -42,11 +42,7 @@ class Command:
         shared.a_data_set("--data", self.data)
         shared.even_shots(self.shots)
         shared.in_range("--rounds", self.rounds, 1, 10_000)
-        if (
-            not self.references
-            or max(self.references) > MOST_REFERENCES
-            or min(self.references) < 0
-        ):
+        if not self.references or any(n not in range(MOST_REFERENCES + 1) for n in self.references):
             raise ValueError(
                 f"--references {' '.join(map(str, self.references))}: give numbers of parts from 0 "
                 f"to {MOST_REFERENCES}"

@@ -16,9 +16,8 @@ class Command:
 
     name: Annotated[Name, tyro.conf.Positional]
     root: str  # folder that gets a folder of that name
-    accept_licence: bool = (
-        False  # you have read the licence, which is told without this, and keep to it
-    )
+    # you have read the licence, which is told without this, and keep to it
+    accept_licence: bool = False
     archive: str | None = None  # the set's archive that you have already, in place of a download
 
     def check(self, given: set[str]) -> None:

@@ -20,10 +20,7 @@ class Command:
 
 def tools() -> dict[str, tuple[str, str, str]]:
     """{name: (module, its dataclass of options, what it does)}, as the laboratory lists them."""
-    try:
-        return import_module(f"{PACKAGE}.lab").TOOLS
-    except ModuleNotFoundError:  # a package without its laboratory offers none
-        return {}
+    return import_module(f"{PACKAGE}.lab").TOOLS
 
 
 def overview() -> str:

@@ -4,7 +4,6 @@ Special: every option is looked at before the first step; a folder takes one tra
 run that was stopped exits 130, so that `train && eval` stops too.
 """
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -46,9 +45,8 @@ class Command:
     preset: Literal["course", "documented", "released"] = "course"
     # another system of the clinic, trained by the same steps: towers that look at each other
     variant: Literal["cross_attention"] | None = None
-    residual: Literal["v1", "v2", "v3"] = (
-        "v3"  # of the variant: in full, a tenth, a tenth in length
-    )
+    # of the variant: in full, a tenth, a tenth in length
+    residual: Literal["v1", "v2", "v3"] = "v3"
     bf16: bool = False  # faster on processors with avx512_bf16 or AMX; results move a little
     # train onwards: "course" or the folder of a run whose adapters this one begins with
     base: str | None = None
@@ -126,20 +124,19 @@ class Command:
 
     def _good(self, size: int):
         """The set that fixes the threshold; that it suffices is known before training."""
-        from ..decision import FEWEST, RATE
+        from ..decision import FEWEST, RATE, needed
 
         name = self.calibrate
         if name is None:
             name = "factory/val" if shared.is_factory(self.data) else self.data
         data = shared.open_data(name, size, reading=self.reading)
         number = sum(record.label == 0 for record in data.records)
-        needed = math.ceil(1 / self.false_alarms - 1e-9) - 1
         # fewer than a promise needs do with other products' help, unless a rate was asked for
-        asked = self.false_alarms != RATE
-        if number < (needed if asked else FEWEST):
+        least = FEWEST if self.false_alarms == RATE else needed(self.false_alarms)
+        if number < least:
             raise ValueError(
                 f"{name} holds {number} normal pictures, but --false-alarms "
-                f"{self.false_alarms:g} needs {needed if asked else FEWEST}: give more with --calibrate"
+                f"{self.false_alarms:g} needs {least}: give more with --calibrate"
             )
         return data
 

@@ -6,7 +6,6 @@ Use: `parts = draw_parts("wood", 800)`, `student = train(parts, teacher_cells(..
 """
 
 import contextlib
-import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from torch import Tensor, nn
 
 from .. import metrics
 from ..detector import AnomalyDetector
+from ..service.export import write_program
 from ..world import factory
 from . import plots
 
@@ -153,22 +153,8 @@ def figures(maps, scores, labels, masks) -> dict[str, float]:
 
 
 def to_onnx(student: BeltStudent, path: str | Path, name: str, threshold: float) -> Path:
-    """One picture (1, 3, S, S) in [0, 1] -> map (1, S, S) and score (1,), as the detector's file;
-    product and threshold stand in its metadata.
-    """
-    size = 8 * GRID
-    program = torch.onnx.export(
-        student,
-        (torch.rand(1, 3, size, size),),
-        dynamo=True,
-        verbose=False,
-        input_names=["image"],
-        output_names=["map", "score"],
-    )
-    facts = {"class_name": name, "image_size": size, "threshold": threshold}
-    program.model.metadata_props.update({key: json.dumps(value) for key, value in facts.items()})
-    program.save(path, external_data=False)
-    return Path(path)
+    """As the detector's file; product and threshold stand in its metadata."""
+    return write_program(student, Path(path), name, 8 * GRID, threshold)
 
 
 def median_seconds(calls: dict[str, Callable[[], object]], rounds: int = 15) -> dict[str, float]:

@@ -87,12 +87,8 @@ def class_bars(
     values = [report.classes[name][figure_name] for name in classes]
     ax.barh(place, values, color="#9ec5e0", label="this model", height=0.7)
     for y, name in zip(place, classes, strict=True):
-        ax.plot(
-            report.intervals[name].get(figure_name, (np.nan,) * 2),
-            (y, y),
-            color="#0b3d63",
-            linewidth=1.6,
-        )
+        ends = report.intervals[name].get(figure_name, (np.nan,) * 2)
+        ax.plot(ends, (y, y), color="#0b3d63", linewidth=1.6)
     for label, (colour, _, marker) in zip(chosen, LINES[1:] * 9, strict=False):
         values = [report.baseline_classes[label][name][figure_name] for name in classes]
         ax.plot(values, place, marker, color=colour, markersize=5, label=label.replace("_", " "))
@@ -126,21 +122,12 @@ def anchors(
         for normal, abnormal in flat_points:
             ax.plot(*np.stack([normal, abnormal]).T, color="#888888", linewidth=0.7)
         for side, (colour, _, marker), word in ((0, LINES[0], "normal"), (1, LINES[1], "abnormal")):
-            ax.plot(
-                *flat_points[:, side].T,
-                marker,
-                color=colour,
-                linestyle="",
-                markersize=7,
-                label=word,
-            )
+            style = {"color": colour, "linestyle": "", "markersize": 7, "label": word}
+            ax.plot(*flat_points[:, side].T, marker, **style)
         name_points(ax, list(stages[label]), flat_points[:, 0], size=7)
         cosine = (each[:, 0] * each[:, 1]).sum(-1).mean()
-        ax.set(
-            title=f"{label}: mean cosine {cosine:.2f}",
-            xlabel="first main axis",
-            ylabel="second main axis",
-        )
+        ax.set(xlabel="first main axis", ylabel="second main axis")
+        ax.set_title(f"{label}: mean cosine {cosine:.2f}")
         ax.margins(0.12)
         ax.grid(alpha=0.25)
     axes[0, 0].legend(frameon=False)
@@ -148,7 +135,7 @@ def anchors(
     return figure
 
 
-def ratios(result: Mapping, title: str | None = None) -> Figure:
+def ratios(result: Mapping) -> Figure:
     """What `bench` measured: how many times the plain way's CPU time and memory the package's fit
     into.
     """
@@ -179,9 +166,7 @@ def ratios(result: Mapping, title: str | None = None) -> Figure:
         ax.grid(axis="x", alpha=0.25)
         ax.invert_yaxis()
     axes.flat[1].set_yticklabels([])
-    figure.suptitle(
-        title or f"{result['model']}, {result['machine']}, {result['date']}", fontsize=11
-    )
+    figure.suptitle(f"{result['model']}, {result['machine']}, {result['date']}", fontsize=11)
     return figure
 
 
@@ -233,15 +218,8 @@ def finding(found, title: str | None = None) -> Figure:
             nulls, (("#555555", "", "D"), ("#999999", "", "s")), strict=False
         ):
             values = [row.get(null) if _finite(row.get(null)) else np.nan for row in found.rows]
-            ax.plot(
-                values,
-                place,
-                marker,
-                color=colour,
-                markerfacecolor="none",
-                markersize=7,
-                label=null,
-            )
+            style = {"color": colour, "markerfacecolor": "none", "markersize": 7, "label": null}
+            ax.plot(values, place, marker, **style)
         values = np.array(
             [row[name] if _finite(row.get(name)) else np.nan for row in found.rows], float
         )
@@ -249,16 +227,8 @@ def finding(found, title: str | None = None) -> Figure:
             2 * (row.get(error) or 0) if error and _finite(row.get(error)) else 0
             for row in found.rows
         ]
-        ax.errorbar(
-            values,
-            place,
-            xerr=spread,
-            fmt="o",
-            color=LINES[0][0],
-            markersize=4,
-            capsize=2,
-            label=name,
-        )
+        style = {"fmt": "o", "color": LINES[0][0], "markersize": 4, "capsize": 2}
+        ax.errorbar(values, place, xerr=spread, label=name, **style)
         ax.set_xscale("symlog", linthresh=1e-9) if scale == "log" else None
         ax.set(xlabel=name + (", bars: two errors" if any(spread) else ""), yticks=place)
         ax.set_yticklabels(labels, fontsize=9)

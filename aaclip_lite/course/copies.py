@@ -19,7 +19,6 @@ from ..files.keep import atomic, write_json, write_text
 
 RECORD = ".copied.json"  # by chapter: the digest of what was written
 
-
 CELL = fields(("cell_type", "source"), True, cell_type=text())
 NOTEBOOK = fields(("cells",), True, cells=listing(CELL), metadata=fields_open)
 

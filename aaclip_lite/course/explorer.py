@@ -27,19 +27,7 @@ from ..datasets import AnomalyDataset, Sample
 from ..detector import AnomalyDetector
 from ..prompts import TEMPLATES
 from .style import UNIT
-from .views import (
-    GAP,
-    HEAT_ENDS,
-    LINE,
-    SIDE,
-    THUMB,
-    Tile,
-    View,
-    laid_over,
-    rings,
-    sheet,
-    stack,
-)
+from .views import GAP, HEAT_ENDS, LINE, SIDE, THUMB, Tile, View, laid_over, rings, sheet, stack
 
 __all__ = ["DEFECTIVE", "GOOD", "REFERENCE", "Explorer", "Setting", "precision_recall", "stack"]
 
@@ -108,11 +96,9 @@ class Explorer:
     def start(self, product: str, **changes) -> Setting:
         """The detector's own setting."""
         model = self.detector.model
-        blur = (
-            scoring.BLUR[self.detector.domain][1]
-            if model.recipe.blur is None
-            else model.recipe.blur
-        )
+        blur = model.recipe.blur
+        if blur is None:
+            blur = scoring.BLUR[self.detector.domain][1]
         own = Setting(
             product,
             level_weights=(1.0,) * len(model.depths.levels),
@@ -147,13 +133,10 @@ class Explorer:
             encode = model.encode_text if model.recipe.trains_text else model.clip.encode_text
             for side, words in enumerate(key[1:]):
                 if words:
-                    said = [
-                        template.format(words) for template in TEMPLATES[model.recipe.templates]
-                    ]
+                    templates = TEMPLATES[model.recipe.templates]
                     with torch.no_grad():
-                        both[:, side] = F.normalize(
-                            F.normalize(encode(said), dim=-1).mean(0), dim=-1
-                        )
+                        said = encode([template.format(words) for template in templates])
+                        both[:, side] = F.normalize(F.normalize(said, dim=-1).mean(0), dim=-1)
             if any(key[1:]) and float(both[:, 0] @ both[:, 1]) > 1 - 1e-5:
                 raise ValueError(
                     "good and defective words say the same to this CLIP; does it know any of them?"
@@ -187,10 +170,8 @@ class Explorer:
     def maps(self, setting: Setting, pictures: Sequence[int] | None = None) -> np.ndarray:
         """(B, H, W) in deviations above normal, of these pictures or of all that are shown."""
         parts, recipe = self.shown(setting.product), self.detector.model.recipe
-        depth, chosen = (
-            len(self.detector.model.depths.levels),
-            range(len(parts)) if pictures is None else pictures,
-        )
+        depth = len(self.detector.model.depths.levels)
+        chosen = range(len(parts)) if pictures is None else pictures
         weights = torch.tensor(setting.level_weights or (1.0,) * depth)
         if len(weights) != depth or weights.min() < 0 or not weights.any():
             said = " ".join(f"{each:g}" for each in setting.level_weights)
@@ -217,11 +198,9 @@ class Explorer:
         grey, marked = np.array(Image.fromarray(part.image).convert("L")), heat > setting.threshold
         precision, recall = precision_recall(marked, part.mask > 0)
         text = f"threshold {setting.threshold:.1f}: {marked.mean():.1%} of the pixels marked, "
-        text += (
-            f"precision {precision:.0%}, recall {recall:.0%}"
-            if part.label
-            else ("all of them wrongly" if marked.any() else "as it should be on a good part")
-        )
+        on_good = "all of them wrongly" if marked.any() else "as it should be on a good part"
+        right = f"precision {precision:.0%}, recall {recall:.0%}"
+        text += right if part.label else on_good
         grey[marked], grey[~marked] = 255, grey[~marked] // 2
         defect = rings(part.mask)
         panels = [
@@ -243,11 +222,9 @@ class Explorer:
         rejected.
         """
         parts, scores = self.shown(setting.product), self.scores(setting)
-        rejected, bad, tiles = (
-            scores > setting.threshold,
-            np.array([part.label == 1 for part in parts]),
-            [],
-        )
+        rejected = scores > setting.threshold
+        bad = np.array([part.label == 1 for part in parts])
+        tiles = []
         precision, recall = precision_recall(rejected, bad)
         # room for all on either side, so that nothing jumps when the threshold moves
         lines, heads, top = -(-len(parts) // COLUMNS), [], LINE
@@ -295,6 +272,5 @@ def precision_recall(marked: np.ndarray, truth: np.ndarray) -> tuple[float, floa
     """
     both = int((marked & truth).sum())
     precision = both / int(marked.sum()) if marked.any() else metrics.Undefined("nothing is marked")
-    return precision, both / int(truth.sum()) if truth.any() else metrics.Undefined(
-        "nothing is defective"
-    )
+    recall = both / int(truth.sum()) if truth.any() else metrics.Undefined("nothing is defective")
+    return precision, recall

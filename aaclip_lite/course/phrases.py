@@ -8,20 +8,30 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, UInt8
+from torch import Tensor
 
 from ..clip import FrozenCLIP
 
 
-@torch.no_grad()
 def phrase_map(
     clip: FrozenCLIP, image: UInt8[np.ndarray, "H W 3"], phrase: str
 ) -> Float[np.ndarray, "H W"]:
     """Cosine of the last level's patches with a phrase, enlarged to the picture."""
+    return enlarged(patch_heat(clip, image, phrase, clip.vision_blocks), image.shape[:2])
+
+
+@torch.no_grad()
+def patch_heat(
+    clip: FrozenCLIP, image: UInt8[np.ndarray, "H W 3"], phrase: str, level: int
+) -> Float[Tensor, "h w"]:
+    """The same of a level's patches, on their grid."""
     device = clip.text_projection.device
     pixels = torch.from_numpy(np.ascontiguousarray(image)).movedim(-1, 0)[None].to(device)
-    tokens = clip.image_tokens(clip.preprocess(pixels), (clip.vision_blocks,))[0][:, 1:]
-    patches = F.normalize(clip.visual_head(tokens), dim=-1)
-    words = F.normalize(clip.encode_text([phrase]), dim=-1)
-    grid = (patches @ words.T).transpose(1, 2).unflatten(2, (clip.grid, clip.grid))
-    large = F.interpolate(grid, image.shape[:2], mode="bilinear", align_corners=False)
+    tokens = clip.image_tokens(clip.preprocess(pixels), (level,))[0][0, 1:]
+    words = F.normalize(clip.encode_text([phrase]), dim=-1)[0]
+    return (F.normalize(clip.visual_head(tokens), dim=-1) @ words).view(clip.grid, clip.grid)
+
+
+def enlarged(heat: Float[Tensor, "h w"], size: tuple[int, int]) -> Float[np.ndarray, "H W"]:
+    large = F.interpolate(heat[None, None], size, mode="bilinear", align_corners=False)
     return large[0, 0].cpu().numpy()

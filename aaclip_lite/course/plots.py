@@ -92,10 +92,8 @@ def sheet(
             f"{len(pictures)} pictures, scale {scale!r}: needs some, and 'shared', 'own' or two "
             "ends"
         )
-    each, columns = (
-        1 if maps is None else 2,
-        columns or min(len(pictures), 6 if maps is None else 4),
-    )
+    each = 1 if maps is None else 2
+    columns = columns or min(len(pictures), 6 if maps is None else 4)
     heats = [] if maps is None else [as_array(heat) for heat in maps]
     ends = (None, None) if scale == "own" else scale
     values = np.concatenate([heat.ravel() for heat in heats]) if heats else None

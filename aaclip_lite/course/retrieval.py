@@ -18,9 +18,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, UInt8
-from scipy import stats
 from torch import Tensor, nn
 
+from ..files import seeds
 from ..metrics import bootstrap
 from ..variants.contrastive import mean_average_precision, ranked, recall_at_k
 from ..world import factory, products
@@ -200,12 +200,17 @@ def interval(values: Tensor, rounds: int = 1000) -> tuple[float, float, float]:
 def difference(
     result: Mapping, name: str, parent: str, figure: str, judge: str = "owner"
 ) -> tuple[float, float, float]:
-    """(mean, low, high) over the seeds that two runs share, seed by seed: 95 % by Student's t."""
+    """(mean, low, high) of a figure's change over the seeds that two runs share."""
+    return change(result, name, parent, lambda seed: seed[judge][figure])
+
+
+def change(
+    result: Mapping, name: str, parent: str, read: Callable[[Mapping], float]
+) -> tuple[float, float, float]:
+    """The same of what `read` finds in a seed's result: seed by seed, 95 % by Student's t."""
     mine, theirs = (result["runs"][each]["seeds"] for each in (name, parent))
-    change = [mine[seed][judge][figure] - theirs[seed][judge][figure] for seed in mine]
-    middle, error = float(np.mean(change)), float(stats.sem(change))
-    reach = float(stats.t.ppf(0.975, len(change) - 1)) * error
-    return middle, middle - reach, middle + reach
+    middle, half = seeds.interval([read(mine[seed]) - read(theirs[seed]) for seed in mine])
+    return middle, middle - half, middle + half
 
 
 def write_log(rows: Sequence[Mapping], path: str | Path) -> Path:

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ..variants.contrastive import bandpass_weights, debias_weights
-from .retrieval import CAPTIONS, Task, difference
+from . import retrieval
+from .retrieval import CAPTIONS, Task
 
 BLUE, ORANGE, GREEN, BLACK = "#0072b2", "#d55e00", "#009e73", "#000000"
 
@@ -140,10 +141,4 @@ def study(result: Mapping, names: Sequence[str]) -> Figure:
 
 def change(result: Mapping, name: str, read) -> tuple[float, float, float]:
     """(mean, low, high) of what `read` finds in a seed's result, against the parent's."""
-    parent = result["runs"][name]["parent"]
-    values = {
-        each: {"seeds": {s: {"owner": {"it": read(v)}} for s, v in run["seeds"].items()}}
-        for each, run in result["runs"].items()
-        if each in (name, parent)
-    }
-    return difference({"runs": values}, name, parent, "it")
+    return retrieval.change(result, name, result["runs"][name]["parent"], read)

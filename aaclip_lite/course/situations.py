@@ -58,11 +58,7 @@ def fresh(images: Tensor, seed: int) -> nn.Module:
 
 
 def trained(
-    world: World,
-    teacher_maps: Tensor,
-    labels: Tensor,
-    stages=FREE,
-    loss: str | Callable = "plain",
+    world: World, teacher_maps: Tensor, labels: Tensor, stages=FREE, loss: str | Callable = "plain"
 ) -> tuple[nn.Module, list[dict]]:
     images = world.train.images
     student = fresh(images, world.seed)

@@ -16,7 +16,6 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
-from ..evaluation import NAMES
 from ..files.keep import atomic
 
 HEAT = "viridis"
@@ -35,23 +34,17 @@ LINES = (
     ("#009e73", "-.", "s"),
     ("#000000", ":", "D"),
 )
-WORDS = dict(
-    zip(
-        NAMES,
-        (
-            "pixel AUROC",
-            "pixel AP",
-            "pixel F1-max",
-            "PRO up to 0.3",
-            "pixel AUROC inside the object",
-            "share of peaks on the defect",
-            "image AUROC",
-            "image AP",
-            "image F1-max",
-        ),
-        strict=True,
-    )
-)
+WORDS = {
+    "pixel_auroc": "pixel AUROC",
+    "pixel_ap": "pixel AP",
+    "pixel_f1max": "pixel F1-max",
+    "pixel_pro": "PRO up to 0.3",
+    "inside_auroc": "pixel AUROC inside the object",
+    "peak_hit": "share of peaks on the defect",
+    "image_auroc": "image AUROC",
+    "image_ap": "image AP",
+    "image_f1max": "image F1-max",
+}
 
 
 def save(figure: Figure, path: str | Path, dpi: int = 110) -> Path:
@@ -80,15 +73,8 @@ def crisp(times: float = 2.0) -> None:
 
 def _fine(times: float, figure: Figure) -> tuple[bytes, dict]:
     file = io.BytesIO()
-    quality = {"pil_kwargs": {"quality": 72}}
-    figure.savefig(
-        file,
-        dpi=times * figure.dpi,
-        format="jpeg",
-        bbox_inches="tight",
-        facecolor="white",
-        **quality,
-    )
+    options = {"format": "jpeg", "bbox_inches": "tight", "facecolor": "white"}
+    figure.savefig(file, dpi=times * figure.dpi, pil_kwargs={"quality": 72}, **options)
     return file.getvalue(), {"width": round(Image.open(file).width / times)}
 
 

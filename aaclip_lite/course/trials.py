@@ -39,15 +39,8 @@ def trial_table(
 ) -> str:
     """Figures of every contestant, and the change of one against the rival, with its interval."""
     contestants = named(kept)
-    head = [
-        "contestant",
-        "seeds",
-        *SHOWN.values(),
-        f"change of {SHOWN[figure]}",
-        "weights",
-        "cpu s",
-    ]
-    lines = [head]
+    changed = f"change of {SHOWN[figure]}"
+    lines = [["contestant", "seeds", *SHOWN.values(), changed, "weights", "cpu s"]]
     for name, mine in contestants.items():
         if names and name not in names:
             continue
@@ -76,15 +69,9 @@ def forest(
             seeds = len(contestants[name])
             reach = half if half == half else 0.0  # one seed has no interval
             decided = seeds > 1 and abs(middle) > reach
-            ax.errorbar(
-                middle,
-                place,
-                xerr=reach,
-                fmt="o" if decided else "D",
-                capsize=3,
-                color="#0072b2",
-                markerfacecolor="#0072b2" if decided else "white",
-            )
+            inside = "#0072b2" if decided else "white"
+            style = {"capsize": 3, "color": "#0072b2", "markerfacecolor": inside}
+            ax.errorbar(middle, place, xerr=reach, fmt="o" if decided else "D", **style)
         ax.axvline(0, color="black", linewidth=1)
         ax.set(xlabel=f"change of {SHOWN[figure]}", yticks=range(len(others)), yticklabels=others)
         ax.invert_yaxis() if ax is axes[0] else None

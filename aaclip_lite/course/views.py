@@ -13,9 +13,10 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib import colormaps
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
-from .style import ENDS
+from .style import ENDS, HEAT
 
 # pixels: a large picture's side, a small one's, the gap between two, a line of text, the paper
 SIDE = 204
@@ -23,19 +24,7 @@ THUMB = 98
 GAP = 8
 LINE = 22
 WIDTH = 860
-# deviations that get the first and the last of these colours, which rise evenly, also in grey
-HEAT_ENDS = ENDS
-COLOURS = (
-    (68, 1, 84),
-    (71, 45, 123),
-    (59, 82, 139),
-    (44, 114, 142),
-    (33, 145, 140),
-    (40, 174, 128),
-    (94, 201, 98),
-    (173, 220, 48),
-    (253, 231, 37),
-)
+HEAT_ENDS = ENDS  # deviations that get the first and the last colour
 
 
 class View(NamedTuple):
@@ -118,9 +107,8 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 def coloured(heat: np.ndarray) -> np.ndarray:
     """A map (H, W) in deviations above normal -> uint8 (H, W, 3)."""
-    place = (heat - HEAT_ENDS[0]) / (HEAT_ENDS[1] - HEAT_ENDS[0]) * (len(COLOURS) - 1)
-    channels = [np.interp(place, range(len(COLOURS)), c) for c in np.transpose(COLOURS)]
-    return np.stack(channels, -1).astype(np.uint8)
+    share = (heat - HEAT_ENDS[0]) / (HEAT_ENDS[1] - HEAT_ENDS[0])
+    return colormaps[HEAT](share, bytes=True)[..., :3]
 
 
 def laid_over(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:

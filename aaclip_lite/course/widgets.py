@@ -41,18 +41,15 @@ def live(
             panel.controls[label] = _control(label, value, allowed)
 
     def update(_=None) -> None:
-        chosen, began = (
-            {label.replace(" ", "_"): each.value for label, each in panel.controls.items()},
-            time.time(),
-        )
+        began = time.time()
+        chosen = {label.replace(" ", "_"): each.value for label, each in panel.controls.items()}
         if weights := tuple(chosen.pop(name) for name in list(chosen) if name.startswith("level_")):
             chosen["level_weights"] = weights
         try:
             panel.setting = replace(setting, **chosen)
             panel.view = show(panel.setting)
-        except (
-            ValueError
-        ) as error:  # a setting that cannot be, such as no level at all: the last picture stays
+        # a setting that cannot be, such as no level at all: the last picture stays
+        except ValueError as error:
             note.value = f"<b>{html.escape(str(error))}</b>"
         else:
             picture.value = panel.view.jpeg

@@ -15,8 +15,8 @@ from torch import Tensor
 from ..losses import detection, dice, focal, orthogonal
 from ..model import stack_anchors
 from ..scoring import probability_map
+from ..train import unread
 from .finding import Finding, by_module, conclude, mean_and_error
-from .stored import unread
 
 EPSILON = 1e-8  # Adam's: below it gradients stop moving weights
 HALF_MAX = 65504.0  # above it half precision ends

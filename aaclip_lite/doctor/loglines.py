@@ -11,6 +11,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -47,7 +48,9 @@ def parse(lines: Iterable[str], stage: str | None = None) -> Parsed:
     parsed = Parsed()
     waiting = None  # the epoch that was announced and has no loss yet
     for line in lines:
-        parsed.times += [datetime.fromisoformat(t) for t in TIME.findall(line)[:1] if _real(t)]
+        if found := TIME.search(line):
+            with suppress(ValueError):  # a thirteenth month
+                parsed.times.append(datetime.fromisoformat(found[0]))
         if line.lstrip().startswith("{"):
             _take_row(parsed, line, stage)
         elif found := EPOCH.search(line):
@@ -90,11 +93,3 @@ def _arguments(text: str) -> dict:
     except (ValueError, SyntaxError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _real(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return True

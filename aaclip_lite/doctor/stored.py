@@ -170,14 +170,6 @@ def reach(header: dict) -> tuple[float, float | None]:
     return rate, math.fsum((b - a) * rate * recipe.lr_factor**i for i, (a, b) in spans)
 
 
-def unread(depths) -> set[str]:
-    """Adapters behind the last level that is read: nothing depends on them, and training leaves
-    them alone.
-    """
-    late = [i for i, block in enumerate(depths.image_blocks) if block > max(depths.levels)]
-    return {f"image_adapter.layer_adapters.{i}" for i in late}
-
-
 def rebuilt(model, recipe: Recipe, seed: int, stage: str) -> dict[str, Tensor]:
     """The adapters that this seed starts with, as the train command draws them."""
     # a diagnosis must not change what a training run draws next

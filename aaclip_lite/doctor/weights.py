@@ -15,10 +15,11 @@ from torch import Tensor
 
 from ..files.weights import WeightsError
 from ..model import AdaptedCLIP
+from ..train import unread
 from .finding import Finding, by_module, conclude, shown
 from .starts import TOO_FEW, expected_outside, tensor_rows
 from .statistics import relative_distance
-from .stored import neighbours, on_a_base, optimiser, reach, read, rebuilt, strangers, unread
+from .stored import neighbours, on_a_base, optimiser, reach, read, rebuilt, strangers
 
 ENOUGH = 10  # events expected: where none is seen, so many prove it
 

@@ -5,9 +5,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 
-def shared_beginnings(
-    tokens: Int[Tensor, "B L"],
-) -> tuple[Int[Tensor, "B L"], Int[Tensor, " N"]]:
+def shared_beginnings(tokens: Int[Tensor, "B L"]) -> tuple[Int[Tensor, "B L"], Int[Tensor, " N"]]:
     """Which of the N different beginnings ends at each place, behind a sentence's end the whole
     sentence; and where in the flattened ids each beginning first ends.
     """

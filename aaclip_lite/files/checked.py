@@ -45,12 +45,15 @@ def _text(path: Path, remedy: str) -> str:
         raise FileNotFoundError(f"{path}: no such file")
     if path.stat().st_size > LARGEST:
         raise JsonError(f"{path}: {path.stat().st_size:,} bytes are too many; {remedy}")
-    data = path.read_bytes()
+    return decoded(path.read_bytes(), path)
+
+
+def decoded(data: bytes, where: object) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         what = "UTF-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "not UTF-8"
-        raise JsonError(f"{path}: {what}; save it as UTF-8") from error
+        raise JsonError(f"{where}: {what}; save it as UTF-8") from error
 
 
 def _refuse_endless(value: object, where: str) -> None:

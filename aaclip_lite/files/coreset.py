@@ -22,7 +22,8 @@ def thinned(bank: Float[Tensor, "M D"]) -> Int[Tensor, " m"]:
 
 def farthest(bank: Float[Tensor, "M D"], count: int) -> Int[Tensor, " count"]:
     """Each is the one farthest from all that were chosen before it, in the random projection."""
-    sketch = bank @ projection(bank.shape[1]).to(bank)
+    generator = torch.Generator().manual_seed(0)  # always the same projection
+    sketch = bank @ torch.randn(bank.shape[1], SKETCH, generator=generator).to(bank)
     nearest = torch.full((len(sketch),), torch.inf, device=bank.device)
     chosen = torch.zeros(count, dtype=torch.long, device=bank.device)
     for place in range(1, count):
@@ -30,8 +31,3 @@ def farthest(bank: Float[Tensor, "M D"], count: int) -> Int[Tensor, " count"]:
         nearest = torch.minimum(nearest, step)
         chosen[place] = nearest.argmax()
     return chosen
-
-
-def projection(width: int) -> Float[Tensor, "D S"]:
-    """Always the same random one."""
-    return torch.randn(width, SKETCH, generator=torch.Generator().manual_seed(0))

@@ -98,18 +98,6 @@ class Curve(NamedTuple):
             return [reason] * 4
         return [self.auroc(), self.ap(), self.f1max(), self.pro()]
 
-    def bounds(self) -> list[tuple[float, float]]:
-        """When entries are bins: what the same four figures lie between, however scores are ordered
-        in each bin.
-        """
-        best = self._replace(fp=self.fp_above).figures()
-        worst = self._replace(fp_above=self.fp).figures()
-        if self.undefined() is None:
-            # the bin's first defective item, behind all of its normal ones
-            first = self.tp - self._steps() + 1
-            worst[1] = float(self._steps() @ (first / (first + self.fp)) / self.tp[-1])
-        return list(zip(worst, best, strict=True))
-
     def _steps(self) -> np.ndarray:
         return np.diff(self.tp, prepend=0)
 

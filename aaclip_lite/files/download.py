@@ -6,7 +6,6 @@ asked for anew. More bytes than the file may have are never taken.
 Use: `download(addresses, "data/.fetch/set.zip", check=lambda file: ..., size=None, most=10**9)`.
 """
 
-import errno
 import http.client
 import os
 from collections.abc import Callable, Sequence
@@ -16,10 +15,11 @@ from urllib.request import Request, urlopen
 import pooch
 from tqdm.auto import tqdm
 
+from .keep import FULL
+
 TRIES = 5  # at one address, while each brings some bytes
 SECONDS = 30  # without a byte
 CHUNK = 1 << 18
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class FetchError(RuntimeError):

@@ -83,11 +83,8 @@ def choose_scale(wanted: str | None = None) -> Scale:
         why = "as asked for" if wanted else f"full is not possible: {', '.join(lacks)}"
         return Scale("lite", why, {"source": "lite"}, "factory/train", "factory/test", device)
     clip = {"source": "ViT-L-14-336", "weights": weights[0], "image_size": 518}
-    why = (
-        "as asked for"
-        if wanted
-        else f"found {weights[0].name}, VisA, MVTec AD and {torch.cuda.get_device_name()}"
-    )
+    there = f"found {weights[0].name}, VisA, MVTec AD and {torch.cuda.get_device_name()}"
+    why = "as asked for" if wanted else there
     return Scale("full", why, clip, str(real / "visa"), str(real / "mvtec"), device)
 
 
@@ -124,23 +121,15 @@ def check_torch() -> str:
     try:
         torch = import_module("torch")
         vision = import_module("torchvision")
-        device = (
-            "cuda"
-            if torch.cuda.is_available()
-            else "mps"
-            if torch.backends.mps.is_available()
-            else "cpu"
-        )
+        device = "mps" if torch.backends.mps.is_available() else "cpu"
+        device = "cuda" if torch.cuda.is_available() else device
         torch.ones(2, 2, device=device).matmul(torch.ones(2, 2, device=device)).sum().item()
     except (ImportError, RuntimeError, OSError) as error:
         raise CheckFailed(
             repr(error), "reinstall torch and torchvision together (`make clean env`)"
         ) from error
-    where = (
-        torch.cuda.get_device_name()
-        if device == "cuda"
-        else f"{device}, {torch.get_num_threads()} threads"
-    )
+    where = f"{device}, {torch.get_num_threads()} threads"
+    where = torch.cuda.get_device_name() if device == "cuda" else where
     return f"torch {torch.__version__}, torchvision {vision.__version__}, {where}"
 
 

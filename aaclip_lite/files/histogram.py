@@ -6,8 +6,8 @@ Use: `PixelHistogram().update(maps, masks).result()`
 import numpy as np
 from jaxtyping import Float
 
-from .curves import Curve, binned_curve, peak_hits, region_shares
-from .figures import PIXEL_NAMES, as_pixels, pixel_results
+from .curves import binned_curve, peak_hits, region_shares
+from .figures import as_pixels, pixel_results
 
 
 class PixelHistogram:
@@ -91,25 +91,8 @@ class PixelHistogram:
         self.counts[row] += count
         self.counts[row + 1] += np.bincount(everywhere, minlength=self.counts.shape[1]) - count
 
-    def _curves(self) -> list[Curve]:
-        positive, negative, shares, *within = self.counts
-        return [
-            binned_curve(positive, negative, shares / max(self.regions, 1)),
-            binned_curve(*within),
-        ]
-
     def result(self) -> dict[str, float]:
-        curve, within = self._curves()
-        inside = within.figures() if self.with_inside else None
-        return pixel_results(curve.figures(), inside, self.hits, self.defective)
-
-    def bounds(self) -> dict[str, tuple[float, float]]:
-        """(lowest, highest) value that the exact figure can have, for every figure of `result`."""
-        curve, within = self._curves()
-        result = self.result()
-        bounds = dict(zip(PIXEL_NAMES, curve.bounds(), strict=False))
-        # exact; without objects, undefined both ways
-        bounds |= {name: (result[name], result[name]) for name in PIXEL_NAMES[4:]}
-        if self.with_inside:
-            bounds["inside_auroc"] = within.bounds()[0]
-        return bounds
+        positive, negative, shares, *within = self.counts
+        figures = binned_curve(positive, negative, shares / max(self.regions, 1)).figures()
+        inside = binned_curve(*within).figures() if self.with_inside else None
+        return pixel_results(figures, inside, self.hits, self.defective)

@@ -15,6 +15,8 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 def atomic(path: str | Path, write: Callable[[str], object]) -> Path:
     """Call `write` with a temporary name beside `path`, flush it to the disk, then rename it."""
@@ -50,18 +52,14 @@ def sweep(paths: Iterable[Path]) -> None:
 
 def told(error: OSError, path: Path) -> OSError:
     """The same error with the file that was meant, and what to do."""
+    other = "choose another folder"
     remedies = {
-        errno.ENOSPC: ("disk full", "free some space and try again"),
-        errno.EDQUOT: ("disk full", "free some space and try again"),
-        errno.EFBIG: ("disk full", "free some space and try again"),
-        errno.EACCES: ("not writable", "choose another folder"),
-        errno.ENOENT: ("cannot be written", "choose another folder"),
-        errno.EPERM: ("not writable", "choose another folder"),
-        errno.EROFS: ("not writable", "choose another folder"),
+        **dict.fromkeys(FULL, ("disk full", "free some space and try again")),
+        **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), ("not writable", other)),
+        **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), ("lies below a file", other)),
+        errno.ENOENT: ("cannot be written", other),
         errno.ENAMETOOLONG: ("name too long", "choose a shorter one"),
         errno.EISDIR: ("is a folder", "name a file"),
-        errno.ENOTDIR: ("lies below a file", "choose another folder"),
-        errno.EEXIST: ("lies below a file", "choose another folder"),
     }
     what, remedy = remedies.get(error.errno, ("cannot be written", str(error)))
     return type(error)(f"{what}: {path}; {remedy}")

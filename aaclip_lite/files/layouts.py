@@ -20,17 +20,9 @@ __all__ = ["LAYOUTS", "TOLERABLE", "DataError", "Record", "read", "read_manifest
 PICTURES = ENDINGS
 NORMAL = ("good", "ok", "normal")
 # layouts' words for train, val, test
-SPLITS = {
-    "validation": "val",
-    "valid": "val",
-    "test_public": "test",
-}
+SPLITS = {"validation": "val", "valid": "val", "test_public": "test"}
 # published folder: AA-CLIP's class
-MEDICAL = {
-    "Brain_AD": "Brain",
-    "Liver_AD": "Liver",
-    "Retina_RESC_AD": "Retina",
-}
+MEDICAL = {"Brain_AD": "Brain", "Liver_AD": "Liver", "Retina_RESC_AD": "Retina"}
 MEDICAL |= {"CVC-ClinicDB": "Colon_clinicDB", "CVC-ColonDB": "Colon_colonDB"}
 VISA = {
     "candle",

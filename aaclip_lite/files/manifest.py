@@ -8,16 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .checked import JsonError, either, fields, maybe, one_of, parse, text
+from .checked import JsonError, decoded, either, fields, maybe, one_of, parse, text
 
 # problems that leave every picture and mask usable
-TOLERABLE = (
-    "class",
-    "content",
-    "duplicate",
-    "path",
-    "size",
-)
+TOLERABLE = ("class", "content", "duplicate", "path", "size")
 
 # what makes a line one of ours, and what its values may be
 _NAMED = fields(("image_path", "class_name"), True)
@@ -72,7 +66,10 @@ def read_manifest(file: Path) -> tuple[list[Record], list[str]]:
     """
     records = []
     problems = []
-    lines = _lines(file)
+    try:
+        lines = decoded(file.read_bytes(), f"manifest: {file.name}").splitlines()
+    except JsonError as error:
+        raise DataError([str(error)], file) from error
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -89,15 +86,6 @@ def read_manifest(file: Path) -> tuple[list[Record], list[str]]:
     if not records and not problems:
         problems.append(f"manifest: {file.name}: holds no line")
     return records, problems
-
-
-def _lines(file: Path) -> list[str]:
-    data = file.read_bytes()
-    try:
-        return data.decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        what = "UTF-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "not UTF-8"
-        raise DataError([f"manifest: {file.name}: {what}; save it as UTF-8"], file) from error
 
 
 def _record(entry: dict) -> Record:

@@ -143,9 +143,8 @@ def find(name: str | Path) -> Path:
 
     try:
         return Path(huggingface_hub.snapshot_download(hub, allow_patterns=wanted))
-    except (
-        Exception
-    ) as error:  # not a valid name, no such repository, no network: each has its own kind
+    # not a valid name, no such repository, no network: each has its own kind
+    except Exception as error:
         raise FileNotFoundError(
             f"{name} is no repository that the hub gives ({type(error).__name__}); check its name "
             "and the network"

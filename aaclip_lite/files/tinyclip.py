@@ -19,13 +19,7 @@ TAG = "yfcc15m"
 CONFIG = {
     "embed_dim": 512,
     "vision_cfg": {"image_size": 224, "layers": 10, "width": 256, "patch_size": 16},
-    "text_cfg": {
-        "context_length": 77,
-        "vocab_size": 49408,
-        "width": 256,
-        "heads": 4,
-        "layers": 3,
-    },
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 256, "heads": 4, "layers": 3},
 }
 FILE = "TinyCLIP-ViT-8M-16-Text-3M-YFCC15M.pt"
 ADDRESSES = (f"https://github.com/wkcn/TinyCLIP-model-zoo/releases/download/checkpoints/{FILE}",)

@@ -8,7 +8,7 @@ Use: `python -m aaclip_lite lab NAME`, `python -m aaclip_lite lab NAME --help`.
 
 # name: (module of the package, its dataclass of options, what it does)
 TOOLS = {
-    "pretrain": ("world.pretrain", "Pretraining", "Make the embedded CLIP anew, from nothing."),
+    "pretrain": ("world.clip.run", "Pretraining", "Make the embedded CLIP anew, from nothing."),
     "gates": ("lab.gates", "Gates", "Measure the embedded CLIP and write its card."),
     "levers": ("lab.levers", "Levers", "What each part of pretraining is worth, in short runs."),
     "yardsticks": ("lab.yardsticks", "Yardsticks", "How hard the factory's world is; its card."),

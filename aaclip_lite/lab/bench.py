@@ -121,12 +121,7 @@ def whole(cases: dict[str, dict]) -> dict[str, dict]:
 def drawing(size: int = 128, **options) -> Callable[[], int]:
     def work() -> int:
         for number, name in enumerate(PRODUCTS):
-            for attempt in range(50):
-                try:
-                    factory.draw(name, 100 * attempt + number, size, split="bench", **options)
-                    break
-                except factory.NotShown:
-                    continue
+            factory.first_shown(name, range(number, 5000, 100), size, split="bench", **options)
         return len(PRODUCTS)
 
     return work

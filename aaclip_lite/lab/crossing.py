@@ -15,15 +15,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..course.trials import trial_table
-from ..datasets import open_dataset
 from ..files.environment import PACKAGE
-from ..load import load_clip
 from ..model import AdaptedCLIP
 from ..recipe import Recipe
 from ..service.runs import train_image, train_text
 from ..variants.cross_attention import VERSIONS, CrossAttentionCLIP, load_base
-from .study import Study, cpu_seconds, figures
+from .study import cpu_seconds, figures, trial
 
 TARGET = PACKAGE.parent / "data" / "clinic" / "crossing.jsonl"
 BASE = {"text": 30, "image": 60}  # steps
@@ -41,19 +38,7 @@ class Crossing:
 
 
 def run(options: Crossing) -> int:
-    clip = load_clip("lite")
-    settings = {"steps": [BASE, EXTRA], "every": options.every, "fingerprint": clip.fingerprint()}
-    study = Study(options.out, settings, options.minutes)
-    data = open_dataset("factory/train", size=clip.image_size)
-    val = open_dataset("factory/val", size=clip.image_size)
-    trial = Trial(clip, data, val.view(val.records[:: options.every]))
-    for seed in range(options.seeds):
-        for name in CONTESTANTS:
-            key = {"name": name, "seed": seed}
-            if study.run(key, lambda n=name, s=seed: trial.row(n, s)):
-                print(f"seed {seed}: {name}", flush=True)
-    print(trial_table(study.rows, "base, more steps"))
-    return 0
+    return trial(options, [BASE, EXTRA], CONTESTANTS, Contest().row, "base, more steps")
 
 
 # name: (version of the residual or None for the method, what it begins with, steps that it trains)
@@ -70,16 +55,15 @@ LENGTHS = {
 }
 
 
-class Trial:
+class Contest:
     """Trains contestants; a seed's base is trained once and kept for those that begin with it."""
 
-    def __init__(self, clip, data, val) -> None:
-        self.clip = clip
-        self.data = data
-        self.val = val
+    def __init__(self) -> None:
         self.bases = tempfile.TemporaryDirectory()
 
-    def row(self, name: str, seed: int) -> dict:
+    def row(self, name: str, seed: int, clip, data, val) -> dict:
+        self.clip = clip
+        self.data = data
         version, start, length = CONTESTANTS[name]
         model = self.begin(version, start, seed)
         began = cpu_seconds()
@@ -91,10 +75,10 @@ class Trial:
         row["seconds"] = cpu_seconds() - began
         row["gradients"] = {h.stage: shares(h) for h in histories}
         row["weights"] = sum(p.numel() for s in BASE for p in model.trainable(s).values())
-        row |= figures(model, self.val)
+        row |= figures(model, val)
         if version is not None:
             model.use_context = False
-            row["without"] = figures(model, self.val)
+            row["without"] = figures(model, val)
         return row
 
     def begin(self, version: str | None, start: str | None, seed: int) -> AdaptedCLIP:

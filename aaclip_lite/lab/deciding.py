@@ -142,7 +142,7 @@ def measure_rules(
         for number in numbers:
             if number:
                 (known,) = part.references(number).batches(number)
-                maps_of = rules.with_references(batch, known["image"], name)
+                maps_of = rules.with_references(batch, known["image"])
             else:
                 maps_of = rules.without_references(batch)
             for rule, maps in maps_of:

@@ -36,10 +36,7 @@ LENGTHS = (
 )
 # What a stage never reads, so that variants share it (proj_init also starts stage 1's text head).
 TEST_ONLY = ("name", "blur", "image_score")
-STAGE_2 = (
-    *("image_blocks", "image_mix", "proj_relu", "detection_scale", "image_lr"),
-    *TEST_ONLY,
-)
+STAGE_2 = (*("image_blocks", "image_mix", "proj_relu", "detection_scale", "image_lr"), *TEST_ONLY)
 UNREAD = {"text": STAGE_2, "image": TEST_ONLY}
 # worth a look beside the three recipes
 OPTIONS = {"image_score": ("map_top", "map_max", "detection")}
@@ -96,13 +93,8 @@ def judge_seed(trainer: study.Trainer, recipe: Recipe, seed: int, runs: Path) ->
     rows = []
     for name in ("val_wild", "test_wild", "test_hard"):
         first = name == "test_wild" and seed == 0  # baselines do not depend on the seed
-        report = study.judge(
-            model,
-            open_dataset(f"factory/{name}"),
-            rounds=100,
-            baselines=first,
-            train=trainer.data if first else None,
-        )
+        known_less = {"baselines": True, "train": trainer.data} if first else {}
+        report = study.judge(model, open_dataset(f"factory/{name}"), rounds=100, **known_less)
         own = {name: getattr(report, name) for name in ("mean", "groups", "defects", "baselines")}
         own |= {"data": name, "cpu_seconds": spent, "intervals": report.intervals["mean"]}
         rows.append(own)

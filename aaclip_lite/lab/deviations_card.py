@@ -81,18 +81,8 @@ def table(rows: list[dict]) -> str:
     for row in rows:
         by.setdefault(row["variant"], []).append(row)
     base = by.get("course", [])
-    heads = [
-        "field",
-        "documented",
-        "released",
-        "course",
-        "tried",
-        "pixel AUROC",
-        "its change",
-        "inside",
-        "image AUROC",
-    ]
-    lines = [[*heads, "kept"]]
+    heads = ["documented", "released", "course", "tried"]
+    lines = [["field", *heads, "pixel AUROC", "its change", "inside", "image AUROC", "kept"]]
     for name, found in by.items():
         seeds = {row["seed"] for row in found} & {row["seed"] for row in base}
         if name == "course" or not seeds:

@@ -13,13 +13,10 @@ from dataclasses import dataclass
 
 import torch
 
-from ..course.trials import trial_table
-from ..datasets import open_dataset
 from ..files.environment import PACKAGE
-from ..load import load_clip
 from ..recipe import Recipe
 from ..variants.improvements import IDEAS
-from .study import Study, cpu_seconds, figures
+from .study import cpu_seconds, figures, trial
 
 TARGET = PACKAGE.parent / "data" / "clinic" / "improvements.jsonl"
 STEPS = {"text": 15, "image": 20}
@@ -42,19 +39,8 @@ class Improvements:
 
 
 def run(options: Improvements) -> int:
-    clip = load_clip("lite")
-    settings = {"steps": STEPS, "every": options.every, "fingerprint": clip.fingerprint()}
-    study = Study(options.out, settings, options.minutes)
-    data = open_dataset("factory/train", size=clip.image_size)
-    val = open_dataset("factory/val", size=clip.image_size)
-    val = val.view(val.records[:: options.every])
-    for seed in range(options.seeds):
-        for name in IDEAS if options.only is None else (RIVAL, options.only):
-            key = {"name": name, "seed": seed}
-            if study.run(key, lambda n=name, s=seed: row(n, s, clip, data, val)):
-                print(f"seed {seed}: {name}", flush=True)
-    print(trial_table(study.rows, RIVAL))
-    return 0
+    names = IDEAS if options.only is None else (RIVAL, options.only)
+    return trial(options, STEPS, names, row, RIVAL)
 
 
 def row(name: str, seed: int, clip, data, val) -> dict:

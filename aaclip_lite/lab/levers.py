@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ..datasets import open_dataset
 from ..load import load_clip
-from ..world import pretrain
+from ..world.clip import run as pretrain
 from . import cards, sight, study
 
 RUN = {"text_steps": 30, "image_steps": 60}  # of the AA-CLIP run

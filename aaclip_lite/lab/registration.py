@@ -2,7 +2,7 @@
 
 Special: a part may lie moved and turned in its picture, so the references are registered: turned and
 shifted until they agree best, first at a quarter of the size.
-Use: `mean_difference(references, images, turns_of("bottle", references))`; `lab.rules` judges it.
+Use: `mean_difference(references, images, turns_of(references))`; `lab.rules` judges it.
 """
 
 import numpy as np
@@ -42,12 +42,12 @@ class Registration:
     def _small(image: np.ndarray) -> np.ndarray:
         return image.mean(-1).reshape(len(image) // 4, 4, -1, 4).mean((1, 3))
 
-    def onto(self, picture: np.ndarray, template: np.ndarray | None = None) -> np.ndarray:
-        """The template (or another picture in its pose) as it lies in `picture` (H, W, 3)."""
+    def onto(self, picture: np.ndarray) -> np.ndarray:
+        """The template as it lies in `picture` (H, W, 3)."""
         seen = self._small(picture)
         fits = [_shift_and_fit(seen, small) for small in self.small]
         best = int(np.argmax([fit for _, fit in fits]))
-        turned = _turned(self.template if template is None else template, self.turns[best])
+        turned = _turned(self.template, self.turns[best])
         coarse = tuple(4 * step for step in fits[best][0])
         turned = ndimage.shift(turned, (*coarse, 0), order=1, mode="nearest")
         (rows, columns), _ = _shift_and_fit(picture.mean(-1), turned.mean(-1))
@@ -66,7 +66,7 @@ def mean_difference(references: Images, images: Images, turns: np.ndarray) -> Ma
     return torch.from_numpy(np.stack(maps))
 
 
-def turns_of(name: str, references: Images) -> np.ndarray:
+def turns_of(references: Images) -> np.ndarray:
     """Angles to try: all round where the references disagree with their first when not turned."""
     known = references.permute(0, 2, 3, 1).numpy()
     few = np.arange(-9, 10, 3.0)

@@ -3,7 +3,7 @@
 Special: all give maps on the detector's own grid and by its own finish, so that what differs is what
 they know: patches of random, frozen or adapted features alone (references read once, or moved as the
 detector does), the mean picture, a linear probe, trivial rules.
-Use: `Rules(detector).with_references(batch, known, "bottle")`; `lab.deciding --rules` judges them.
+Use: `Rules(detector).with_references(batch, known)`; `lab.deciding --rules` judges them.
 """
 
 from collections.abc import Callable, Iterator
@@ -65,9 +65,9 @@ class Rules:
             yield name.replace("_", " "), maps
 
     def with_references(
-        self, batch: dict, known: Float[Tensor, "n 3 H W"], name: str
+        self, batch: dict, known: Float[Tensor, "n 3 H W"]
     ) -> Iterator[tuple[str, Float[Tensor, "B H W"]]]:
-        turns = registration.turns_of(name, known)
+        turns = registration.turns_of(known)
         yield "mean picture", registration.mean_difference(known, batch["image"], turns)
         pictures = self.model.preprocess(batch["image"])
         known = self.model.preprocess(known)

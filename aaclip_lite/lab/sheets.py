@@ -5,6 +5,7 @@ damaged one stands beside a copy with its mask's outline. Nothing of the data se
 Use: `captions = sheets(Path("data/sheets"))`, which the data card shows.
 """
 
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -41,14 +42,8 @@ def tiles(
     station: int | None = None,
 ) -> list[Image.Image]:
     """One picture of a product; of a damaged one also a copy with the mask's outline."""
-    while True:
-        try:
-            picture = factory.draw(
-                name, seed, DRAWN, defect, severity, split=split, station=station
-            )
-            break
-        except factory.NotShown:
-            seed += 1000
+    given = (DRAWN, defect, severity)
+    picture = factory.first_shown(name, count(seed, 1000), *given, split=split, station=station)
     shown = [picture.image]
     if defect:
         near, far = (ndimage.binary_dilation(picture.mask, iterations=by) for by in (3, 6))

@@ -15,23 +15,26 @@ import copy
 import json
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from ..clip import FrozenCLIP
-from ..datasets import AnomalyDataset
+from ..course.trials import trial_table
+from ..datasets import AnomalyDataset, open_dataset
 from ..evaluation import Report, evaluate
 from ..files import keep
 from ..files.seeds import change, interval, spoken
+from ..load import load_clip
 from ..metrics import jsonable
 from ..model import AdaptedCLIP
 from ..recipe import Recipe
 from ..service.runs import train_image, train_text
 from ..world.products import PRODUCTS
 
-__all__ = ["FIGURES", "Study", "Trainer", "change", "figures", "interval", "judge", "spoken"]
+__all__ = ["change", "interval", "spoken"]  # of files/seeds.py, for the tools
 
 FIGURES = ("pixel_auroc", "inside_auroc", "peak_hit", "image_auroc")
 
@@ -90,15 +93,11 @@ def read(log: str | Path) -> list[dict]:
 
 
 class Trainer:
-    """Trains both stages on `data` from a seed; stages that two calls share are trained once.
+    """Trains both stages on `data` from a seed; stages that two calls share are trained once."""
 
-    build: makes the model from backbone and recipe, for variants that plug something in.
-    """
-
-    def __init__(self, clip: FrozenCLIP, data: AnomalyDataset, build: Callable = AdaptedCLIP):
+    def __init__(self, clip: FrozenCLIP, data: AnomalyDataset):
         self.clip = clip
         self.data = data
-        self.build = build
         self.states: dict[str, dict[str, dict]] = {}  # what training read: trained parts
 
     def __call__(
@@ -112,7 +111,7 @@ class Trainer:
         out: folder that keeps the run, resumable; None: a temporary one.
         """
         torch.manual_seed(seed)  # where adapters start at random, that is part of the run
-        model = self.build(self.clip, recipe)
+        model = AdaptedCLIP(self.clip, recipe)
         keys = {} if unread is None else {s: _key(recipe, seed, s, unread[s]) for s in unread}
         with tempfile.TemporaryDirectory() as folder:
             if not self._restore(model, keys.get("image")):
@@ -154,3 +153,21 @@ def judge(model: AdaptedCLIP, data: AnomalyDataset, **options) -> Report:
 def figures(model: AdaptedCLIP, data: AnomalyDataset, names=FIGURES, **options) -> dict:
     mean = judge(model, data, **options).mean
     return {name: mean[name] for name in names}
+
+
+def trial(options, steps, contestants: Iterable[str], row: Callable, rival: str) -> int:
+    """Every contestant with every seed, judged on validation stations, and the table against the
+    rival. row(name, seed, clip, data, val): trains and judges one.
+    """
+    clip = load_clip("lite")
+    settings = {"steps": steps, "every": options.every, "fingerprint": clip.fingerprint()}
+    log = Study(options.out, settings, options.minutes)
+    data = open_dataset("factory/train", size=clip.image_size)
+    val = open_dataset("factory/val", size=clip.image_size)
+    val = val.view(val.records[:: options.every])
+    for seed in range(options.seeds):
+        for name in contestants:
+            if log.run({"name": name, "seed": seed}, partial(row, name, seed, clip, data, val)):
+                print(f"seed {seed}: {name}", flush=True)
+    print(trial_table(log.rows, rival))
+    return 0

@@ -7,11 +7,10 @@ Use: `things(clip, levels=(2, 4, 6, 8))`.
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from .. import metrics
 from ..clip import FrozenCLIP
+from ..course.phrases import enlarged, patch_heat
 from ..world import factory
 from ..world.products import PRODUCTS
 
@@ -20,24 +19,6 @@ def batches(images: list[np.ndarray], clip: FrozenCLIP, size: int = 64):
     for i in range(0, len(images), size):
         pixels = torch.from_numpy(np.stack(images[i : i + size])).permute(0, 3, 1, 2)
         yield clip.preprocess(pixels.to(clip.text_projection.device))
-
-
-@torch.no_grad()
-def patch_heat(
-    clip: FrozenCLIP, image: np.ndarray, phrase: str, level: int | None = None
-) -> Tensor:
-    """Where a picture (H, W, 3) shows what a phrase says: cosine of every patch with the phrase,
-    (grid, grid).
-    """
-    x = next(batches([image], clip))
-    patches = clip.image_tokens(x, (level or clip.vision_blocks,))[0][0, 1:]
-    tokens = F.normalize(clip.visual_head(patches), dim=-1)
-    return (tokens @ F.normalize(clip.encode_text([phrase]), dim=-1)[0]).view(clip.grid, clip.grid)
-
-
-def enlarged(heat: Tensor, size: tuple[int, int]) -> np.ndarray:
-    large = F.interpolate(heat[None, None], size, mode="bilinear", align_corners=False)
-    return large[0, 0].cpu().numpy()
 
 
 def auroc(heat: np.ndarray, held: np.ndarray) -> float:

@@ -30,10 +30,17 @@ def to_onnx(detector: AnomalyDetector, path: Path, class_name: str) -> Path:
             f"to_onnx needs {' and '.join(missing)}: pip install 'aaclip-lite[export]'"
         )
     module = OneClass(detector, class_name)
-    side = detector.model.clip.image_size
+    threshold = module.constants and module.constants["threshold"]
+    return write_program(module, path, class_name, detector.model.clip.image_size, threshold)
+
+
+def write_program(
+    module: nn.Module, path: Path, class_name: str, side: int, threshold: float | None
+) -> Path:
+    """A module of one picture (1, 3, S, S) in [0, 1] -> map (1, S, S) and score (1,), as a file."""
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the exporter's own deprecations
-        example = torch.rand(1, 3, side, side, device=module.anchors.device)
+        example = torch.rand(1, 3, side, side, device=next(module.parameters()).device)
         program = torch.onnx.export(
             module,
             (example,),
@@ -42,11 +49,7 @@ def to_onnx(detector: AnomalyDetector, path: Path, class_name: str) -> Path:
             input_names=["image"],
             output_names=["map", "score"],
         )
-    facts = {
-        "class_name": class_name,
-        "image_size": side,
-        "threshold": module.constants and module.constants["threshold"],
-    }
+    facts = {"class_name": class_name, "image_size": side, "threshold": threshold}
     packed = {name: json.dumps(value) for name, value in facts.items()}
     program.model.metadata_props.update(packed)
     sweep([path])  # what a killed export left

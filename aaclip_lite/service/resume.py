@@ -1,6 +1,6 @@
 """All that an interrupted run needs to go on bit for bit, in one file beside the adapters.
 
-Use: `save_resume(path, model, "text", optimizer)`, `load_resume(path, model, "text", optimizer)`
+Use: `save_resume(path, model, "text", optimizer, {"step": 9})`, `load_resume(path, model, "text", optimizer)`
 """
 
 import random
@@ -19,17 +19,8 @@ from ..recipe import Recipe
 _NEEDED = ("stage", "recipe", "backbone", "adapters", "optimizer", "random", "progress")
 
 
-def save_resume(
-    path,
-    model: AdaptedCLIP,
-    stage: str,
-    optimizer,
-    scheduler=None,
-    progress: Mapping | None = None,
-) -> Path:
-    """All that an interrupted run needs, in one file: adapters, optimiser, scheduler, random state,
-    progress.
-    """
+def save_resume(path, model: AdaptedCLIP, stage: str, optimizer, progress: Mapping) -> Path:
+    """All that an interrupted run needs, in one file: adapters, optimiser, random state, progress."""
     contents = {
         "format": f"{FORMAT} resume",
         "stage": stage,
@@ -38,16 +29,13 @@ def save_resume(
         "variant": model.variant,
         "adapters": {name: p.detach().cpu() for name, p in model.trainable(stage).items()},
         "optimizer": optimizer.state_dict(),
-        "scheduler": scheduler.state_dict() if scheduler else None,
         "random": random_state(),
-        "progress": dict(progress or {}),
+        "progress": dict(progress),
     }
     return atomic(path, lambda temporary: torch.save(contents, temporary))
 
 
-def load_resume(
-    path, model: AdaptedCLIP, stage: str, optimizer, scheduler=None, data: str | None = None
-) -> dict:
+def load_resume(path, model: AdaptedCLIP, stage: str, optimizer, data: str | None = None) -> dict:
     """Continue where save_resume stopped, random state included. Returns the progress; its "data"
     must equal `data`.
     """
@@ -70,8 +58,6 @@ def load_resume(
     refuse_mismatch(path, model, metadata, data, training=True)
     fill(model, contents["adapters"], stage, str(path))
     optimizer.load_state_dict(contents["optimizer"])
-    if scheduler is not None:
-        scheduler.load_state_dict(contents["scheduler"])
     restore_random_state(contents["random"])
     return contents["progress"]
 

@@ -29,11 +29,8 @@ def caption(
         spoken = []
         for phrase, where in facts["things"]:
             if mirrored:
-                where = (
-                    where.replace("left", "right")
-                    if "left" in where
-                    else where.replace("right", "left")
-                )
+                sides = ("left", "right") if "left" in where else ("right", "left")
+                where = where.replace(*sides)
             spoken.append(
                 f"a {phrase}"
                 + (f" {rng.choice(['at', 'in'])} the {where}" if rng.random() < 0.7 else "")

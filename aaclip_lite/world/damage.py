@@ -16,7 +16,6 @@ from .things import spot_on
 # a pixel belongs to the mask when a channel moved by more than this (9 of 255 grey levels)
 CHANGED = 0.035
 
-
 # the least mean change inside a mask (25 grey levels); fainter defects are drawn again, stronger
 VISIBLE = 0.1
 

@@ -24,7 +24,6 @@ LOCAL_DEFECTS = (
     "thread",
 )
 
-
 STRUCTURAL_DEFECTS = ("missing_part", "misplaced_part", "bent", "broken_edge")
 
 
@@ -79,11 +78,8 @@ def _hole(c, rng, s, k):
 
 def _stain(c, rng, s, k):
     shape = c.blob(0, 0, rng.uniform(0.17, 0.25) * s, 0.3, 5) + 0.03 * c.noise(10)
-    tint = np.float32(
-        [(0.55, 0.38, 0.18), (0.25, 0.22, 0.2), (0.35, 0.3, 0.42), (0.62, 0.5, 0.25)][
-            rng.integers(4)
-        ]
-    )
+    tints = ((0.55, 0.38, 0.18), (0.25, 0.22, 0.2), (0.35, 0.3, 0.42), (0.62, 0.5, 0.25))
+    tint = np.float32(tints[rng.integers(4)])
     rim = 1 + 0.5 * smooth(1 - np.abs(shape) / 0.05)
     alpha = (smooth(0.5 - shape / 0.05) * np.clip(0.62 * k, 0, 0.85) * np.clip(rim, 0, 1.2))[
         ..., None
@@ -121,11 +117,8 @@ def _colour_spot(c, rng, s, k):
 
 
 def _contamination(c, rng, s, k):
-    colour = np.float32(
-        [(0.08, 0.07, 0.06), (0.32, 0.2, 0.1), (0.6, 0.6, 0.62), (0.85, 0.83, 0.75)][
-            rng.integers(4)
-        ]
-    )
+    colours = ((0.08, 0.07, 0.06), (0.32, 0.2, 0.1), (0.6, 0.6, 0.62), (0.85, 0.83, 0.75))
+    colour = np.float32(colours[rng.integers(4)])
     shape = None
     for _ in range(rng.integers(5, 10)):
         x, y = rng.normal(0, 0.09 * s, 2)
@@ -142,25 +135,17 @@ def _thread(c, rng, s, k):
     bow = rng.uniform(-0.5, 0.5)
     reach = rng.uniform(0.4, 0.65) * s
     t = np.linspace(-1, 1, 9)
-    points = list(
-        zip(
-            t * reach,
-            bow * reach * (t**2 - 0.3) + 0.06 * np.sin(3 * t + rng.uniform(0, 6)),
-            strict=True,
-        )
-    )
-    colour = np.float32(
-        [(0.92, 0.9, 0.86), (0.1, 0.1, 0.14), (0.7, 0.12, 0.12), (0.15, 0.3, 0.7)][rng.integers(4)]
-    )
+    side = bow * reach * (t**2 - 0.3) + 0.06 * np.sin(3 * t + rng.uniform(0, 6))
+    points = list(zip(t * reach, side, strict=True))
+    colours = ((0.92, 0.9, 0.86), (0.1, 0.1, 0.14), (0.7, 0.12, 0.12), (0.15, 0.3, 0.7))
+    colour = np.float32(colours[rng.integers(4)])
     c.part(c.path(points, 0.022 * s**0.3), colour, rise=0.06 * k, bevel=0.02, gloss=0.1)
 
 
 LOCAL: dict[str, Callable] = {kind: globals()[f"_{kind}"] for kind in LOCAL_DEFECTS}
 
-
 # what a material can't suffer: cloth does not crack, stone does not dent
 SOFT = ("cotton", "wool", "woven wool", "wool cloth", "foam")
-
 
 BRITTLE = ("stone", "polished stone", "concrete", "slate", "clay", "ceramic", "circuit board")
 

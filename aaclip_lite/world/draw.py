@@ -3,7 +3,8 @@
 Use: `draw("bottle", seed=3, defect="scratch")`; the same arguments always give the same picture.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -85,6 +86,14 @@ def draw(
         facts=facts,
         regions=_regions(found, inside, facts) if regions else [],
     )
+
+
+def first_shown(name: str, seeds: Iterable[int], *given, **more) -> Picture:
+    """The first of these seeds' parts on which the defect can be seen; the rest as `draw` takes it."""
+    for seed in seeds:
+        with suppress(NotShown):
+            return draw(name, seed, *given, **more)
+    raise NotShown(f"the defect can't be shown on any of these parts of {name}; try other seeds")
 
 
 def _check(name: str, size: int, defect: str | None, severity: int, things) -> None:

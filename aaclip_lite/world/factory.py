@@ -8,25 +8,21 @@ CHANGED: the lit picture with it is compared with the lit picture without it.
 """
 
 from .captions import caption
-from .damage import CHANGED, VISIBLE, mask_of
-from .defects import BRITTLE, LOCAL_DEFECTS, SOFT, STRUCTURAL_DEFECTS, kinds_for
-from .draw import NotShown, Picture, draw
-from .parts import origin_of, paint_product
-from .plans import COUNTS, PLANS, SPLITS, WORLD, Plan, jobs
+from .damage import CHANGED, VISIBLE
+from .defects import LOCAL_DEFECTS, STRUCTURAL_DEFECTS, kinds_for
+from .draw import NotShown, Picture, draw, first_shown
+from .plans import COUNTS, PLANS, SPLITS, WORLD, jobs
 from .products import PRODUCTS, names
-from .sets import draw_share, ensure, open_set, world_key
-from .things import PLACES, PRINTS, THING_COLOURS, THINGS, place_name
+from .sets import ensure, open_set
+from .things import PLACES, THING_COLOURS, THINGS
 
 __all__ = [
-    "BRITTLE",
     "CHANGED",
     "COUNTS",
     "LOCAL_DEFECTS",
     "PLACES",
     "PLANS",
-    "PRINTS",
     "PRODUCTS",
-    "SOFT",
     "SPLITS",
     "STRUCTURAL_DEFECTS",
     "THINGS",
@@ -35,18 +31,12 @@ __all__ = [
     "WORLD",
     "NotShown",
     "Picture",
-    "Plan",
     "caption",
     "draw",
-    "draw_share",
     "ensure",
+    "first_shown",
     "jobs",
     "kinds_for",
-    "mask_of",
     "names",
     "open_set",
-    "origin_of",
-    "paint_product",
-    "place_name",
-    "world_key",
 ]

@@ -10,7 +10,6 @@ import numpy as np
 
 f32 = np.float32
 
-
 GROUND_COLOURS = (
     "white",
     "grey",
@@ -23,7 +22,6 @@ GROUND_COLOURS = (
     "silver",
     "cream",
 )
-
 
 PALETTE = {
     "white": (0.90, 0.90, 0.88),
@@ -53,9 +51,8 @@ PALETTE = {
 def grid(size: int) -> tuple[np.ndarray, np.ndarray]:
     """Pixel centres of a size x size frame as (x, y) in [-1, 1]."""
     axis = ((np.arange(size, dtype=f32) + 0.5) * (2 / size) - 1).astype(f32)
-    return np.broadcast_to(axis, (size, size)).copy(), np.broadcast_to(
-        axis[:, None], (size, size)
-    ).copy()
+    x, y = np.meshgrid(axis, axis)
+    return x, y
 
 
 @cache

@@ -14,15 +14,12 @@ from .products import PRODUCTS
 
 WORK = ".drawing-"  # begins the names of the folders that classes are drawn in
 
-
 _OWN_PICTURE = re.compile(
     r"(train|test)/[a-z_]+/\d{3,}\.png|ground_truth/[a-z_]+/\d{3,}_mask\.png"
     r"|inside/[a-z_]+/\d{3,}\.png|manifest\.jsonl"
 )
 
-
 _OWN_FILES = ("world.json", "manifest.jsonl", ".drawing.json", ".manifest.tmp")
-
 
 PICTURE_KEYS = ("image_path", "mask_path", "inside_path")
 

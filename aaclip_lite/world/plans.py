@@ -34,9 +34,7 @@ PLANS = {
     "test_hard": Plan((0, 20, 24), "test", "test_hard", structural=True),
 }
 
-
 SPLITS = tuple(PLANS)
-
 
 COUNTS = {split: plan.counts for split, plan in PLANS.items()}
 

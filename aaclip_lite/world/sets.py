@@ -148,15 +148,9 @@ def _start_workers(split: str, folder: Path, size: int, workers: int) -> list[su
     running = []
     for i in range(min(workers, len(classes))):
         share = json.dumps([split, str(folder), size, classes[i::workers], COUNTS[split]])
-        running.append(
-            subprocess.Popen(
-                [sys.executable, "-c", code, share],
-                env=env,
-                stdin=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
+        call = [sys.executable, "-c", code, share]
+        pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        running.append(subprocess.Popen(call, env=env, **pipes))
     return running
 
 

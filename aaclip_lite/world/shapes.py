@@ -34,12 +34,8 @@ class Shapes:
         """Thick line with round ends; a second radius makes it taper."""
         ax = x2 - x1
         ay = y2 - y1
-        t = np.clip(
-            ((self.u - f32(x1)) * f32(ax) + (self.v - f32(y1)) * f32(ay))
-            / f32(ax * ax + ay * ay + 1e-9),
-            0,
-            1,
-        )
+        along = (self.u - f32(x1)) * f32(ax) + (self.v - f32(y1)) * f32(ay)
+        t = np.clip(along / f32(ax * ax + ay * ay + 1e-9), 0, 1)
         width = f32(r) if r2 is None else f32(r) + f32(r2 - r) * t
         return hypot(self.u - f32(x1) - f32(ax) * t, self.v - f32(y1) - f32(ay) * t) - width
 

@@ -25,18 +25,23 @@ _LETTERS = {
 }
 
 
-def _letter(c, rng, r, colour):
-    shape = c.path(
-        [(x * r * 0.7, y * r) for x, y in _LETTERS[str(rng.choice(list(_LETTERS)))]], 0.2 * r
-    )
-    c.paint(shape, colour)
-    return shape
+def _painted(shape_of, strength=1.0):
+    """Colour alone."""
 
-
-def _painted(shape_of):
     def draw(c, rng, r, colour):
         shape = shape_of(c, rng, r)
-        c.paint(shape, colour)
+        c.paint(shape, colour, strength)
+        return shape
+
+    return draw
+
+
+def _raised(shape_of, **relief):
+    """A body; relief: what Canvas.part takes."""
+
+    def draw(c, rng, r, colour):
+        shape = shape_of(c, rng, r)
+        c.part(shape, colour, **relief)
         return shape
 
     return draw
@@ -46,38 +51,24 @@ def _label(c, rng, r, colour):
     shape = c.box(0, 0, 1.2 * r, 0.8 * r, 0.1 * r)
     c.part(shape, colour, rise=0.01, bevel=0.02, gloss=0.1)
     rows = np.maximum(c.box(0, 0, r, 0.55 * r), c.stripes(0.36 * r, 0.4, 90))
-    c.paint(
-        rows,
-        np.float32((0.12, 0.12, 0.14)) if colour.mean() > 0.4 else np.float32((0.9, 0.9, 0.88)),
-    )
+    ink = (0.12, 0.12, 0.14) if colour.mean() > 0.4 else (0.9, 0.9, 0.88)
+    c.paint(rows, np.float32(ink))
     return shape
 
 
 def _barcode(c, rng, r, colour):
     shape = c.box(0, 0, 1.2 * r, 0.75 * r)
     c.paint(shape, np.float32((0.92, 0.92, 0.9)))
-    c.paint(
-        np.maximum(c.box(0, 0, r, 0.55 * r), c.stripes(0.3 * r, 0.45)),
-        np.float32((0.06, 0.06, 0.07)),
-    )
+    bars = np.maximum(c.box(0, 0, r, 0.55 * r), c.stripes(0.3 * r, 0.45))
+    c.paint(bars, np.float32((0.06, 0.06, 0.07)))
     return shape
 
 
 def _screw_head(c, rng, r, colour):
     shape = c.circle(0, 0, 0.8 * r)
     c.part(shape, c.colour("silver"), rise=0.07, bevel=0.06, gloss=0.9)
-    c.carve(
-        np.minimum(c.box(0, 0, 0.6 * r, 0.12 * r), c.box(0, 0, 0.12 * r, 0.6 * r)),
-        0.05,
-        0.03,
-        (0.2, 0.2, 0.2),
-    )
-    return shape
-
-
-def _bead(c, rng, r, colour):
-    shape = c.circle(0, 0, 0.65 * r)
-    c.part(shape, colour, rise=0.02, bevel=0.03, dome=0.12, gloss=0.9)
+    slots = np.minimum(c.box(0, 0, 0.6 * r, 0.12 * r), c.box(0, 0, 0.12 * r, 0.6 * r))
+    c.carve(slots, 0.05, 0.03, (0.2, 0.2, 0.2))
     return shape
 
 
@@ -109,25 +100,6 @@ def _ridge(c, rng, r, colour):
     return shape
 
 
-def _tape(c, rng, r, colour):
-    shape = c.box(0, 0, 2 * r, 0.45 * r)
-    c.part(shape, colour, rise=0.01, bevel=0.02, gloss=0.5)
-    return shape
-
-
-def _band(c, rng, r, colour):
-    shape = c.ring(0, 0, r, 0.13 * r)
-    c.part(shape, colour, rise=0.06, bevel=0.03, gloss=0.3)
-    return shape
-
-
-def _grains(c, rng, r, colour):
-    points = rng.normal(0, 0.6 * r, (9, 2))
-    shape = np.min([c.circle(x, y, 0.13 * r) for x, y in points], 0)
-    c.part(shape, colour, rise=0.03, bevel=0.02, gloss=0.1)
-    return shape
-
-
 def _staple(c, rng, r, colour):
     shape = c.path([(-r, 0.3 * r), (-r, -0.2 * r), (r, -0.2 * r), (r, 0.3 * r)], 0.11 * r)
     c.part(shape, c.colour("silver"), rise=0.05, bevel=0.02, gloss=0.9)
@@ -142,18 +114,6 @@ def _chalk(c, rng, r, colour):
     return shape
 
 
-def _hair(c, rng, r, colour):
-    shape = c.arc(0, 0, 1.8 * r, -60, 60, 0.07 * r)
-    c.part(shape, colour, rise=0.03, bevel=0.02, gloss=0.2)
-    return shape
-
-
-def _splash(c, rng, r, colour):
-    shape = c.blob(0, 0, 0.75 * r, 0.35, 5)
-    c.paint(shape, colour, 0.9)
-    return shape
-
-
 def _strokes(width, *ends):
     """Straight strokes between points given in units of r."""
     return _painted(
@@ -162,25 +122,35 @@ def _strokes(width, *ends):
 
 
 _arrow = _strokes(0.16, (-1, 0, 1, 0), (1, 0, 0.3, -0.6), (1, 0, 0.3, 0.6))
-
-
-_triangle = _painted(lambda c, rng, r: c.polygon(3, 0.5 * r))
-
-
-_square = _painted(lambda c, rng, r: c.box(0, 0, 0.75 * r, 0.75 * r))
-
-
-_dot = _painted(lambda c, rng, r: c.circle(0, 0, 0.7 * r))
-
-
-_ring_mark = _painted(lambda c, rng, r: c.ring(0, 0, 0.85 * r, 0.17 * r))
-
-
 _cross = _strokes(0.17, (-0.8, -0.8, 0.8, 0.8), (-0.8, 0.8, 0.8, -0.8))
-
-
+_triangle = _painted(lambda c, rng, r: c.polygon(3, 0.5 * r))
+_square = _painted(lambda c, rng, r: c.box(0, 0, 0.75 * r, 0.75 * r))
+_dot = _painted(lambda c, rng, r: c.circle(0, 0, 0.7 * r))
+_ring_mark = _painted(lambda c, rng, r: c.ring(0, 0, 0.85 * r, 0.17 * r))
 _stripe_mark = _painted(lambda c, rng, r: c.box(0, 0, 1.7 * r, 0.25 * r))
+_splash = _painted(lambda c, rng, r: c.blob(0, 0, 0.75 * r, 0.35, 5), 0.9)
+_tape = _raised(lambda c, rng, r: c.box(0, 0, 2 * r, 0.45 * r), rise=0.01, bevel=0.02, gloss=0.5)
+_band = _raised(lambda c, rng, r: c.ring(0, 0, r, 0.13 * r), rise=0.06, bevel=0.03, gloss=0.3)
+_hair = _raised(
+    lambda c, rng, r: c.arc(0, 0, 1.8 * r, -60, 60, 0.07 * r), rise=0.03, bevel=0.02, gloss=0.2
+)
+_bead = _raised(
+    lambda c, rng, r: c.circle(0, 0, 0.65 * r), rise=0.02, bevel=0.03, dome=0.12, gloss=0.9
+)
 
+
+@_painted
+def _letter(c, rng, r):
+    strokes = _LETTERS[str(rng.choice(list(_LETTERS)))]
+    return c.path([(x * r * 0.7, y * r) for x, y in strokes], 0.2 * r)
+
+
+def _nine_grains(c, rng, r):
+    points = rng.normal(0, 0.6 * r, (9, 2))
+    return np.min([c.circle(x, y, 0.13 * r) for x, y in points], 0)
+
+
+_grains = _raised(_nine_grains, rise=0.03, bevel=0.02, gloss=0.1)
 
 # phrase (with {} where it has a colour) -> how it is drawn
 THINGS: dict[str, Callable] = {
@@ -209,7 +179,6 @@ THINGS: dict[str, Callable] = {
     "{} ink splash": _splash,
 }
 
-
 THING_COLOURS = (
     "white",
     "black",
@@ -224,7 +193,6 @@ THING_COLOURS = (
     "turquoise",
 )
 
-
 PRINTS = (
     "{} dot",
     "{} triangle",
@@ -235,7 +203,6 @@ PRINTS = (
     "{} arrow",
     "{} stripe",
 )
-
 
 PLACES = (
     "top left",

@@ -20,7 +20,8 @@ from aaclip_lite.checkpoint import read_metadata
 from aaclip_lite.commands import _shared
 from aaclip_lite.evaluation import NAMES
 from aaclip_lite.load import load_clip
-from aaclip_lite.world import factory, pretrain
+from aaclip_lite.world import factory
+from aaclip_lite.world.clip import run as pretraining
 from tests.core.test_evaluation import CONFIG, write
 
 ROOT = Path(__file__).parents[2]
@@ -261,14 +262,10 @@ def test_doctor_exits_1_where_something_is_wrong(capsys, place, tmp_path):
 # ---- the others ----------------------------------------------------------------------------------
 
 
-def test_demo_without_a_trained_detector_says_so(capsys, place, tmp_path, monkeypatch):
-    monkeypatch.setattr("aaclip_lite.commands.demo._shipped", lambda name: False)
-    code, text, _ = run(
-        capsys, "demo", "--out", tmp_path / "demo.png", "--good-parts", 0, *clip_of(place)
-    )
-    assert code == 0 and text.startswith(
-        "Maps of the frozen CLIP (no trained detector is shipped yet);"
-    )
+def test_demo_without_good_parts_gives_no_verdicts(capsys, place, tmp_path):
+    given = ("--detector", place / "run", "--good-parts", 0)
+    code, text, _ = run(capsys, "demo", "--out", tmp_path / "demo.png", *given)
+    assert code == 0 and "it remembers 0 sound parts" in text
     rows = [line for line in text.splitlines() if "no verdict" in line]
     assert len(rows) == 20 and {row.split()[0] for row in rows} >= {"bottle", "zipper", "metal_nut"}
     assert sum(row.split()[1] == "none" for row in rows) == 5
@@ -291,7 +288,7 @@ def test_factory_and_pretrain_pass_their_options(capsys, monkeypatch, tmp_path):
         run(capsys, "factory", "--out", tmp_path, "--size", 64, "--splits", "val", "test")[0] == 0
     )
     assert calls == [("val", str(tmp_path), 64), ("test", str(tmp_path), 64)]
-    monkeypatch.setattr(pretrain, "run", calls.append)
+    monkeypatch.setattr(pretraining, "run", calls.append)
     assert run(capsys, "lab", "pretrain", "--minutes", 3, "--out", "x")[0] == 0
     assert (calls[-1].minutes, calls[-1].out) == (3, "x")
 

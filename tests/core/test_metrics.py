@@ -197,9 +197,28 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match="each 0 or 1"):
         metrics.image_metrics([0.1, 0.2], [0, 2])
     histogram = PixelHistogram().update(maps, masks)
-    assert str(histogram.bounds()["inside_auroc"][0]) == str(histogram.result()["inside_auroc"])
     with pytest.raises(ValueError, match="for some pictures and not for others"):
         histogram.update(maps, masks, masks)
+
+
+def curve_bounds(curve):
+    """What AUROC, AP, F1-max and PRO lie between, however scores are ordered in each bin."""
+    best = curve._replace(fp=curve.fp_above).figures()
+    worst = curve._replace(fp_above=curve.fp).figures()
+    # the bin's first defective item, behind all of its normal ones
+    steps = np.diff(curve.tp, prepend=0)
+    first = curve.tp - steps + 1
+    worst[1] = float(steps @ (first / (first + curve.fp)) / curve.tp[-1])
+    return list(zip(worst, best, strict=True))
+
+
+def bounds_of(histogram):
+    """(lowest, highest) value that the exact figure can have, for every figure of `result`."""
+    positive, negative, shares, *within = histogram.counts
+    curve = metrics.binned_curve(positive, negative, shares / histogram.regions)
+    bounds = dict(zip(PIXEL_NAMES, curve_bounds(curve), strict=False))
+    bounds["inside_auroc"] = curve_bounds(metrics.binned_curve(*within))[0]
+    return bounds | {"peak_hit": (histogram.result()["peak_hit"],) * 2}  # exact
 
 
 @pytest.mark.parametrize("bins", [16, 256, 1 << 14])
@@ -209,7 +228,7 @@ def test_binned_figures_lie_within_the_stated_bounds(bins, levels):
         maps, masks, inside = scene(seed, levels=levels)
         exact = metrics.pixel_metrics(maps, masks, inside)
         histogram = PixelHistogram(bins).update(maps, masks, inside)
-        result, bounds = histogram.result(), histogram.bounds()
+        result, bounds = histogram.result(), bounds_of(histogram)
         for name in PIXEL_NAMES:
             low, high = bounds[name]
             assert low - 1e-12 <= exact[name] <= high + 1e-12, name
@@ -224,7 +243,7 @@ def test_binned_figures_lie_within_the_stated_bounds(bins, levels):
 def test_bounds_hold_at_the_worst_when_one_bin_holds_everything(positive):
     negative = np.linspace(0.3, 0.7, 8)
     exact = metrics.exact_curve(np.array(positive), negative, np.full(2, 0.5)).figures()
-    bounds = metrics.binned_curve(np.array([2.0]), np.array([8.0]), np.array([1.0])).bounds()
+    bounds = curve_bounds(metrics.binned_curve(*np.array([[2.0], [8.0], [1.0]])))
     for value, (low, high) in zip(exact, bounds, strict=True):
         assert low - 1e-12 <= value <= high + 1e-12
 
@@ -242,7 +261,7 @@ def test_streaming_in_any_order_equals_one_update_although_the_range_is_not_know
             held.append(len(pickle.dumps(parts.update(maps[one], masks[one], inside[one]))))
         assert max(held) - min(held) < 100  # bytes: nothing piles up
         assert parts.counts.sum() == pytest.approx(whole.counts.sum())
-        for name, (low, high) in parts.bounds().items():
+        for name, (low, high) in bounds_of(parts).items():
             assert low - 1e-12 <= metrics.pixel_metrics(maps, masks, inside)[name] <= high + 1e-12
         if parts.width == whole.width:
             assert parts.result() == pytest.approx(whole.result(), abs=1e-12)

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from aaclip_lite.course import ledger, widgets
-from aaclip_lite.course.ledger import s2, s4
-from aaclip_lite.variants import concepts, contrastive
+from aaclip_lite.course.ledger import s2
+from aaclip_lite.variants import contrastive
 
 ROWS = ledger.claims()
 KEYS = [row.key for row in ROWS]
@@ -149,12 +149,8 @@ def test_the_panel_of_the_notebook_shows_what_is_chosen():
 
 def test_the_short_formulas_are_those_of_the_systems_in_variants():
     S = s2.similarities()
-    W = torch.rand_like(S)
-    both = (s2.weighted(S, W, 0.2) + s2.weighted(S.T, W, 0.2)) / 2
-    torch.testing.assert_close(contrastive.contrastive_loss(S, W, "v3", beta=0.2), both)
+    both = (s2.lifted(S, 0.2) + s2.lifted(S.T, 0.2)) / 2
+    theirs = contrastive.contrastive_loss(S, torch.ones_like(S), "v3", beta=0.2)
+    assert float(theirs) == pytest.approx(both)
     made_up = contrastive.simulated_table(0.0123, 1.05)["image_to_text"]["R@1"]
     assert made_up == pytest.approx(45.2 * s2.simulated(0.0123, 1.05))
-    cam = torch.randn(s4.SIDE, s4.SIDE, dtype=torch.float64)
-    for version, mine in (("old", s4.old), ("fixed", s4.fixed)):
-        theirs = concepts.box_loss(cam, s4.box(), version)
-        torch.testing.assert_close(mine(cam), theirs, rtol=1e-5, atol=1e-6)

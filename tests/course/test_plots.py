@@ -12,12 +12,13 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from aaclip_lite import doctor
-from aaclip_lite.course import charts, drawing, plots
+from aaclip_lite.course import charts, plots
 from aaclip_lite.doctor.finding import VERDICTS
 from aaclip_lite.evaluation import evaluate, maps_of
 from aaclip_lite.load import load_clip
 from aaclip_lite.model import AdaptedCLIP
 from tests.core.test_evaluation import CONFIG, Bright, write
+from tests.notebooks import drawing
 
 SHEETS = Path(__file__).parents[2] / "data/sheets"
 

@@ -320,9 +320,8 @@ def test_what_cannot_be_known_is_said(clip, healthy, tmp_path):
 def test_a_resume_file_and_an_untouched_generator(clip, batch, tmp_path):
     model = build(clip)
     optimizer = fit(model, batch, "image", steps=3)
-    path = save_resume(
-        tmp_path / "image.resume", model, "image", optimizer, None, {"step": 3, "epoch": 0}
-    )
+    progress = {"step": 3, "epoch": 0}
+    path = save_resume(tmp_path / "image.resume", model, "image", optimizer, progress)
     torch.manual_seed(1)
     finding, after = doctor.checkpoint(path, model), torch.rand(1)
     assert finding.verdict == "short" and "step 3 of the 30" in finding.reasons[0]

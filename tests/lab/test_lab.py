@@ -39,7 +39,8 @@ from aaclip_lite.lab import (
 from aaclip_lite.lab.things import things
 from aaclip_lite.load import load_clip
 from aaclip_lite.recipe import Recipe
-from aaclip_lite.world import factory, pretrain
+from aaclip_lite.world import factory
+from aaclip_lite.world.clip import run as pretrain
 from aaclip_lite.world.products import PRODUCTS
 from tests.layouts import write_photographs
 
@@ -100,7 +101,7 @@ def world(sets, clip, monkeypatch):
     monkeypatch.setattr(sight, "things", partial(things, count=9))
     for module in (gates, levers):
         monkeypatch.setattr(module, "RUN", {"text_steps": 2, "image_steps": 3})
-    for module in (gates, levers, yardsticks, deviations, costs, crossing, improvements):
+    for module in (gates, levers, yardsticks, deviations, costs, study):
         if hasattr(module, "load_clip"):
             monkeypatch.setattr(module, "load_clip", lambda *_, **__: clip)
         named = lambda name, **_: sets[name.removeprefix("factory/")]  # noqa: E731

@@ -27,7 +27,7 @@ import nbformat
 from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 
-from aaclip_lite.course.drawing import file_of
+from tests.notebooks.drawing import file_of
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 MEASURED = FOLDER / "measured.json"

@@ -18,7 +18,8 @@ import pytest
 from PIL import Image
 
 from aaclip_lite.datasets import open_dataset
-from aaclip_lite.world import class_folder, factory, parts, sets
+from aaclip_lite.world import class_folder, damage, defects, factory, parts, sets
+from aaclip_lite.world import things as neutral
 from aaclip_lite.world.factory import (
     LOCAL_DEFECTS,
     STRUCTURAL_DEFECTS,
@@ -171,8 +172,8 @@ def test_the_lamp_stands_still_while_the_bottle_turns(monkeypatch):
     seen = []
     monkeypatch.setattr(parts.Canvas, "place", lambda self, *_: seen.append(self.turned))
     for number in range(2):
-        factory.paint_product("bottle", 64, factory.origin_of("bottle", "test", number, 7))
-    factory.paint_product("bottle", 64, factory.origin_of("bottle", "test", 0, None))
+        parts.paint_product("bottle", 64, parts.origin_of("bottle", "test", number, 7))
+    parts.paint_product("bottle", 64, parts.origin_of("bottle", "test", 0, None))
     assert seen[0] != seen[1] and seen[2] == 0
 
 
@@ -214,7 +215,7 @@ def test_kinds_of_defects():
         "hinge": set(),
         "wood": set(),
     }
-    assert {*factory.SOFT, *factory.BRITTLE} <= {item.material for item in PRODUCTS.values()}
+    assert {*defects.SOFT, *defects.BRITTLE} <= {item.material for item in PRODUCTS.values()}
 
 
 @pytest.mark.parametrize("kind", LOCAL + STRUCTURAL)
@@ -260,7 +261,7 @@ def test_holes_in_a_change_belong_to_a_dent_but_not_to_a_missing_ring():
     before, after = np.zeros((2, 64, 64, 3))
     after[20:40, 20:40] = 0.5
     after[25:35, 25:35] = 0
-    filled, ring = (factory.mask_of(before, after, filled=f)[0] for f in (True, False))
+    filled, ring = (damage.mask_of(before, after, filled=f)[0] for f in (True, False))
     assert filled[30, 30] and not ring[30, 30] and ring[22, 22]
 
 
@@ -270,10 +271,10 @@ def test_a_mask_closes_gaps_drops_specks_and_reaches_the_border():
     after[:, 9] = 0
     after[50, 50] = 0.5
     after[60:, 60:] = factory.CHANGED * 0.9
-    mask, strength = factory.mask_of(before, after)
+    mask, strength = damage.mask_of(before, after)
     assert mask[1:9, :20].all() and mask[0, 0] and 196 <= mask.sum() <= 200
     assert strength == pytest.approx(0.5 * 190 / mask.sum())
-    assert factory.mask_of(before, before) == (pytest.approx(np.zeros((64, 64))), 0.0)
+    assert damage.mask_of(before, before) == (pytest.approx(np.zeros((64, 64))), 0.0)
 
 
 def test_masks_scale_with_the_picture():
@@ -339,9 +340,9 @@ def test_a_mirrored_picture_swaps_left_and_right_only():
 
 
 def test_places_have_names():
-    assert [factory.place_name(x, -0.9) for x in (-0.9, 0, 0.9)] == ["top left", "top", "top right"]
-    assert [factory.place_name(x, 0.1) for x in (-1, 0.2, 1)] == ["left", "middle", "right"]
-    assert factory.place_name(0, 1) == "bottom"
+    assert [neutral.place_name(x, -0.9) for x in (-0.9, 0, 0.9)] == ["top left", "top", "top right"]
+    assert [neutral.place_name(x, 0.1) for x in (-1, 0.2, 1)] == ["left", "middle", "right"]
+    assert neutral.place_name(0, 1) == "bottom"
 
 
 def test_regions_cover_the_picture_once_and_name_it():
@@ -385,7 +386,7 @@ def test_a_thing_is_where_its_region_says():
             rows, columns = mask.nonzero()
             x, y = (columns.mean() + 0.5) / 64 - 1, (rows.mean() + 0.5) / 64 - 1
             near = (-0.3, 0, 0.3)  # an arc's middle lies beside its centre
-            nearby = {factory.place_name(x + dx, y + dy) for dx in near for dy in near}
+            nearby = {neutral.place_name(x + dx, y + dy) for dx in near for dy in near}
             assert where in nearby
 
 
@@ -396,7 +397,7 @@ def test_every_thing_can_be_drawn():
         found.update(phrase for phrase, _ in picture.regions[:-1])
     for thing in factory.THINGS:
         assert any(thing.format(colour) in found for colour in factory.THING_COLOURS), thing
-    assert set(factory.PRINTS) <= set(factory.THINGS)
+    assert set(neutral.PRINTS) <= set(factory.THINGS)
 
 
 def test_things_can_be_named():
@@ -510,7 +511,7 @@ def test_a_set_has_mvtecs_layout_and_a_manifest(drawn):
 
 def test_open_dataset_finds_nothing_wrong_with_it(drawn, monkeypatch):
     shrink(monkeypatch, ["hinge", "tweed"])
-    key = factory.world_key("val", 64)
+    key = sets.world_key("val", 64)
     monkeypatch.setattr(sets, "world_key", lambda split, size: key)
     monkeypatch.setattr(sets, "_draw_set", None)
     (drawn / "world.json").write_text(json.dumps({"world": key, "split": "val"}))
@@ -519,7 +520,7 @@ def test_open_dataset_finds_nothing_wrong_with_it(drawn, monkeypatch):
 
 
 def test_the_hard_set_holds_structural_defects(tmp_path):
-    factory.draw_share("test_hard", str(tmp_path), 64, ["capsule"], (0, 2, 8))
+    sets.draw_share("test_hard", str(tmp_path), 64, ["capsule"], (0, 2, 8))
     kinds = Counter(line["defect"] for line in manifest(tmp_path / "capsule"))
     assert set(kinds) == {"good", *STRUCTURAL} and kinds["good"] == 2
 
@@ -665,7 +666,7 @@ def test_a_removed_folder_is_not_made_again(tmp_path):
 
     with pytest.MonkeyPatch.context() as monkeypatch, pytest.raises(FileNotFoundError):
         monkeypatch.setattr(class_folder, "draw", remove)
-        factory.draw_share("val", str(tmp_path / "val"), 64, ["hinge"], (1, 9, 9))
+        sets.draw_share("val", str(tmp_path / "val"), 64, ["hinge"], (1, 9, 9))
     assert len(seen) == 3 and not (tmp_path / "val").exists()
 
 

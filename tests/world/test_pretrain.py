@@ -1,4 +1,4 @@
-"""pretrain.py: its words, its own forward pass against open_clip's, its losses, its batches, what
+"""Pretraining: its words, its own forward pass against open_clip's, its losses, its batches, what
 it exports.
 """
 
@@ -12,21 +12,19 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from aaclip_lite.clip import MEAN_STD
 from aaclip_lite.files.weights import read_state
 from aaclip_lite.load import blank_clip, load_clip
-from aaclip_lite.world import factory, pretrain
+from aaclip_lite.world import factory
 from aaclip_lite.world.clip import pool as pool_module
 from aaclip_lite.world.clip import run as run_module
+from aaclip_lite.world.clip.batches import make_batch
+from aaclip_lite.world.clip.learner import Learner
+from aaclip_lite.world.clip.losses import losses
+from aaclip_lite.world.clip.options import HARD_THINGS, MODEL, REGIONS, Pretraining
+from aaclip_lite.world.clip.pool import Pool
+from aaclip_lite.world.clip.words import DAMAGE_WORDS, misplaced, vocabulary
 from aaclip_lite.world.factory import NotShown, caption, draw
-from aaclip_lite.world.pretrain import (
-    DAMAGE_WORDS,
-    MODEL,
-    REGIONS,
-    Learner,
-    Pool,
-    Pretraining,
-    vocabulary,
-)
 from aaclip_lite.world.products import PRODUCTS, names
 
 
@@ -149,7 +147,7 @@ def test_pictures_pass_as_in_open_clip(ids):
         block.register_forward_hook(lambda _, __, out, number=number: seen.update({number: out}))
     expected = model.clip.encode_image(images)
     torch.testing.assert_close(cls, expected, rtol=1e-5, atol=1e-5)
-    for level, number in zip(levels, pretrain.LEVELS, strict=True):
+    for level, number in zip(levels, (2, 4, 6, 8), strict=True):
         tokens = model.clip.visual.ln_post(seen[number]) @ model.clip.visual.proj
         torch.testing.assert_close(level, tokens[:, 1:], rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(last, seen[8][:, 1:], rtol=1e-5, atol=1e-5)
@@ -197,10 +195,10 @@ def test_half_precision_stays_close(ids):
 def test_a_few_steps_lower_every_loss(pool, tokenizer, ids):
     torch.manual_seed(0)
     model, options = Learner(ids), Pretraining(batch=8)
-    batch = pretrain.make_batch(pool, tokenizer, options, np.random.default_rng(0), 48, "cpu")
+    batch = make_batch(pool, tokenizer, options, np.random.default_rng(0), 48, "cpu")
     optimizer, history = torch.optim.AdamW(model.parameters(), 1e-3), []
     for _ in range(9):
-        parts = pretrain.losses(model, batch, options)
+        parts = losses(model, batch, options)
         history.append({name: value.item() for name, value in parts.items()})
         optimizer.zero_grad()
         parts["loss"].backward()
@@ -221,7 +219,7 @@ def test_a_phrase_that_finds_its_own_patches_costs_nothing(pool, tokenizer, ids)
     patches are shuffled.
     """
     options = Pretraining(batch=8)
-    batch = pretrain.make_batch(pool, tokenizer, options, np.random.default_rng(0), 256, "cpu")
+    batch = make_batch(pool, tokenizer, options, np.random.default_rng(0), 256, "cpu")
 
     class Told(Learner):
         def words(self, tokens):
@@ -239,15 +237,13 @@ def test_a_phrase_that_finds_its_own_patches_costs_nothing(pool, tokenizer, ids)
     model, owner = Told(ids), batch["owner"]
     model.region_scale.data.fill_(np.log(50))
     # nothing but rounding, on either side of 0
-    assert -1e-6 < pretrain.losses(model, batch, options)["where"] < 0.1
+    assert -1e-6 < losses(model, batch, options)["where"] < 0.1
     owner = owner[:, torch.randperm(256, generator=torch.Generator().manual_seed(0))]
-    assert pretrain.losses(model, batch, options)["where"] > 1
+    assert losses(model, batch, options)["where"] > 1
 
 
 def test_the_caption_to_refuse_differs_by_one_place(pool, tokenizer):
-    batch = pretrain.make_batch(
-        pool, tokenizer, Pretraining(batch=32), np.random.default_rng(0), 32, "cpu"
-    )
+    batch = make_batch(pool, tokenizer, Pretraining(batch=32), np.random.default_rng(0), 32, "cpu")
     pairs = zip(batch["captions"][batch["misplaced_of"]], batch["misplaced"], strict=True)
     said = [(words_of(tokenizer, right), words_of(tokenizer, wrong)) for right, wrong in pairs]
     places = {word for place in factory.PLACES for word in place.split()}
@@ -259,11 +255,11 @@ def test_the_caption_to_refuse_differs_by_one_place(pool, tokenizer):
         right, wrong = ([word for word in words if word not in places] for words in (right, wrong))
         assert right[: len(wrong)] == wrong[: len(right)]
     options = Pretraining(batch=32, wrong_places=False)
-    none = pretrain.make_batch(pool, tokenizer, options, np.random.default_rng(0), 32, "cpu")
+    none = make_batch(pool, tokenizer, options, np.random.default_rng(0), 32, "cpu")
     assert len(none["misplaced"]) == len(none["misplaced_of"]) == 0
     facts = {"things": [("red dot", "top"), ("hair", "left")]}
     for seed in range(20):
-        moved = pretrain.misplaced(facts, np.random.default_rng(seed))["things"]
+        moved = misplaced(facts, np.random.default_rng(seed))["things"]
         assert sum(a != b for a, b in zip(moved, facts["things"], strict=True)) == 1
         assert [thing for thing, _ in moved] == ["red dot", "hair"]
         assert {place for _, place in moved} <= {*factory.PLACES}
@@ -272,11 +268,11 @@ def test_the_caption_to_refuse_differs_by_one_place(pool, tokenizer):
 def test_a_batch_fits_its_pictures(pool, tokenizer):
     options = Pretraining(batch=16)
     rng, again = np.random.default_rng(3), np.random.default_rng(3)
-    batch = pretrain.make_batch(pool, tokenizer, options, rng, 112, "cpu")
+    batch = make_batch(pool, tokenizer, options, rng, 112, "cpu")
     slots = pool.sample(options.batch, again)
     mirrored = again.random(len(slots)) < 0.5
     assert len(batch["images"]) == len(slots) and 0 < mirrored.sum() < len(slots)
-    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (pretrain.MEAN, pretrain.STD))
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in MEAN_STD["clip"])
     for b, slot in enumerate(slots):
         image = pool.images[slot][:, ::-1] if mirrored[b] else pool.images[slot]
         expected = (torch.tensor(image.copy()).permute(2, 0, 1) / 255 - mean) / std
@@ -312,7 +308,7 @@ def words_of(tokenizer, row):
 def test_damage_words_stand_in_captions_of_damaged_pictures_only(pool, tokenizer):
     said = {True: [], False: []}
     for seed in range(4):
-        batch = pretrain.make_batch(
+        batch = make_batch(
             pool, tokenizer, Pretraining(batch=32), np.random.default_rng(seed), 32, "cpu"
         )
         slots = pool.sample(32, np.random.default_rng(seed))
@@ -367,8 +363,7 @@ def test_hard_things_are_drawn_more_often(quiet, tmp_path, monkeypatch):
     InlinePool(Pretraining(pool=64, hard_things=4.0), tmp_path).fill(400)
     assert set(drawn) == set(factory.THINGS)
     hard, easy = (
-        [drawn[t] for t in factory.THINGS if (t in pretrain.HARD_THINGS) == is_hard]
-        for is_hard in (1, 0)
+        [drawn[t] for t in factory.THINGS if (t in HARD_THINGS) == is_hard] for is_hard in (1, 0)
     )
     assert 3 < np.mean(hard) / np.mean(easy) < 5
 
@@ -399,7 +394,7 @@ def test_the_pool_replaces_its_oldest_pictures(quiet, few, tmp_path):
 @torch.no_grad()
 def test_export_is_read_by_load_clip_and_equals_plain_open_clip(tokenizer, ids, tmp_path):
     model = learner(ids)
-    pretrain.export(model, tmp_path / "model")
+    run_module.export(model, tmp_path / "model")
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == [
         "config.json",
         "model.safetensors",
@@ -438,10 +433,10 @@ def short(quiet, few, tmp_path, monkeypatch):
 
 def test_a_run_goes_on_where_it_stopped(short, tmp_path):
     options = short
-    folder = pretrain.run(Pretraining(minutes=0.02, **options))
+    folder = run_module.run(Pretraining(minutes=0.02, **options))
     first = torch.load(tmp_path / "run" / "resume.pt", weights_only=True)
     assert first["step"] >= 1 and first["seen"] == 4 * first["step"] and first["elapsed"] >= 1.2
-    pretrain.run(Pretraining(minutes=0.04, lr=1e-4, **options))
+    run_module.run(Pretraining(minutes=0.04, lr=1e-4, **options))
     second = torch.load(tmp_path / "run" / "resume.pt", weights_only=True)
     assert second["step"] > first["step"] and second["elapsed"] >= 2.4
     weight = "clip.visual.proj"
@@ -460,15 +455,15 @@ def test_a_run_goes_on_where_it_stopped(short, tmp_path):
 
 
 def test_a_run_may_start_from_a_finished_model(short, tmp_path):
-    done = pretrain.run(Pretraining(minutes=0.02, **short))
+    done = run_module.run(Pretraining(minutes=0.02, **short))
     told, before = json.loads((done / "run.json").read_text()), load_clip(done)
     again = short | {"out": str(tmp_path / "again"), "warm_start": str(done)}
     # one word that the model does not know yet
     words = [
-        *pretrain.vocabulary(blank_clip(MODEL)[1]),
+        *vocabulary(blank_clip(MODEL)[1]),
         40_000,
     ]
-    state = pretrain.Run(Pretraining(minutes=1, **again), words)
+    state = run_module.Run(Pretraining(minutes=1, **again), words)
     assert (state.step, state.seen, state.elapsed) == (told["step"], told["seen"], told["elapsed"])
     assert state.progress == 0 and [leg["step"] for leg in state.legs] == [0, told["step"]]
     tokens = blank_clip(MODEL)[1](["a red candle with a blue dot"])
@@ -479,17 +474,17 @@ def test_a_run_may_start_from_a_finished_model(short, tmp_path):
             > 0.999
         )
     assert state.model.region_scale.exp().item() == pytest.approx(told["region_scale"], rel=1e-3)
-    folder = pretrain.run(Pretraining(minutes=0.04, **again))
+    folder = run_module.run(Pretraining(minutes=0.04, **again))
     written = (folder / "run.json").read_text()
     assert json.loads(written)["step"] > told["step"]
     assert (
-        pretrain.run(Pretraining(minutes=0.04, **again)) == folder
+        run_module.run(Pretraining(minutes=0.04, **again)) == folder
         and (folder / "run.json").read_text() == written
     )
     with pytest.raises(ValueError, match=r"--minutes 0\.01: the model has had 0\.\d already"):
-        pretrain.run(Pretraining(minutes=0.01, **again | {"out": str(tmp_path / "y")}))
+        run_module.run(Pretraining(minutes=0.01, **again | {"out": str(tmp_path / "y")}))
     with pytest.raises(FileNotFoundError, match=r"no model.safetensors and no run.json there"):
-        pretrain.run(
+        run_module.run(
             Pretraining(
                 minutes=1, **again | {"out": str(tmp_path / "x"), "warm_start": str(tmp_path)}
             )

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from aaclip_lite.world.canvas import Canvas
-from aaclip_lite.world.factory import draw, paint_product
+from aaclip_lite.world.draw import draw
 from aaclip_lite.world.fields import PALETTE
-from aaclip_lite.world.parts import Origin
+from aaclip_lite.world.parts import Origin, paint_product
 from aaclip_lite.world.products import PRODUCTS, names
 from aaclip_lite.world.products.registry import REGISTERED
 

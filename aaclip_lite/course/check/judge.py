@@ -21,9 +21,8 @@ from .same import drawn, either, of_pair, same, same_in_all, shown, two
 __all__ = ["EXERCISES", "Answer", "Hint", "Vague", "as_array", "close", "drawn", "either"]
 __all__ += ["exercise", "kind_of", "of_pair", "same", "two"]
 
-EXERCISES: dict[
-    str, tuple[str, Callable]
-] = {}  # name -> (chapter, check), in the order of the course
+# name -> (chapter, check), in the order of the course
+EXERCISES: dict[str, tuple[str, Callable]] = {}
 STOPPED = {  # what an error of torch or Python most often means
     "must match the size": "two shapes don't fit: keepdim=True or unsqueeze keeps an axis in place",
     "must match the existing size": "two shapes don't fit: unsqueeze puts an axis in place",

@@ -48,7 +48,6 @@ def trained_and_still_below() -> float:
 
 measures("S0:187")(all_normal_floor)
 
-
 MEASURES |= {  # what one line measures
     "S0:6": lambda: z_score(0.031234, TEXT),
     "S0:7": lambda: z_score(0.055399, IMAGE),

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from ...doctor.statistics import adam_reach, xavier_bound
+from ...variants.concepts import box_loss
 from .claim import MEASURES, measures
 
 SIDE = 12
@@ -23,17 +24,12 @@ def box() -> torch.Tensor:
 
 def old(cam: torch.Tensor) -> torch.Tensor:
     """The box loss that the report condemns."""
-    inside, outside = box(), 1 - box()
-    return (F.relu(-cam) * inside).sum() / inside.sum() + (
-        F.relu(cam) * outside
-    ).sum() / outside.sum()
+    return box_loss(cam, box(), "old")
 
 
 def fixed(cam: torch.Tensor) -> torch.Tensor:
     """The box loss that the report proposes."""
-    inside, outside, s = box(), 1 - box(), cam.sigmoid()
-    above = ((s - 1) ** 2 * inside).sum() / inside.sum()
-    return above + (s**2 * outside).sum() / outside.sum()
+    return box_loss(cam, box(), "fixed")
 
 
 def gradient(loss, level: float) -> torch.Tensor:

@@ -4,13 +4,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ...clip import MEAN_STD
 from .. import factory
 from .options import REGIONS, Pretraining
 from .pool import Pool
 from .words import DAMAGE_WORDS, misplaced
-
-MEAN = (0.48145466, 0.4578275, 0.40821073)  # of CLIP's pictures
-STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 def make_batch(pool: Pool, tokenizer, options: Pretraining, rng, keep: int, device: str) -> dict:
@@ -35,9 +33,8 @@ def make_batch(pool: Pool, tokenizer, options: Pretraining, rng, keep: int, devi
     kept = torch.from_numpy(kept).to(device)
     pixels = F.unfold(x, patch, stride=patch).transpose(1, 2)
     pixels = (pixels - pixels.mean(-1, keepdim=True)) / (pixels.std(-1, keepdim=True) + 0.03)
-    x = (x - torch.tensor(MEAN, device=device).view(3, 1, 1)) / torch.tensor(
-        STD, device=device
-    ).view(3, 1, 1)
+    mean, std = (x.new_tensor(values).view(3, 1, 1) for values in MEAN_STD["clip"])
+    x = (x - mean) / std
     captions, wrong = tokenizer(captions), tokenizer(wrong)
     # not those where the place is left out, or cut off at the end
     other = (captions != wrong).any(1).nonzero()[:, 0]

@@ -5,13 +5,10 @@ from dataclasses import dataclass
 # relief, or a trace
 HARD_THINGS = ("shallow dimple", "raised ridge", "water drop", "{} hair", "{} sand grains")
 
-
 REGIONS = 5  # at most three things, the surface, the ground
-
 
 # from leg to leg
 CHANGING = ("minutes", "lr", "batch", "replays", "hard_things", "where_weight", "wrong_places")
-
 
 MODEL = {
     "embed_dim": 192,
@@ -23,9 +20,6 @@ MODEL = {
 def levels_of(layers: int) -> tuple[int, ...]:
     """Blocks after which patches are compared with phrases: each quarter of them."""
     return tuple(layers * k // 4 for k in (1, 2, 3, 4))
-
-
-LEVELS = levels_of(MODEL["vision_cfg"]["layers"])
 
 
 @dataclass(frozen=True)

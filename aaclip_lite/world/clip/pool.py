@@ -43,11 +43,8 @@ def _worker(folder, pool, first, step, options, ready, tokens):
             slot = number % pool
             name = everyone[rng.integers(len(everyone))]
             unseen = PRODUCTS[name].split in ("val", "test")
-            count = (
-                int(rng.choice(4, p=(0.2, 0.3, 0.3, 0.2)))
-                if options.test_things or not unseen
-                else 0
-            )
+            bare = unseen and not options.test_things
+            count = 0 if bare else int(rng.choice(4, p=(0.2, 0.3, 0.3, 0.2)))
             things = rng.choice(list(factory.THINGS), count, p=often / often.sum()).tolist()
             damaged = not unseen and rng.random() < options.damage_share
             kind = str(rng.choice(factory.LOCAL_DEFECTS)) if damaged else None

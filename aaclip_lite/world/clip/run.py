@@ -1,7 +1,4 @@
-"""A pretraining run: steps, averaged weights, the resume file, the model as it would be shipped.
-
-python -m aaclip_lite pretrain --minutes 60 --out runs/pretrain
-"""
+"""A pretraining run: steps, averaged weights, the resume file, the model as it would be shipped."""
 
 import json
 import math
@@ -142,12 +139,9 @@ class Run:
     def learn(self, batch: dict, world: int) -> dict[str, Tensor]:
         """One optimiser step; the averaged weights follow the trained ones."""
         wave = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(self.progress, 1)))
+        begun = min(1, (self.step - self.first[0] + 1) / self.options.warmup)
         for group in self.optimizer.param_groups:
-            group["lr"] = (
-                self.options.lr
-                * min(1, (self.step - self.first[0] + 1) / self.options.warmup)
-                * wave
-            )
+            group["lr"] = self.options.lr * begun * wave
         parts = losses(self.model, batch, self.options)
         self.optimizer.zero_grad(set_to_none=True)
         parts["loss"].backward()
@@ -214,7 +208,7 @@ def run(options: Pretraining) -> Path:
     folder.
 
     Several processes, each with a thread and a pool of its own: `torchrun --nproc-per-node 2 -m
-    aaclip_lite pretrain`.
+    aaclip_lite lab pretrain`.
     """
     rank = int(os.environ.get("RANK", 0))
     world = int(os.environ.get("WORLD_SIZE", 1))

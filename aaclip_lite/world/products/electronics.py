@@ -55,20 +55,12 @@ def pcb2(c):
     with c.piece(), c.at(0, -0.05, 45):
         chip = c.box(0, 0, 0.31, 0.31)
         legs = np.minimum(c.stripes(0.09, 0.5), c.stripes(0.09, 0.5, 90))
-        c.part(
-            np.minimum(chip, np.maximum(chip - 0.08, legs)),
-            0.13 + 0.6 * smooth(chip * 50)[..., None],
-            bevel=0.03,
-        )
+        shape = np.minimum(chip, np.maximum(chip - 0.08, legs))
+        c.part(shape, 0.13 + 0.6 * smooth(chip * 50)[..., None], bevel=0.03)
         c.paint(c.circle(-0.2, -0.2, 0.05), c.colour("grey"))
     with c.piece():
-        c.part(
-            c.box(-0.52, -0.42, 0.17, 0.1, 0.09),
-            c.colour("silver"),
-            rise=0.15,
-            bevel=0.05,
-            gloss=0.9,
-        )
+        shape = c.box(-0.52, -0.42, 0.17, 0.1, 0.09)
+        c.part(shape, c.colour("silver"), rise=0.15, bevel=0.05, gloss=0.9)
 
 
 @product(
@@ -89,23 +81,13 @@ def pcb3(c):  # a sensor board: a long chip with legs, a blue trimmer with a bra
         chip = c.box(-0.16, 0, 0.27, 0.19)
         legs = np.maximum(c.stripes(0.13, 0.45), np.abs(c.u + 0.16) - 0.25)
         legs = np.maximum(legs, np.abs(c.v) - 0.29)
-        c.part(
-            np.minimum(chip, legs),
-            0.12 + 0.6 * smooth(chip * 50)[..., None],
-            rise=0.12,
-            bevel=0.03,
-            gloss=0.4,
-        )
+        shape = np.minimum(chip, legs)
+        c.part(shape, 0.12 + 0.6 * smooth(chip * 50)[..., None], rise=0.12, bevel=0.03, gloss=0.4)
     with c.piece(), c.at(0.45, 0):
         slot = np.minimum(np.abs(c.u), np.abs(c.v))
         c.part(c.box(0, 0, 0.24, 0.29, 0.02), c.colour("blue"), rise=0.25, bevel=0.03, gloss=0.5)
-        c.part(
-            np.maximum(c.circle(0, 0, 0.18), 0.03 - slot),
-            c.colour("golden"),
-            rise=0.06,
-            bevel=0.03,
-            gloss=0.9,
-        )
+        shape = np.maximum(c.circle(0, 0, 0.18), 0.03 - slot)
+        c.part(shape, c.colour("golden"), rise=0.06, bevel=0.03, gloss=0.9)
     with c.piece():
         lamps = np.sqrt((c.u + 0.64) ** 2 + (np.abs(c.v) - 0.2) ** 2) - 0.14
         c.part(lamps, c.colour(lamp), bevel=0.03, dome=0.15, gloss=0.95)
@@ -152,21 +134,13 @@ def connector(c):
     pitch = 1.36 / count
     with c.at(pitch / 2, 0), c.tiled(pitch, 9) as (i, _):
         inside = np.maximum(np.abs(c.u) - 0.36 * pitch, np.abs(i + 0.5) - count / 2)
-    c.part(
-        np.maximum(inside, np.abs(c.v - 0.56) - 0.3),
-        np.take(wires, np.int64(i), 0, mode="wrap"),
-        bevel=0.1,
-    )
+    shape = np.maximum(inside, np.abs(c.v - 0.56) - 0.3)
+    c.part(shape, np.take(wires, np.int64(i), 0, mode="wrap"), bevel=0.1)
     cavity = c.box(0, -0.28, 0.74, 0.32)
     pins = np.maximum(inside + 0.03, np.abs(np.abs(c.v + 0.28) - 0.14) - 0.09)
     zone = np.where(pins < 0, 2, cavity < 0)
-    c.part(
-        c.box(0, -0.18, 0.84, 0.5),
-        np.take([c.base, c.base * 0.2, gold], zone, 0),
-        rise=0.3,
-        bevel=0.05,
-        gloss=0.6,
-    )
+    shape = c.box(0, -0.18, 0.84, 0.5)
+    c.part(shape, np.take([c.base, c.base * 0.2, gold], zone, 0), rise=0.3, bevel=0.05, gloss=0.6)
     c.emboss(0.12 * smooth(-14 * pins) - 0.12 * smooth(-25 * cavity), 1)
     with c.piece():
         c.part(c.box(0, -0.7, 0.24, 0.13), latch, rise=0.4, bevel=0.06, gloss=0.5)
@@ -187,32 +161,19 @@ def sensor_module(c):
     pads = np.minimum(np.maximum(c.stripes(0.14, 0.5), c.box(0, 0.53, 0.42, 0.055)), corner - 0.1)
     words = np.maximum(c.stripes(0.09, 0.45), c.box(-0.38 * side, -0.3, 0.26, 0.1)) < 0
     zone = np.where(pads < 0, 2, np.where(words, 3, c.stripes(0.1, 0.3, tilt) < 0))
-    c.part(
-        c.box(0, 0, 0.87, 0.61),
-        np.take([c.base, c.base * 1.25 + 0.02, gold, ink], zone, 0),
-        rise=0.1,
-        bevel=0.03,
-    )
+    shape = c.box(0, 0, 0.87, 0.61)
+    c.part(shape, np.take([c.base, c.base * 1.25 + 0.02, gold, ink], zone, 0), rise=0.1, bevel=0.03)
     c.hole(corner - 0.055)
     with c.piece(), c.at(0.4 * side, -0.06):
         dots = (np.hypot(*(t - pitch * np.round(t / pitch) for t in (c.u, c.v))) < 0.04) & (
             c.circle(0, 0, 0.29) < 0
         )
-        c.part(
-            c.circle(0, 0, 0.37),
-            np.take([shine, shine * 0.15], dots * 1, 0),
-            rise=0.3,
-            bevel=0.06,
-            gloss=0.8,
-        )
+        shape = c.circle(0, 0, 0.37)
+        c.part(shape, np.take([shine, shine * 0.15], dots * 1, 0), rise=0.3, bevel=0.06, gloss=0.8)
     with c.piece(), c.at(-0.42 * side, 0.14):
         zone = (c.u * c.u + c.v * c.v < 0.015) * (1 + (np.abs(c.u + c.v) < 0.04))
-        c.part(
-            c.box(0, 0, 0.24, 0.2),
-            np.take([c.colour("blue"), gold, gold * 0.2], zone, 0),
-            rise=0.25,
-            bevel=0.04,
-        )
+        shape = c.box(0, 0, 0.24, 0.2)
+        c.part(shape, np.take([c.colour("blue"), gold, gold * 0.2], zone, 0), rise=0.25, bevel=0.04)
 
 
 @product("extension", "white black grey beige blue", "plastic", "upright")
@@ -242,9 +203,5 @@ def keypad(c):
         c.part(c.box(0, 0.02 + pitch, 0.16, 0.1), skin, rise=0.12, bevel=0.05, gloss=0.5)
     with c.piece(), c.at(0, -0.6):
         digits = np.maximum(c.stripes(0.12, 0.5), c.box(0.1, 0, 0.06 * (2 + seed % 5), 0.09)) < 0
-        c.part(
-            c.box(0, 0, 0.56, 0.19),
-            np.take([screen, screen * 0.25], digits * 1, 0),
-            rise=0.05,
-            bevel=0.03,
-        )
+        shape = c.box(0, 0, 0.56, 0.19)
+        c.part(shape, np.take([screen, screen * 0.25], digits * 1, 0), rise=0.05, bevel=0.03)

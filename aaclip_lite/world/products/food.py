@@ -21,20 +21,11 @@ def cashew(c):
     c.part(body, c.base * tone[..., None], rise=0.1, bevel=0.2, dome=0.3, gloss=0.35)
     c.emboss(0.012 * c.noise(14) - 0.03 * seam, 1.0)
     with c.piece():
-        c.part(
-            c.arc(0, 0, 0.36, 65 + 37 * side, 115 + 37 * side, 0.09),
-            c.base * 0.45,
-            rise=0.02,
-            bevel=0.05,
-        )
+        shape = c.arc(0, 0, 0.36, 65 + 37 * side, 115 + 37 * side, 0.09)
+        c.part(shape, c.base * 0.45, rise=0.02, bevel=0.05)
     with c.piece():
-        c.part(
-            c.ellipse(side * 0.55, -0.14, 0.13, 0.16),
-            c.base * 1.12 + 0.05,
-            rise=0.08,
-            bevel=0.12,
-            gloss=0.4,
-        )
+        shape = c.ellipse(side * 0.55, -0.14, 0.13, 0.16)
+        c.part(shape, c.base * 1.12 + 0.05, rise=0.08, bevel=0.12, gloss=0.4)
 
 
 @product("extension", "tan golden brown beige", "food")
@@ -52,12 +43,8 @@ def cookie(c):
     c.emboss(rough, 0.022)
     with c.tiled(0.36, 0.33, 0.5) as (i, j):
         dx, dy, dr = np.take(jitter, np.int64(9 * i + 5 * j), 1, mode="wrap")
-        c.part(
-            np.maximum(np.hypot(c.u - dx, c.v - dy) - 0.1 - 0.35 * dr, edge + 0.1),
-            chip,
-            rise=0.09,
-            bevel=0.06,
-        )
+        shape = np.maximum(np.hypot(c.u - dx, c.v - dy) - 0.1 - 0.35 * dr, edge + 0.1)
+        c.part(shape, chip, rise=0.09, bevel=0.06)
     for x, names in ((-0.35, ("red", "yellow")), (0.35, ("green", "white"))):
         with c.piece(), c.at(x, c.rng.uniform(-0.5, 0.5)):
             c.part(
@@ -95,13 +82,8 @@ def egg(c):
         dx, dy, dr = np.take(jitter, np.int64(17 * i + 5 * j), 1, mode="wrap")
         speck = np.hypot(c.u - 0.04 * dx, c.v - 0.04 * dy) < amount + 0.018 * dr
     skin = np.take([c.base, 0.2 * c.base + 0.7 * spots], speck * 1, 0)
-    c.part(
-        (np.hypot(c.u / 0.97, c.v / (0.74 - 0.13 * c.u)) - 1) * 0.72,
-        skin,
-        bevel=0.12,
-        dome=0.5,
-        gloss=0.35,
-    )
+    shape = (np.hypot(c.u / 0.97, c.v / (0.74 - 0.13 * c.u)) - 1) * 0.72
+    c.part(shape, skin, bevel=0.12, dome=0.5, gloss=0.35)
     c.emboss(c.noise(60), 0.003)
     # the printed code
     with c.piece(), c.at(0, 0, c.rng.uniform(-30, 30)), c.tiled(0.14, 0.26, 0.5) as (i, j):
@@ -155,13 +137,8 @@ def lemon(c):
     c.emboss(0.05 * smooth(-16 * wedge) + 0.015 * pulp * (r < 0.78), 1)
     for turn in (c.rng.uniform(0, 150), c.rng.uniform(180, 330)):
         with c.piece(), c.at(0, 0, turn):
-            c.part(
-                c.line(0.3, 0, 0.42, 0, 0.035, 0.07),
-                c.colour("tan"),
-                rise=0.08,
-                bevel=0.06,
-                gloss=0.5,
-            )
+            shape = c.line(0.3, 0, 0.42, 0, 0.035, 0.07)
+            c.part(shape, c.colour("tan"), rise=0.08, bevel=0.06, gloss=0.5)
 
 
 @product("extension", "brown dark cream tan", "food")
@@ -190,24 +167,14 @@ def chocolate_bar(c):
     c.emboss(smooth(-block / 0.06) - 0.3 * smooth(-logo / 0.03), 0.14)
     with c.piece():
         teeth = 0.06 * np.abs(c.v / 0.1 - np.round(c.v / 0.1))
-        c.part(
-            np.maximum(c.box(0, 0, 0.88, 0.62), c.u - edge + teeth),
-            foil,
-            rise=0.06,
-            bevel=0.04,
-            gloss=0.8,
-        )
+        shape = np.maximum(c.box(0, 0, 0.88, 0.62), c.u - edge + teeth)
+        c.part(shape, foil, rise=0.06, bevel=0.04, gloss=0.8)
     with c.piece():
         emblem = np.abs(c.ellipse((edge - 1) / 2, 0, 0.17, 0.36)) < (0.03 if seed % 2 else 0.1)
         bands = np.abs(np.abs(c.v) - 0.5 + 0.03 * (seed % 4)) < 0.02 + 0.01 * (seed % 5)
         skin = np.take([paper, ink], (bands | emblem) * 1, 0)
-        c.part(
-            np.maximum(c.box(0, 0, 0.9, 0.64), c.u - edge + 0.1),
-            skin,
-            rise=0.05,
-            bevel=0.04,
-            gloss=0.5,
-        )
+        shape = np.maximum(c.box(0, 0, 0.9, 0.64), c.u - edge + 0.1)
+        c.part(shape, skin, rise=0.05, bevel=0.04, gloss=0.5)
 
 
 @product("val", "golden tan brown cream", "baked dough", "free", turn=12, varies=0.06)

@@ -22,12 +22,8 @@ def button(c):
         c.hole(c.circle(0.24, 0, 0.11))
     with c.piece(), c.at(0, 0, 45):
         cross = (np.minimum(np.abs(c.u), np.abs(c.v)) if count == 4 else np.abs(c.v)) - 0.07
-        c.part(
-            np.maximum(cross, c.circle(0, 0, 0.3)),
-            thread * c.mottle(0.15, 40),
-            rise=0.12,
-            bevel=0.07,
-        )
+        shape = np.maximum(cross, c.circle(0, 0, 0.3))
+        c.part(shape, thread * c.mottle(0.15, 40), rise=0.12, bevel=0.07)
 
 
 @product("extension", "black blue red green grey purple", "metal")
@@ -68,12 +64,8 @@ def tape_roll(c):
     c.part(np.abs(r - 0.635) - 0.315, np.take(shades, zone, 0), rise=0.25, bevel=0.06, gloss=0.5)
     c.carve(np.abs(r - 0.45) - 0.02, 0.15, 0.02)
     with c.piece():  # the loose end
-        c.part(
-            np.maximum(c.box(0.1, 0.85, 0.2, 0.15), c.circle(0, 0, 1)),
-            c.base * 1.15,
-            rise=0.06,
-            bevel=0.03,
-        )
+        shape = np.maximum(c.box(0.1, 0.85, 0.2, 0.15), c.circle(0, 0, 1))
+        c.part(shape, c.base * 1.15, rise=0.06, bevel=0.03)
     with c.piece(), c.at(0, -0.68):
         print_ = np.take(
             [label, second * 0.3], (np.maximum(c.stripes(0.09, 0.45), np.abs(c.v) - 0.1) < 0) * 1, 0
@@ -114,12 +106,8 @@ def pencil(c):
     skin = np.take(
         [c.base, ink, c.colour("beige"), c.colour("dark")], np.where(wood, 2 + lead, word), 0
     )
-    c.part(
-        np.maximum(c.box(0.2, 0, 0.77, 0.3), np.abs(c.v) - 0.65 * (0.96 - c.u)),
-        skin,
-        rise=0.1,
-        bevel=0.06,
-    )
+    shape = np.maximum(c.box(0.2, 0, 0.77, 0.3), np.abs(c.v) - 0.65 * (0.96 - c.u))
+    c.part(shape, skin, rise=0.1, bevel=0.06)
     c.emboss(np.minimum(0.12 * (1 - wood) - np.abs(c.v), 0), 0.9)
     with c.piece():
         c.part(c.box(-0.84, 0, 0.13, 0.3, 0.08), rubber, rise=0.16, bevel=0.1)
@@ -141,23 +129,13 @@ def clock_dial(c):
         marks = np.minimum(marks, c.box(0.78, 0, 0.03, 0.014))
     with c.ringed(12):
         marks = np.minimum(marks, c.box(0.7, 0, c.rng.uniform(0.05, 0.11), float(big)))
-    c.part(
-        r - 0.97,
-        np.take([c.base, ink, rim], np.where(r > 0.84, 2, marks < 0), 0),
-        rise=0.22,
-        bevel=0.1,
-        gloss=0.6,
-    )
+    colour = np.take([c.base, ink, rim], np.where(r > 0.84, 2, marks < 0), 0)
+    c.part(r - 0.97, colour, rise=0.22, bevel=0.1, gloss=0.6)
     c.carve(r - 0.84, 0.14, 0.04)
     for half, width in ((0.26, 0.05), (0.39, 0.035), (0.42, 0.016)):
         with c.piece(), c.at(0, 0, c.rng.uniform(0, 360)):
-            c.part(
-                c.box(half - 0.1, 0, half, width),
-                second if width < 0.02 else ink,
-                rise=0.05,
-                bevel=0.03,
-                gloss=0.5,
-            )
+            shape = c.box(half - 0.1, 0, half, width)
+            c.part(shape, second if width < 0.02 else ink, rise=0.05, bevel=0.03, gloss=0.5)
 
 
 @product("extension", "white red black blue green purple cream", "plastic")
@@ -203,23 +181,11 @@ def light_bulb(c):
         posts = np.maximum(
             np.abs(np.abs(c.u) - 0.12 + 0.26 * (c.v - 0.2)) - 0.022, np.abs(c.v) - 0.4
         )
-        c.paint(
-            np.minimum(coil, posts),
-            (c.colour("orange") - 0.6 * smooth(8 * coil)[..., None]).clip(0.1),
-            0.9,
-        )
+        shape = np.minimum(coil, posts)
+        c.paint(shape, (c.colour("orange") - 0.6 * smooth(8 * coil)[..., None]).clip(0.1), 0.9)
     cap = np.maximum(np.abs(c.u) - 0.31 - 0.02 * turn, np.abs(c.v - 0.64) - 0.22)
-    c.part(
-        cap,
-        c.colour("silver") * (0.85 + 0.3 * turn)[..., None],
-        rise=0.08,
-        bevel=0.06,
-        dome=0.2,
-        gloss=0.9,
-    )
+    colour = c.colour("silver") * (0.85 + 0.3 * turn)[..., None]
+    c.part(cap, colour, rise=0.08, bevel=0.06, dome=0.2, gloss=0.9)
     with c.piece():
-        c.part(
-            np.maximum(np.abs(c.u) - 0.6 + 0.5 * c.v, np.abs(c.v - 0.9) - 0.08),
-            c.colour("dark"),
-            gloss=0.5,
-        )
+        shape = np.maximum(np.abs(c.u) - 0.6 + 0.5 * c.v, np.abs(c.v - 0.9) - 0.08)
+        c.part(shape, c.colour("dark"), gloss=0.5)

@@ -21,13 +21,8 @@ def coin(c):
         c.carve(np.abs(c.box(0.76, 0, 0.08, wide) + 0.02) - 0.018, -0.05, 0.02)
     with c.piece(), c.ringed(5, -90) if star else c.at():
         ten = np.minimum(c.box(-0.25, 0, 0.07, 0.38), np.abs(c.ellipse(0.19, 0, 0.25, 0.35)) - 0.06)
-        c.part(
-            c.line(0, 0, 0.52, 0, 0.17, 0.01) if star else ten,
-            inks[1] * 1.1,
-            rise=0.09,
-            bevel=0.06,
-            gloss=0.8,
-        )
+        shape = c.line(0, 0, 0.52, 0, 0.17, 0.01) if star else ten
+        c.part(shape, inks[1] * 1.1, rise=0.09, bevel=0.06, gloss=0.8)
 
 
 @product("extension", "silver golden dark copper grey", "metal")
@@ -68,13 +63,8 @@ def washer(c):
     # turned rings and stamped letters
     tone = np.where(sign < 0, 3, np.int64(1.5 + 1.4 * np.sin(r * turns)))
     skin = np.take(np.outer([0.88, 1, 1.12, 0.3], c.base).astype(np.float32), tone, 0)
-    c.part(
-        np.maximum(np.abs(r - 0.66) - 0.31, -tooth if lock else r - 1),
-        skin,
-        rise=0.14,
-        bevel=0.05,
-        gloss=0.7,
-    )
+    shape = np.maximum(np.abs(r - 0.66) - 0.31, -tooth if lock else r - 1)
+    c.part(shape, skin, rise=0.14, bevel=0.05, gloss=0.7)
     with c.piece():
         c.part(c.ring(0, 0, 0.43, 0.09), rubber * c.mottle(0.1), rise=0.12, bevel=0.08, gloss=0.35)
 
@@ -87,13 +77,8 @@ def bolt(c):
     head = c.box(-0.72, 0, 0.25, 0.62)
     body = np.minimum(head, c.box(0.2, 0, 0.76, 0.32))
     thread = np.sin((c.u + 0.16 * c.v) * lead) * (c.u > start)
-    c.part(
-        body,
-        np.take([c.base, c.base * 0.55], (thread < -0.3) * 1, 0),
-        rise=0.1,
-        bevel=0.05,
-        gloss=0.7,
-    )
+    colour = np.take([c.base, c.base * 0.55], (thread < -0.3) * 1, 0)
+    c.part(body, colour, rise=0.1, bevel=0.05, gloss=0.7)
     shank = np.sqrt(np.clip(1 - (c.v / 0.33) ** 2, 0, 1)) * 0.3 + 0.04 * thread
     c.emboss(
         np.where(head < 0, -1.2 * np.maximum(np.abs(c.v) - 0.31, 0), shank) * (body < 0)
@@ -121,26 +106,16 @@ def key(c):
         c.box(0.4, 0, 0.57, 0.28), c.v - 0.3 + np.maximum(cut, 0.5 * np.abs(c.u - 0.17 * tooth))
     )
     groove = np.where(np.abs(c.v + 0.08) < 0.04, 1, 2 * (np.abs(c.v - 0.01) < 0.02))
-    c.part(
-        blade,
-        np.take([c.base, c.base * 0.45, c.base * 0.75], groove, 0),
-        rise=0.14,
-        bevel=0.06,
-        gloss=0.8,
-    )
+    colour = np.take([c.base, c.base * 0.45, c.base * 0.75], groove, 0)
+    c.part(blade, colour, rise=0.14, bevel=0.06, gloss=0.8)
     with c.piece():
         c.part(np.minimum(bow, c.box(-0.05, 0, 0.1, 0.3)), grip, rise=0.22, bevel=0.09, gloss=0.5)
     with c.at(-0.44, 0, 90), c.tiled(0.12, 9) as (i, _):  # stamped number
         sign = np.abs(
             c.box(0, 0, 0.018 + 0.026 * (np.cos(i * i + seed) > 0), 0.07) + 0.02
         ) < 0.02 * (np.abs(i) < 3)
-    c.part(
-        c.box(-0.44, 0, 0.11, 0.27),
-        np.take([c.base, c.base * 0.3], sign * 1, 0),
-        rise=0.03,
-        bevel=0.03,
-        gloss=0.8,
-    )
+    shape = c.box(-0.44, 0, 0.11, 0.27)
+    c.part(shape, np.take([c.base, c.base * 0.3], sign * 1, 0), rise=0.03, bevel=0.03, gloss=0.8)
     c.hole(c.circle(-0.78, 0, 0.1))
 
 
@@ -190,13 +165,8 @@ def metal_plate(c):
     ink = label * 0.2 + 0.7 * (label.mean() < 0.45)
     lines = np.outer(c.rng.uniform(0.82, 1.14, 96), c.base).astype(np.float32)  # brushed
     body = np.maximum(c.box(0, 0, 0.86, 0.66), np.minimum(c.u - 0.7, 0.16 - np.abs(c.v + 0.1)))
-    c.part(
-        body,
-        np.take(lines, np.int64((c.v + 2) * 48), 0, mode="wrap"),
-        rise=0.14,
-        bevel=0.05,
-        gloss=0.6,
-    )
+    colour = np.take(lines, np.int64((c.v + 2) * 48), 0, mode="wrap")
+    c.part(body, colour, rise=0.14, bevel=0.05, gloss=0.6)
     c.hole(np.maximum(c.stripes(0.2, 0.5), c.box(0.1 * (slots % 2) - 0.2, 0.42, 0.1 * slots, 0.14)))
     with c.piece(), c.at(-0.14, -0.16):
         board = c.box(0, 0, 0.5, 0.27)
@@ -207,10 +177,5 @@ def metal_plate(c):
         word = (sign < 0) & (np.abs(i) < 4 - seed % 2) | (np.abs(board + 0.06) < 0.014)
         c.part(board, np.take([label, ink], word * 1, 0), rise=0.04, bevel=0.03)
     with c.piece():
-        c.part(
-            np.hypot(np.abs(c.u) - 0.71, np.abs(c.v) - 0.5) - 0.1,
-            rivet,
-            rise=0.12,
-            bevel=0.1,
-            gloss=0.8,
-        )
+        shape = np.hypot(np.abs(c.u) - 0.71, np.abs(c.v) - 0.5) - 0.1
+        c.part(shape, rivet, rise=0.12, bevel=0.1, gloss=0.8)

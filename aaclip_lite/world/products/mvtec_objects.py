@@ -28,20 +28,11 @@ def bottle(c):
         c.base * (0.25 + 0.9 * smooth(1 - np.abs(r - 0.27) * 12) + 0.15 * c.noise(20))[..., None],
     )
     c.carve(r - neck + 0.05, 0.3, 0.2)
-    c.paint(
-        np.maximum(np.abs(r - 0.76) - 0.05, 0.75 - np.cos(phi - lit)),
-        c.base * 0.4 + 0.55,
-        0.85,
-        0.03,
-    )
+    shape = np.maximum(np.abs(r - 0.76) - 0.05, 0.75 - np.cos(phi - lit))
+    c.paint(shape, c.base * 0.4 + 0.55, 0.85, 0.03)
     with c.piece():
-        c.part(
-            np.abs(np.sqrt(c.u * c.u + c.v * c.v) - neck) - 0.1,
-            c.base * 1.3,
-            rise=0.16,
-            bevel=0.08,
-            gloss=0.9,
-        )
+        shape = np.abs(np.sqrt(c.u * c.u + c.v * c.v) - neck) - 0.1
+        c.part(shape, c.base * 1.3, rise=0.16, bevel=0.08, gloss=0.9)
 
 
 @product("test", "grey black white blue orange", "plastic and copper", "free", turn=8)
@@ -72,13 +63,8 @@ def capsule(c):
     c.part(c.line(-0.56, 0, 0.5, 0, 0.41), c.base * c.mottle(0.08), dome=0.3, rise=0.05, gloss=0.8)
     with c.piece():
         lip = (0.6 + 0.4 * smooth(np.abs(c.u - seam - 0.09) * 20))[..., None]
-        c.part(
-            np.maximum(c.line(0, 0, 0.54, 0, 0.435), seam - c.u),
-            cap * lip,
-            rise=0.06,
-            bevel=0.04,
-            gloss=0.8,
-        )
+        shape = np.maximum(c.line(0, 0, 0.54, 0, 0.435), seam - c.u)
+        c.part(shape, cap * lip, rise=0.06, bevel=0.04, gloss=0.8)
     # print: three letters of 3 x 5 random dots
     with c.piece(), c.at(-0.46, 0), c.tiled(0.05, 0.07) as (i, j):
         text = np.float32((np.abs(i + 0.5) < 6) & (np.abs(j) < 3))
@@ -101,13 +87,8 @@ def hazelnut(c):
     body = np.maximum(c.ellipse(0, 0, 0.97, 0.88), r - 1.37)
     wide = c.nature.uniform(0.3, 0.42)
     rough = c.noise(50)
-    c.part(
-        body,
-        (c.base * 0.6 + c.colour("brown") * 0.5) * shell[..., None],
-        bevel=0.25,
-        dome=0.45,
-        gloss=0.4,
-    )
+    colour = (c.base * 0.6 + c.colour("brown") * 0.5) * shell[..., None]
+    c.part(body, colour, bevel=0.25, dome=0.45, gloss=0.4)
     with c.piece():
         disc = c.ellipse(-0.42, 0, 0.36, wide) + 0.02 * rough
         husk = (0.75 + 0.3 * rough + 0.3 * smooth(np.abs(disc + 0.12) * 15))[..., None]
@@ -127,13 +108,8 @@ def metal_nut(c):
     with c.ringed(4, 47):
         c.carve(np.maximum(np.abs(c.u - 0.79) - 0.06, np.abs(c.v) - 0.13), 0.07, 0.03, c.base * 0.5)
     with c.piece():
-        c.part(
-            np.abs(np.sqrt(c.u * c.u + c.v * c.v) - 0.51) - 0.12,
-            c.base * 1.15,
-            rise=0.14,
-            bevel=0.05,
-            gloss=0.9,
-        )
+        shape = np.abs(np.sqrt(c.u * c.u + c.v * c.v) - 0.51) - 0.12
+        c.part(shape, c.base * 1.15, rise=0.14, bevel=0.05, gloss=0.9)
     c.hole(r - 0.36)
 
 
@@ -142,14 +118,8 @@ def pill(c):
     body = c.ellipse(0, 0, 0.97, 0.66)
     speck = c.noise(46) + 0.5 * c.noise(64)
     rich = c.rng.uniform(0.55, 0.8)
-    c.part(
-        body,
-        c.base * (1 + 0.05 * c.noise(64))[..., None],
-        rise=0.16,
-        bevel=0.1,
-        dome=0.25,
-        gloss=0.3,
-    )
+    colour = c.base * (1 + 0.05 * c.noise(64))[..., None]
+    c.part(body, colour, rise=0.16, bevel=0.1, dome=0.25, gloss=0.3)
     c.paint(np.maximum(rich - speck, body), c.colour("red"), 0.9, 0.05)
     c.paint(np.maximum(rich + 0.1 + speck, body), c.colour("brown"), 0.9, 0.05)
     for x in (-0.2, 0.24):
@@ -158,13 +128,8 @@ def pill(c):
             bars = np.minimum(
                 np.maximum(np.abs(c.v + 0.25), c.u - 0.12), np.maximum(np.abs(c.v), c.u - 0.06)
             )
-            c.carve(
-                np.minimum(stem, np.maximum(bars - 0.05, -0.13 - c.u)),
-                0.12,
-                0.06,
-                c.base * 0.5,
-                0.8,
-            )
+            shape = np.minimum(stem, np.maximum(bars - 0.05, -0.13 - c.u))
+            c.carve(shape, 0.12, 0.06, c.base * 0.5, 0.8)
 
 
 @product("test", "silver grey golden copper dark", "steel", "free", turn=180)
@@ -175,21 +140,11 @@ def screw(c):
         (c.u + c.rng.uniform(0.1, 0.5)) * 12
     )
     metal = c.base * (0.8 + 0.35 * thread + 0.1 * c.noise(20))[..., None]
-    c.part(
-        np.maximum(np.abs(c.v) - wide - 0.045 * thread, np.abs(c.u) - 0.76),
-        metal,
-        dome=0.25,
-        bevel=0.05,
-        gloss=0.8,
-    )
+    shape = np.maximum(np.abs(c.v) - wide - 0.045 * thread, np.abs(c.u) - 0.76)
+    c.part(shape, metal, dome=0.25, bevel=0.05, gloss=0.8)
     with c.piece():  # the point
-        c.part(
-            np.maximum(np.abs(c.v) - 1.3 * (0.97 - c.u), 0.72 - c.u),
-            metal,
-            rise=0.15,
-            bevel=0.15,
-            gloss=0.8,
-        )
+        shape = np.maximum(np.abs(c.v) - 1.3 * (0.97 - c.u), 0.72 - c.u)
+        c.part(shape, metal, rise=0.15, bevel=0.15, gloss=0.8)
     with c.piece():  # a ring of thread lock
         c.paint(
             np.abs(c.u - 0.25) - 0.17 + (c.cover < 0.5), ink * (0.8 + 0.3 * thread)[..., None], 0.85
@@ -198,10 +153,5 @@ def screw(c):
         head = np.maximum(
             np.abs(c.v) - np.clip(0.56 - 1.1 * (c.u + 0.86), wide, 0.56), np.abs(c.u + 0.73) - 0.24
         )
-        c.part(
-            head,
-            metal * (0.7 + 0.4 * smooth(np.abs(c.u + 0.83) * 25))[..., None],
-            rise=0.2,
-            bevel=0.14,
-            gloss=0.9,
-        )
+        colour = metal * (0.7 + 0.4 * smooth(np.abs(c.u + 0.83) * 25))[..., None]
+        c.part(head, colour, rise=0.2, bevel=0.14, gloss=0.9)

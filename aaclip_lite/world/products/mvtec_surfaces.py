@@ -97,10 +97,8 @@ def terrazzo(c):
             p = c.u / pitch - dx
             q = c.v / pitch - dy
             p, q = np.abs(p + q * dy * 4), np.abs(q - p * dx * 4)
-            c.paint(
-                (np.maximum(np.maximum(p, q), 0.7 * (p + q)) - 0.32 - 0.6 * dx) * pitch,
-                kind.take(cell, 0),
-            )
+            shape = (np.maximum(np.maximum(p, q), 0.7 * (p + q)) - 0.32 - 0.6 * dx) * pitch
+            c.paint(shape, kind.take(cell, 0))
 
 
 @product("val", "brown grey olive blue tan", "wool cloth", "surface", turn=4, varies=0.03)

@@ -29,13 +29,8 @@ def toothbrush(c):
 def transistor(c):
     bits = ((c.rng.random((64, 64)) < 0.58) & (np.arange(64) % 4 < 3)).ravel()
     tin = c.colour("silver") * (1 + 0.2 * c.noise(64, 5))[..., None]
-    c.part(
-        np.maximum(np.abs(c.u) - 0.66, np.abs(c.v + 0.62) - 0.34),
-        tin,
-        rise=0.08,
-        bevel=0.04,
-        gloss=0.8,
-    )
+    shape = np.maximum(np.abs(c.u) - 0.66, np.abs(c.v + 0.62) - 0.34)
+    c.part(shape, tin, rise=0.08, bevel=0.04, gloss=0.8)
     c.hole(c.circle(0, -0.72, 0.15))  # the cooling tab and its hole
     for x in (-0.42, 0.0, 0.42):
         with c.piece():
@@ -43,13 +38,8 @@ def transistor(c):
                 np.abs(c.u - x) - np.clip(5.5 - 10 * c.v, 0.08, 0.13), np.abs(c.v - 0.55) - 0.42
             )
             c.part(leg, tin, rise=0.12, bevel=0.06, gloss=0.9)
-    c.part(
-        c.box(0, -0.1, 0.72, 0.36, 0.05),
-        c.base * c.mottle(0.12, 40),
-        rise=0.26,
-        bevel=0.08,
-        gloss=0.4,
-    )
+    shape = c.box(0, -0.1, 0.72, 0.36, 0.05)
+    c.part(shape, c.base * c.mottle(0.12, 40), rise=0.26, bevel=0.08, gloss=0.4)
     # print: two lines of four letters
     with c.piece(), c.at(0, -0.1), c.tiled(0.052, 0.05) as (i, j):
         text = np.float32((np.abs(i + 0.5) < 8) & (np.abs(np.abs(j) - 3) < 2.5))
@@ -63,20 +53,12 @@ def zipper(c):
     yarn = c.colour(c.rng.choice(["white", "cream", "orange"]))
     weave = np.sin(75 * (side + c.v)) * np.sin(60 * c.u)
     metal = c.colour(c.rng.choice(["silver", "golden", "white"]))
-    c.part(
-        side - 0.8,
-        c.base * (1 - 0.4 * smooth(2.2 - 8 * side) + 0.25 * weave)[..., None],
-        rise=0.1,
-        bevel=0.06,
-    )
+    colour = c.base * (1 - 0.4 * smooth(2.2 - 8 * side) + 0.25 * weave)[..., None]
+    c.part(side - 0.8, colour, rise=0.1, bevel=0.06)
     c.emboss(weave - 2 * smooth(1 - np.abs(side - 0.4) * 40), 0.012)
     with c.piece():
-        c.part(
-            np.maximum(np.abs(np.abs(c.u) - 0.62) - 0.026, 0.1 * np.sin(c.v * 48)),
-            yarn,
-            rise=0.05,
-            bevel=0.03,
-        )
+        shape = np.maximum(np.abs(np.abs(c.u) - 0.62) - 0.026, 0.1 * np.sin(c.v * 48))
+        c.part(shape, yarn, rise=0.05, bevel=0.03)
     for end in (-1, 1):
         with c.piece(), c.tiled(9, pitch) as (_, row):
             half = c.u * np.sign(c.v)  # one tooth from each side by turns
@@ -84,10 +66,5 @@ def zipper(c):
                 np.abs(half - 0.1) - 0.18, np.abs(np.abs(c.v) - pitch / 4) - pitch * 0.19
             )
             tooth = np.maximum(tooth, 0.25 - (row + 0.5) * end)
-            c.part(
-                tooth,
-                metal * (0.85 + 0.25 * np.sign(half))[..., None],
-                rise=0.14,
-                bevel=0.05,
-                gloss=0.8,
-            )
+            colour = metal * (0.85 + 0.25 * np.sign(half))[..., None]
+            c.part(tooth, colour, rise=0.14, bevel=0.05, gloss=0.8)

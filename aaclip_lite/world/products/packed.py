@@ -29,12 +29,8 @@ def candle(c):
     with c.piece():
         c.part(c.circle(0, 0, 0.2), tin * 0.85, rise=0.06, bevel=0.04, gloss=0.9)
     with c.piece(), c.at(0, 0, lean):
-        c.part(
-            c.line(0, 0, 0.3, 0.06, 0.08, 0.06),
-            0.09 + 0.6 * smooth(0.8 - c.u * 8)[..., None],
-            rise=0.2,
-            bevel=0.07,
-        )
+        shape = c.line(0, 0, 0.3, 0.06, 0.08, 0.06)
+        c.part(shape, 0.09 + 0.6 * smooth(0.8 - c.u * 8)[..., None], rise=0.2, bevel=0.07)
 
 
 @product("train", "green red orange blue yellow turquoise", "gelatine")
@@ -59,14 +55,8 @@ def capsules(c):
         )
         c.part(body, tone, rise=0.05, bevel=0.05, dome=0.14, gloss=0.9)
     with c.piece(), c.at(i * 0.57, j * 0.57, p * i + q * j + w * i * j):
-        c.part(
-            np.maximum(c.line(0, 0, 0.14, 0, 0.135), -c.u),
-            cap,
-            rise=0.05,
-            bevel=0.05,
-            dome=0.14,
-            gloss=0.9,
-        )
+        shape = np.maximum(c.line(0, 0, 0.14, 0, 0.135), -c.u)
+        c.part(shape, cap, rise=0.05, bevel=0.05, dome=0.14, gloss=0.9)
 
 
 @product("train", "white turquoise pink cream blue green", "candy coating")
@@ -78,31 +68,16 @@ def chewinggum(c):
     sugar = smooth(
         5 * np.sin(c.u * pitch + 2 * c.noise(9)) * np.sin(c.v * pitch + 2 * c.noise(9)) - 2.8
     )
-    c.part(
-        body,
-        c.base + (flavour - c.base) * (0.8 * sugar[..., None]),
-        rise=0.12,
-        bevel=0.08,
-        gloss=0.85,
-    )
+    colour = c.base + (flavour - c.base) * (0.8 * sugar[..., None])
+    c.part(body, colour, rise=0.12, bevel=0.08, gloss=0.85)
     c.emboss(np.sqrt(np.maximum((1 - c.u**2) * (1 - (c.v / 0.72) ** 2), 0)), 0.4)
     c.carve(np.maximum(np.abs(body + 0.1) - 0.02, c.stripes(0.09, 0.6)), 0.06, 0.03)
     with c.piece():
-        c.part(
-            c.ellipse(0, 0, 0.45, 0.33),
-            c.base * 0.4 + flavour * 0.6,
-            rise=0.03,
-            bevel=0.04,
-            gloss=0.9,
-        )
+        shape = c.ellipse(0, 0, 0.45, 0.33)
+        c.part(shape, c.base * 0.4 + flavour * 0.6, rise=0.03, bevel=0.04, gloss=0.9)
     with c.piece(), c.at(0, 0, c.rng.uniform(0, 360)):
-        c.part(
-            np.hypot(c.u, np.abs(c.v) + 0.2) - 0.33,
-            c.base * 0.1 + 0.85,
-            rise=0.05,
-            bevel=0.06,
-            gloss=0.8,
-        )
+        shape = np.hypot(c.u, np.abs(c.v) + 0.2) - 0.33
+        c.part(shape, c.base * 0.1 + 0.85, rise=0.05, bevel=0.06, gloss=0.8)
 
 
 @product("train", "yellow orange golden red brown cream", "dough")

@@ -15,13 +15,8 @@ def brick(c):  # running bond: sanded bricks of different tones in pale mortar
     c.sheet(mortar * c.mottle(0.1, 30), gloss=0.05)
     with c.tiled(0.52, 0.25, 0.5) as (column, row):
         tone = 0.95 + 0.22 * np.sin(a * column + b * row) + 0.25 * c.noise(40) * c.noise(50)
-        c.part(
-            c.box(0, 0, 0.235, 0.1, 0.02),
-            c.base * tone[..., None],
-            rise=0.06,
-            bevel=0.025,
-            gloss=0.15,
-        )
+        shape = c.box(0, 0, 0.235, 0.1, 0.02)
+        c.part(shape, c.base * tone[..., None], rise=0.06, bevel=0.025, gloss=0.15)
     c.emboss(c.noise(50), 0.008)
 
 

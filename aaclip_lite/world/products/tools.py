@@ -28,13 +28,8 @@ def wheel(c):
     )
     c.carve(nut, -0.06, 0.03)
     with c.piece():
-        c.part(
-            np.minimum(c.circle(0, 0, 0.15), c.box(0.62, 0, 0.1, 0.04)),
-            cap,
-            rise=0.1,
-            bevel=0.05,
-            gloss=0.7,
-        )
+        shape = np.minimum(c.circle(0, 0, 0.15), c.box(0.62, 0, 0.1, 0.04))
+        c.part(shape, cap, rise=0.1, bevel=0.05, gloss=0.7)
 
 
 @product("extension", "golden red blue black green copper", "metal", "upright")
@@ -147,13 +142,8 @@ def wrench(c):
             word = np.abs(
                 c.box(0, 0, 0.02 + 0.025 * (np.cos(i * i + seed) > 0), 0.09) + 0.02
             ) < 0.02 * (np.abs(i) < 3)
-        c.part(
-            c.box(0.04, 0, 0.31, 0.23),
-            np.take([grip, ink], word * 1, 0),
-            rise=0.1,
-            bevel=0.08,
-            gloss=0.5,
-        )
+        shape = c.box(0.04, 0, 0.31, 0.23)
+        c.part(shape, np.take([grip, ink], word * 1, 0), rise=0.1, bevel=0.08, gloss=0.5)
 
 
 @product("extension", "red blue yellow green black orange", "metal")
@@ -187,13 +177,8 @@ def hinge(c):
     )
     metal = c.colour(c.rng.choice(["silver", "golden", "dark", "copper"]))
     cut = c.rng.uniform(0.6, 1.2)
-    c.part(
-        c.box(0, 0, 0.88, 0.68, 0.12),
-        c.base * (1 + 0.1 * brush)[..., None],
-        rise=0.1,
-        bevel=0.04,
-        gloss=0.6,
-    )
+    shape = c.box(0, 0, 0.88, 0.68, 0.12)
+    c.part(shape, c.base * (1 + 0.1 * brush)[..., None], rise=0.1, bevel=0.04, gloss=0.6)
     for x in (-0.56, 0.56):
         with c.piece(), c.at(x, 0):  # two screws with a cross in the head
             u = c.u
@@ -208,11 +193,5 @@ def hinge(c):
             c.part(head, metal * tone[..., None], rise=0.08, bevel=0.06, gloss=0.8)
     with c.piece():
         joint = c.base * (0.35 + 0.75 * smooth(3.5 * np.sin(c.v * 8.5) ** 2))[..., None]
-        c.part(
-            np.maximum(np.abs(c.u) - 0.17, np.abs(c.v) - 0.85),
-            joint,
-            rise=0.05,
-            bevel=0.04,
-            dome=0.25,
-            gloss=0.9,
-        )
+        shape = np.maximum(np.abs(c.u) - 0.17, np.abs(c.v) - 0.85)
+        c.part(shape, joint, rise=0.05, bevel=0.04, dome=0.25, gloss=0.9)

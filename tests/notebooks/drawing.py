@@ -2,7 +2,7 @@
 
 Special: drawn by code, and once for each chapter's place in it ("you are here"); the heads of the
 chapters name these files.
-Use: `method("stage 1")` gives a Figure; `python -m aaclip_lite.course.drawing` writes all files.
+Use: `method("stage 1")` gives a Figure; `python -m tests.notebooks.drawing` writes all files.
 """
 
 from pathlib import Path
@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from PIL import Image
+
+from aaclip_lite.course.style import save
 
 FROZEN = "#e8e8e8"
 WORDS = "#f6c99f"
@@ -123,8 +125,6 @@ def file_of(here: str | None) -> str:
 
 
 def write(folder: str | Path = "data/sheets") -> list[Path]:
-    from .style import save
-
     paths = []
     for here in (None, *PARTS):
         path = save(method(here), Path(folder) / file_of(here), dpi=170)

@@ -3,7 +3,11 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..files import notes
+from ..files.locks import only_one
 from . import _shared as shared
+
+PROGRAM = "detector.onnx"
 
 
 @dataclass(frozen=True)
@@ -19,13 +23,29 @@ class Command:
 
     def check(self, given: set[str]) -> None:
         self.sound.check(given)
-        shared.a_folder_to_write("--out", self.out)
+        out = shared.a_folder_to_write("--out", self.out)
+        known = notes.products(notes.read(out, alone=True))
+        added_to = Path(self.detector).resolve() == out.resolve()
+        if set(known) - {self.product} and not added_to:
+            raise FileExistsError(
+                f"--out {out} holds a detector that knows {', '.join(known)}: add to it with "
+                f"--detector {out}, or choose another folder"
+            )
+        if (out / PROGRAM).exists() and not self.onnx:
+            raise FileExistsError(
+                f"--out {out} holds {PROGRAM} of the detector before: write it anew with --onnx, or "
+                "remove it"
+            )
 
     def run(self) -> int:
+        with only_one(self.out):
+            return self._export()
+
+    def _export(self) -> int:
         detector = self.backbone.detector(self.detector)
         self.sound.teach(detector, self.product)
         print(detector.line(self.product))
         print(detector.save(self.out))
         if self.onnx:
-            print(detector.to_onnx(Path(self.out) / "detector.onnx", self.product))
+            print(detector.to_onnx(Path(self.out) / PROGRAM, self.product))
         return 0

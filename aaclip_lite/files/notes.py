@@ -97,6 +97,11 @@ def write(folder: str | Path, notes: dict) -> Path:
     return keep.write_json(path, notes)
 
 
+def products(noted: dict) -> list[str]:
+    """Those with a line of their own, of what `read` found."""
+    return [name for name in noted.get("calibration", {}) if name != "*"]
+
+
 def drop_stale(folder: str | Path) -> None:
     """Before a new training is calibrated: what was noted about another one is worth nothing."""
     if _read(Path(folder))[1]:

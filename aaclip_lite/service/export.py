@@ -16,10 +16,17 @@ from torch import Tensor, nn
 
 from ..clip import MEAN_STD
 from ..detector import AnomalyDetector
+from ..files import notes
 from ..files.keep import atomic, sweep
 from ..normal import calibrated
 
 CARD = Path(__file__).with_name("hub_card.md")
+# in the file's metadata, for whoever has the file alone
+INPUT = (
+    "one RGB picture (1, 3, {side}, {side}), float from 0 to 1; turned as its EXIF says, then resized "
+    "bicubic with antialiasing (Pillow's or PyTorch's), not cropped"
+)
+VERDICT = "anomalous where the score lies above the threshold; null: no line was drawn"
 
 
 def to_onnx(detector: AnomalyDetector, path: Path, class_name: str) -> Path:
@@ -28,6 +35,12 @@ def to_onnx(detector: AnomalyDetector, path: Path, class_name: str) -> Path:
     if missing:
         raise ModuleNotFoundError(
             f"to_onnx needs {' and '.join(missing)}: pip install 'aaclip-lite[export]'"
+        )
+    known = notes.products({"calibration": detector.calibration})
+    if known and class_name not in known:
+        raise ValueError(
+            f"no line for {class_name!r}: this detector knows {', '.join(known)}; name one of them, "
+            "or remember this product first"
         )
     module = OneClass(detector, class_name)
     threshold = module.constants and module.constants["threshold"]
@@ -50,6 +63,7 @@ def write_program(
             output_names=["map", "score"],
         )
     facts = {"class_name": class_name, "image_size": side, "threshold": threshold}
+    facts |= {"input": INPUT.format(side=side), "verdict": VERDICT}
     packed = {name: json.dumps(value) for name, value in facts.items()}
     program.model.metadata_props.update(packed)
     sweep([path])  # what a killed export left

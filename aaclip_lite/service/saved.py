@@ -43,9 +43,12 @@ def read(name: str | Path, clip: FrozenCLIP | None) -> Saved:
         )
     metadata = {stage: read_metadata(path) for stage, path in files.items() if path.is_file()}
     _refuse_half(folder, metadata)
+    size = metadata["image"]["backbone"]["image_size"]
+    source = {"source": "lite", "image_size": size} | noted.get("backbone", {})
     if clip is None:
-        size = metadata["image"]["backbone"]["image_size"]
-        clip = load_clip(**noted.get("backbone", {"source": "lite", "image_size": size}))
+        clip = load_clip(**source)
+    _refuse_other_size(folder, noted, source["image_size"], clip)
+    noted["backbone"] = source | {"image_size": clip.image_size}
     given = (clip, metadata["image"]["recipe"])
     variant = metadata["image"].get("variant")
     model = late("variant")(variant, *given, files["image"]) if variant else AdaptedCLIP(*given)
@@ -83,8 +86,24 @@ def write(
     return folder
 
 
+def _refuse_other_size(folder: Path, noted: dict, size: int, clip: FrozenCLIP) -> None:
+    """Patches and scores of one size say nothing of those of another."""
+    products = notes.products(noted)
+    if products and size != clip.image_size:
+        raise ValueError(
+            f"{folder} learned {', '.join(products)} at {size} px, not {clip.image_size}: leave the "
+            "size away, or begin with a detector that knows no product ('course') at "
+            f"{clip.image_size} px, and remember and calibrate again"
+        )
+
+
 def _refuse_half(folder: Path, metadata: dict[str, dict]) -> None:
     """Both stages' files, each in its place, as the recipe asks for them."""
+    if (folder / REFERENCES).is_file() and not (folder / notes.NAME).is_file():
+        raise FileNotFoundError(
+            f"{folder} holds {REFERENCES} without {notes.NAME}, as a stopped save leaves it: save it "
+            f"again; without {REFERENCES} the adapters load, not calibrated"
+        )
     for stage, header in metadata.items():
         if header["stage"] != stage:
             raise MismatchError(

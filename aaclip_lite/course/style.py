@@ -116,14 +116,16 @@ def rows_of(run) -> list[dict]:
 def name_points(
     ax: Axes, names: Sequence[str], points: np.ndarray, far: float = 4, size: float = 9
 ) -> None:
-    """Each point's name on the side away from its nearest neighbour, so that few names meet.
+    """Each point's name on the side away from its nearest neighbour, so that few names meet, but not
+    over the figure's edge.
 
     points: (N, 2). far: points of distance.
     """
     for i, (name, spot) in enumerate(zip(names, points, strict=True)):
         others = np.delete(points, i, axis=0)
         nearest = others[np.linalg.norm(others - spot, axis=1).argmin()] if len(others) else spot
-        right, above = spot >= nearest
+        share = (spot - points.min(0)) / (np.ptp(points, axis=0) + 1e-12)
+        right, above = np.where(abs(share - 0.5) > 0.4, share < 0.5, spot >= nearest)
         ax.annotate(
             name.replace("_", " "),
             spot,

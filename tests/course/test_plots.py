@@ -368,11 +368,15 @@ def test_a_figure_leaves_every_setting_as_it_was_found(monkeypatch):
     assert dict(plots.plt.rcParams) == before
 
 
-def test_names_of_neighbours_stand_on_different_sides():
+def test_names_of_neighbours_stand_on_different_sides_and_at_the_edge_inside():
     ax = plots.plt.figure().add_subplot()
-    plots.name_points(ax, ["left_low", "right_high"], np.array([[0.0, 0.0], [0.1, 0.1]]))
-    low, high = ax.texts
-    assert [low.get_text(), high.get_text()] == ["left low", "right high"]
-    assert (low.get_ha(), low.get_va()) == ("right", "top")
-    assert (high.get_ha(), high.get_va()) == ("left", "bottom")
+    spots = np.array([[0.0, 0.0], [0.1, 0.1], [-1.0, -1.0], [1.0, 1.0]])
+    plots.name_points(ax, ["left_low", "right_high", "first", "last"], spots)
+    sides = {text.get_text(): (text.get_ha(), text.get_va()) for text in ax.texts}
+    assert sides == {
+        "left low": ("right", "top"),
+        "right high": ("left", "bottom"),
+        "first": ("left", "bottom"),
+        "last": ("right", "top"),
+    }
     plots.name_points(ax, ["alone"], np.zeros((1, 2)))

@@ -8,7 +8,7 @@ products; the test products are looked at once, by the chosen chain. Only "final
 
     python -m aaclip_lite.lab.concepts_study          # not timed whole; 7 minutes without pixels
     python -m aaclip_lite.lab.concepts_study --seeds 0
-    python -m aaclip_lite.lab.concepts_study --net    # the network on pixels, 20 minutes
+    python -m aaclip_lite.lab.concepts_study --net    # the network on pixels, 9 CPU minutes
 """
 
 import argparse

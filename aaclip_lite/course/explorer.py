@@ -226,8 +226,7 @@ class Explorer:
         bad = np.array([part.label == 1 for part in parts])
         tiles = []
         precision, recall = precision_recall(rejected, bad)
-        # room for all on either side, so that nothing jumps when the threshold moves
-        lines, heads, top = -(-len(parts) // COLUMNS), [], LINE
+        heads, top = [], LINE
         for word, chosen in (("passed", ~rejected), ("rejected", rejected)):
             heads.append((f"{sum(chosen)} {word}", (GAP, top + 2)))
             for place, i in enumerate(sorted(np.flatnonzero(chosen), key=scores.__getitem__)):
@@ -235,7 +234,9 @@ class Explorer:
                 at = GAP + column * (THUMB + GAP), top + 2 * LINE + 4 + row * (THUMB + LINE)
                 label = parts[i].defect or "good"
                 tiles.append(Tile(at, THUMB, label, parts[i].image, wrong=rejected[i] != bad[i]))
-            top += LINE + 8 + lines * (THUMB + LINE)
+            top += LINE + 8 + max(1, -(-sum(chosen) // COLUMNS)) * (THUMB + LINE)
+        # as high as both halves ever are, so that the page does not jump when the threshold moves
+        top = LINE + 2 * (LINE + 8) + (1 + -(-len(parts) // COLUMNS)) * (THUMB + LINE)
         title = f"{setting.product}, {self.difference(setting)}: "
         title += f"{sum(~rejected)} passed, {sum(rejected)} rejected"
         text = f"threshold {setting.threshold:.1f}: {sum(rejected & bad)} of {sum(bad)} defective caught, "

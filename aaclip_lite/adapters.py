@@ -17,10 +17,10 @@ class Adapter(nn.Module):
 
     def __init__(self, width: int, recipe: Recipe) -> None:
         super().__init__()
-        bias = recipe.adapter_bias
+        bias = recipe.adapter_bias  # the published ones have none
         bottleneck = recipe.adapter == "bottleneck"
         inner = width // 2 if bottleneck else width
-        layers = [nn.Linear(width, inner, bias), nn.LeakyReLU(recipe.adapter_slope)]
+        layers = [nn.Linear(width, inner, bias), nn.LeakyReLU(recipe.adapter_slope)]  # as published
         if bottleneck:
             layers.append(nn.Linear(inner, width, bias))
         self.fc = nn.Sequential(*layers)
@@ -28,12 +28,12 @@ class Adapter(nn.Module):
         # started at the identity, x + A(x) with A(x) = 0, an adapter disturbs nothing at first
         self.residual = recipe.adapter_init == "identity"
         if self.residual:
-            last = self.fc[-1] if bottleneck else self.fc[0]
+            last = self.fc[-1] if bottleneck else self.fc[0]  # zeros there silence all of it
             for parameter in last.parameters():
                 nn.init.zeros_(parameter)
 
     def forward(self, x: Float[Tensor, "*any D"]) -> Float[Tensor, "*any D"]:
-        return x + self.fc(x) if self.residual else self.fc(x)
+        return x + self.fc(x) if self.residual else self.fc(x)  # xavier: A(x) alone
 
 
 class Projection(nn.Module):
@@ -41,7 +41,7 @@ class Projection(nn.Module):
 
     def __init__(self, width: int, out: int, recipe: Recipe, relu: bool) -> None:
         super().__init__()
-        self.linear_only = not relu
+        self.linear_only = not relu  # then the weight's name has no index, as in public files
         linear = nn.Linear(width, out, recipe.adapter_bias)
         self.fc = nn.Sequential(linear, nn.LeakyReLU(recipe.adapter_slope)) if relu else linear
         _xavier(self)
@@ -50,7 +50,7 @@ class Projection(nn.Module):
         """Begin as one of CLIP's own projections: what it knows need not be learned again."""
         linear = self.fc if self.linear_only else self.fc[0]
         with torch.no_grad():
-            linear.weight.copy_(matrix.T)
+            linear.weight.copy_(matrix.T)  # CLIP multiplies from the other side
             if linear.bias is not None:
                 linear.bias.zero_()
         return self
@@ -83,8 +83,8 @@ def image_adapters(
     return nn.ModuleDict(
         {
             "layer_adapters": nn.ModuleList(Adapter(width, recipe) for _ in range(blocks)),
-            "seg_proj": nn.ModuleList(projection() for _ in range(levels)),
-            "det_proj": projection(),
+            "seg_proj": nn.ModuleList(projection() for _ in range(levels)),  # D to d, for maps
+            "det_proj": projection(),  # D to d, for the picture's verdict
         }
     )
 
@@ -97,7 +97,7 @@ def mix(
     The frozen blocks behind have only ever seen tokens of such lengths.
     """
     adapted = adapted * x.norm(dim=-1, keepdim=True) / adapted.norm(dim=-1, keepdim=True)
-    return weight * adapted + (1 - weight) * x
+    return weight * adapted + (1 - weight) * x  # 0: CLIP itself; 1: adapters alone
 
 
 def _started(

@@ -96,13 +96,13 @@ def draw(variant: Variant, keys: Sequence[tuple[int, ...]]) -> dict[str, np.ndar
     alone.
     """
     chance = np.stack([np.random.default_rng(key).random(16) for key in keys], axis=1)
-    either_way = 2 * chance - 1
+    either_way = 2 * chance - 1  # from -1 to 1
 
     def colour_factor(which: int) -> np.ndarray:
         happens = chance[8 if variant.colour_together else 8 + which] < variant.colour_p
         return np.where(happens, 1 + variant.colour * either_way[11 + which], 1.0)
 
-    zoom = variant.zoom[0] + chance[4] * (variant.zoom[1] - variant.zoom[0])
+    zoom = variant.zoom[0] + chance[4] * (variant.zoom[1] - variant.zoom[0])  # evenly between
     reach = (zoom - 1) / 2 if variant.crop else variant.shift * (chance[5] < variant.shift_p)
     return {
         # counter-clockwise
@@ -123,7 +123,7 @@ def matrices(variant: Variant, drawn: dict[str, np.ndarray], side: int) -> list[
     """The warps, in order: each (B, 2, 3), from a pixel (x, y) to where it goes, about the middle
     of the picture.
     """
-    angle = np.deg2rad(drawn["angle"] + 90 * drawn["turns"])
+    angle = np.deg2rad(drawn["angle"] + 90 * drawn["turns"])  # in an image y points down
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     turn = drawn["zoom"][:, None, None] * turn.transpose(2, 0, 1)
     shift = (side if variant.whole_pixels else side - 1) * np.stack(
@@ -135,7 +135,7 @@ def matrices(variant: Variant, drawn: dict[str, np.ndarray], side: int) -> list[
         middle = np.full((2, 1), (side - 1) / 2)
         return np.concatenate([linear, move[..., None] + middle - linear @ middle], axis=2)
 
-    mirror = sign[:, :, None] * np.eye(2)
+    mirror = sign[:, :, None] * np.eye(2)  # (B, 2, 2)
     if variant.whole_pixels:
         return [about_middle(turn, 0 * shift), about_middle(mirror, sign * np.round(shift))]
     return [about_middle(mirror @ turn, sign * shift)]
@@ -167,7 +167,7 @@ def apply(
     from kornia.geometry import warp_affine
 
     side = images.shape[-1]
-    images = colour(drawn, images) if with_colour else images
+    images = colour(drawn, images) if with_colour else images  # never the masks
     fill = torch.tensor(variant.fill, dtype=images.dtype, device=images.device).view(3, 1, 1)
     images = images - fill  # so that the zeros that come in from outside are the fill
     for matrix in matrices(variant, drawn, side):
@@ -183,5 +183,5 @@ def apply(
             images, masks = both.split([3, masks.shape[1]], 1)
         else:
             images = warp(images, variant.mode)
-            masks = warp(masks, "nearest")
+            masks = warp(masks, "nearest")  # a mask stays 0 or 1
     return (images + fill).clamp(0, 1), masks

@@ -105,7 +105,7 @@ def load_adapter(
     training) compares all fields. data: fingerprint of the data at hand, compared where given.
     """
     metadata = read_metadata(path)
-    refuse_mismatch(path, model, metadata, data, training)
+    refuse_mismatch(path, model, metadata, data, training)  # before a weight is touched
     tensors = read_safetensors(Path(path))
     endless = [name for name, values in tensors.items() if not values.isfinite().all()]
     if endless:
@@ -148,7 +148,7 @@ def refuse_mismatch(
     pairs = {}
     mine = backbone_of(model)
     for key, value in metadata["backbone"].items():
-        if training or key != "image_size":
+        if training or key != "image_size":  # judging at another size is allowed
             pairs[f"backbone.{key}"] = (value, mine.get(key))
     for key, values in metadata["recipe"].differences(model.recipe, training).items():
         pairs[f"recipe.{key}"] = values

@@ -70,10 +70,10 @@ class FrozenCLIP(nn.Module):
         self.text_blocks_count = len(self.transformer.resblocks)
         self.patch = self.visual.conv1.kernel_size[0]
         self.image_size = self.visual.image_size[0]
-        self.grid = self.image_size // self.patch
+        self.grid = self.image_size // self.patch  # patches a side; N = grid squared
         # the fingerprint, once computed; with_activation's twins see the same dict
         self._shared: dict[str, str] = {}
-        self.requires_grad_(False)
+        self.requires_grad_(False)  # frozen, whatever a caller does to the whole model
         self.train(False)
 
     def train(self, mode: bool = True) -> "FrozenCLIP":
@@ -91,7 +91,7 @@ class FrozenCLIP(nn.Module):
         """The same weights, not copied, run with another activation."""
         if activation in (None, self.activation):
             return self
-        other = copy.copy(self)
+        other = copy.copy(self)  # the same tensors
         other.activation = activation
         return other
 
@@ -120,7 +120,7 @@ class FrozenCLIP(nn.Module):
         """(B, 3, H, W), uint8 or float in [0, 1] -> (B, 3, S, S), resized and normalised."""
         if images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(f"pictures must have shape (B, 3, H, W), not {tuple(images.shape)}")
-        x = images.float() / 255 if images.dtype == torch.uint8 else images.float()
+        x = images.float() / 255 if images.dtype == torch.uint8 else images.float()  # to [0, 1]
         if x.numel() and (x.min() < 0 or x.max() > 1):
             raise ValueError(
                 f"float pictures must lie in [0, 1], these reach from {x.min():.3g} to "
@@ -169,16 +169,16 @@ class FrozenCLIP(nn.Module):
         """(dense tokens at the levels, the ordinary class token (B, 1, D)); shared blocks run once."""
         ordinary = self._embed_image(images)
         tokens = []
-        dense = ordinary
+        dense = ordinary  # the two passes part at `split`
         split = self.vision_blocks - (dense_blocks if dense_axis else 0)
         for index, block in enumerate(self.visual.transformer.resblocks):
             # where nobody reads the last block's ordinary patches, only its class token is computed
             first = 1 if split <= index == self.vision_blocks - 1 else None
             ordinary = self._run_block(block, ordinary, None, None, first)
             if index < split:
-                dense = ordinary
+                dense = ordinary  # still one pass: nothing is computed twice
             elif index < max(levels):
-                dense = self._block(block, dense, dense_axis)
+                dense = self._block(block, dense, dense_axis)  # value to value
             if index + 1 in levels:
                 tokens.append(dense)
         return tokens, ordinary[:, :1]
@@ -191,7 +191,7 @@ class FrozenCLIP(nn.Module):
         dense, token = clip.dense_tokens(
             images, depths.levels, depths.dense_blocks, recipe.dense_axis
         )
-        class_feature = F.normalize(clip.visual_head(token), dim=-1)
+        class_feature = F.normalize(clip.visual_head(token), dim=-1)  # (B, 1, d)
         return tuple(
             F.normalize(clip.visual_head(tokens[:, 1:]), dim=-1) + class_feature for tokens in dense
         )
@@ -201,7 +201,7 @@ class FrozenCLIP(nn.Module):
     def tokenize(self, sentences: Sequence[str]) -> Tensor:
         """Sentences -> token ids (B, context); one that is too long is cut, and said so."""
         sentences = list(sentences)
-        longer = self.tokenizer(sentences, self.context + 1)
+        longer = self.tokenizer(sentences, self.context + 1)  # one place more shows what is cut
         for sentence, last in zip(sentences, longer[:, -1].tolist(), strict=True):
             if last:
                 warnings.warn(
@@ -253,7 +253,7 @@ class FrozenCLIP(nn.Module):
         visual = self.visual
         x = visual.conv1(images.to(visual.conv1.weight.dtype)).flatten(2).transpose(1, 2)
         x = torch.cat([visual.class_embedding.expand(len(x), 1, -1).to(x.dtype), x], dim=1)
-        return visual.ln_pre(x + visual.positional_embedding)
+        return visual.ln_pre(x + visual.positional_embedding)  # (B, 1 + N, D)
 
     def _block(
         self, block: nn.Module, x: Tensor, dense_axis: str | None = None, sentences: Shared = None
@@ -274,7 +274,7 @@ class FrozenCLIP(nn.Module):
         Attention is ordinary, value to value along an axis, or causal in sentences that share rows.
         """
         attn = block.attn
-        hidden = block.ln_1(x)
+        hidden = block.ln_1(x)  # (B, N, D); in sentences that share rows (N, D)
         # the public code's mistaken axes: batch mates attend to each other, patch by patch
         if dense_axis == "batch":
             hidden = hidden.transpose(0, 1)
@@ -285,13 +285,13 @@ class FrozenCLIP(nn.Module):
         stacked = stacked if sentences is None else F.embedding(sentences[0], stacked)
         # (parts, B, heads, N, D/heads)
         stacked = stacked.unflatten(-1, (parts, attn.num_heads, -1)).permute(2, 0, 3, 1, 4)
-        query, key, value = stacked.expand(3, -1, -1, -1, -1)
-        query = query[..., :first, :]
+        query, key, value = stacked.expand(3, -1, -1, -1, -1)  # dense: all three are the value
+        query = query[..., :first, :]  # None: every token asks
         mixed = F.scaled_dot_product_attention(query, key, value, is_causal=sentences is not None)
-        mixed = mixed.transpose(1, 2).flatten(2)
+        mixed = mixed.transpose(1, 2).flatten(2)  # heads side by side again: (B, N, D)
         mixed = mixed.transpose(0, 1) if dense_axis == "batch" else mixed
         mixed = mixed if sentences is None else mixed.flatten(0, 1)[sentences[1]]
-        x = x[..., :first, :] + block.ls_1(attn.out_proj(mixed))
+        x = x[..., :first, :] + block.ls_1(attn.out_proj(mixed))  # ls: identity in most CLIPs
         return x + block.ls_2(
             block.mlp.c_proj(ACTIVATIONS[self.activation](block.mlp.c_fc(block.ln_2(x))))
         )

@@ -33,9 +33,9 @@ def focal(
             f"focal takes p (B, 2, H, W) and mask (B, 1, H, W), not {tuple(p.shape)} and "
             f"{tuple(mask.shape)}"
         )
-    true = p.gather(1, mask.long())
+    true = p.gather(1, mask.long())  # (B, 1, H, W): of the channel that is right
     p_t = (1 - SMOOTH) * true + SMOOTH * (p.sum(1, keepdim=True) - true) + SMOOTH
-    loss = -((1 - p_t) ** gamma * p_t.log())
+    loss = -((1 - p_t) ** gamma * p_t.log())  # sure pixels hardly count
     return loss.mean() if reduction == "mean" else loss.flatten(1).mean(1)
 
 
@@ -49,9 +49,9 @@ def dice(
         raise ValueError(
             f"dice takes p and mask of one size, not {tuple(p.shape)} and {tuple(mask.shape)}"
         )
-    p = p.flatten(1)
+    p = p.flatten(1)  # (B, H W)
     mask = mask.flatten(1)
-    overlap = (2 * (p * mask).sum(1) + 1) / (p.sum(1) + mask.sum(1) + 1)
+    overlap = (2 * (p * mask).sum(1) + 1) / (p.sum(1) + mask.sum(1) + 1)  # 1s: empty masks
     return 1 - overlap.mean() if reduction == "mean" else 1 - overlap
 
 
@@ -61,8 +61,10 @@ def segmentation(
     """Focal, plus dice of the normal channel on the sound region and of the abnormal one on the
     defect.
     """
-    normal = dice(p[:, 0], 1 - mask, reduction)
-    abnormal = dice(p[:, 1], mask, reduction)
+    normal = dice(p[:, 0], 1 - mask, reduction)  # on what is sound
+    abnormal = dice(
+        p[:, 1], mask, reduction
+    )  # on the defect: as loud for ten pixels as for a thousand
     return focal(p, mask, reduction=reduction) + normal + abnormal
 
 
@@ -75,17 +77,17 @@ def levels_segmentation(
 ) -> Tensor:
     """The segmentation loss of each level's own map, summed over the levels."""
     total = []
-    for level in levels:
+    for level in levels:  # each by itself: a sum would let one level hide another's mistake
         p = probability_map(
             level, anchors, mask.shape[-2:], recipe.logit_scale, recipe.align_corners
         )
         total.append(segmentation(p, mask, reduction))
-    return torch.stack(total).sum(0)
+    return torch.stack(total).sum(0)  # the published loop keeps the last level only
 
 
 def orthogonal(anchors: Float[Tensor, "B d 2"]) -> Tensor:
     """Square of the batch's mean cosine between normal and abnormal."""
-    return (anchors[..., 0] * anchors[..., 1]).sum(-1).mean() ** 2
+    return (anchors[..., 0] * anchors[..., 1]).sum(-1).mean() ** 2  # least at 90 degrees
 
 
 def detection(
@@ -96,7 +98,7 @@ def detection(
     reduction: str = "mean",
 ) -> Tensor:
     """Cross-entropy of the picture's label from its two cosines."""
-    logits = scale * (feature.unsqueeze(1) * anchors.mT).sum(-1)
+    logits = scale * (feature.unsqueeze(1) * anchors.mT).sum(-1)  # (B, 2)
     return F.cross_entropy(logits, label.long(), reduction=reduction)
 
 

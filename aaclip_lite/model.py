@@ -44,7 +44,7 @@ class AdaptedCLIP(nn.Module):
         depths = recipe.resolve(clip.vision_blocks, clip.text_blocks_count)
         self.recipe = recipe
         self.depths = depths
-        self.clip = clip.with_activation(recipe.activation)
+        self.clip = clip.with_activation(recipe.activation)  # shared, not copied
         self.text_adapter = text_adapters(
             recipe, clip.text_width, clip.embed_dim, len(depths.text_blocks), clip.text_projection
         )
@@ -56,7 +56,7 @@ class AdaptedCLIP(nn.Module):
             len(depths.levels),
             clip.visual.proj,
         )
-        self.to(clip.text_projection.device)
+        self.to(clip.text_projection.device)  # adapters stand where the backbone does
 
     def trainable(self, stage: str) -> dict[str, nn.Parameter]:
         """The weights that a stage ("text" or "image") may change, by name."""
@@ -84,14 +84,14 @@ class AdaptedCLIP(nn.Module):
         adapted=False takes CLIP's own text tower; None does so only where the recipe trains none.
         """
         adapted = self.recipe.trains_text if adapted is None else adapted
-        encode = self.encode_text if adapted else self.clip.encode_text
+        encode = self.encode_text if adapted else self.clip.encode_text  # the head is trained too
         groups = self._sentences(names)
         if not groups:
             return {}
         tokens = self.clip.tokenize([sentence for group in groups.values() for sentence in group])
-        encoded = [F.normalize(encode(chunk), dim=-1) for chunk in tokens.split(CHUNK)]
+        encoded = [F.normalize(encode(chunk), dim=-1) for chunk in tokens.split(CHUNK)]  # (n, d)
         parts = torch.cat(encoded).split([len(group) for group in groups.values()])
-        means = [F.normalize(part.mean(0), dim=-1) for part in parts]
+        means = [F.normalize(part.mean(0), dim=-1) for part in parts]  # one anchor a group
         by_key = dict(zip(groups, means, strict=True))
         return {
             name: torch.stack([by_key[name, "normal"], by_key[name, "abnormal"]], dim=1)
@@ -103,7 +103,7 @@ class AdaptedCLIP(nn.Module):
         """{(name, "normal" or "abnormal"): sentences}, in the order of the names."""
         if isinstance(names, Mapping):
             words = dict(names)
-            lookup = "plain"
+            lookup = "plain"  # whoever gives words means those
         else:
             words = {name: name for name in ([names] if isinstance(names, str) else names)}
             lookup = self.recipe.names
@@ -123,10 +123,12 @@ class AdaptedCLIP(nn.Module):
         method does not look at and a variant may.
         """
         tokens = self.clip.image_tokens(images, self.depths.levels, self.after_block("image"))
-        tokens = [self.clip.ln_post(level) for level in tokens]
-        heads: Any = self.image_adapter["seg_proj"]
+        tokens = [
+            self.clip.ln_post(level) for level in tokens
+        ]  # brings the levels' scales together
+        heads: Any = self.image_adapter["seg_proj"]  # one a level
         levels = [
-            F.normalize(projection(level[:, 1:]), dim=-1)
+            F.normalize(projection(level[:, 1:]), dim=-1)  # patches only, no class token
             for projection, level in zip(heads, tokens, strict=True)
         ]
         detection = F.normalize(self.image_adapter["det_proj"](tokens[-1]), dim=-1)
@@ -145,10 +147,10 @@ class AdaptedCLIP(nn.Module):
         text = tower == "text"
         adapters: Any = self.text_adapter if text else self.image_adapter["layer_adapters"]
         blocks = self.depths.text_blocks if text else self.depths.image_blocks
-        places = {number - 1: place for place, number in enumerate(blocks)}
+        places = {number - 1: place for place, number in enumerate(blocks)}  # blocks count from 1
 
         def adapt(index: int, x: Float[Tensor, "*any D"]) -> Float[Tensor, "*any D"]:
-            if index not in places:
+            if index not in places:  # most blocks of the published recipe have no adapter
                 return x
             place = places[index]
             return self.mixed(x, adapters[place](x), tower, place)
@@ -167,11 +169,11 @@ class AdaptedCLIP(nn.Module):
 
     def pool(self, detection: Float[Tensor, "B T d"]) -> Float[Tensor, "B d"]:
         """The last level's tokens, class token first, to one vector: the mean of its patches."""
-        return detection[:, 1:].mean(1)
+        return detection[:, 1:].mean(1)  # the class token is left out, as published
 
     def batch_anchors(self, names: Sequence[str], batch: dict) -> dict[str, Float[Tensor, "d 2"]]:
         """Stage 1's anchors for the classes of a batch, with their gradient."""
-        return self.text_anchors(sorted(set(names)))
+        return self.text_anchors(sorted(set(names)))  # each class once a batch
 
     def loss_parts(
         self, stage: str, features: Any, anchors: Float[Tensor, "B d 2"], batch: dict
@@ -191,7 +193,7 @@ class AdaptedCLIP(nn.Module):
 
     def load_part(self, part: str, state: Mapping[str, Tensor], label: str) -> None:
         """Weights into `text_adapter` or `image_adapter`, all of them or none."""
-        state = dict(state.get(part, state))
+        state = dict(state.get(part, state))  # public files hold it under the part's name
         theirs = {name: tuple(tensor.shape) for name, tensor in state.items()}
         mine = {name: tuple(p.shape) for name, p in getattr(self, part).state_dict().items()}
         wrong = [name for name in {**mine, **theirs} if mine.get(name) != theirs.get(name)]
@@ -204,7 +206,7 @@ class AdaptedCLIP(nn.Module):
                 "recipe's adapter, adapter_bias, proj_relu, text_head, levels, image_blocks and "
                 "text_blocks. Give the file that was trained with this recipe."
             )
-        getattr(self, part).load_state_dict(state)
+        getattr(self, part).load_state_dict(state)  # only now: all of them, or none above
 
 
 def stack_anchors(
@@ -214,4 +216,4 @@ def stack_anchors(
     unknown = sorted(set(class_names) - anchors.keys())
     if unknown:
         raise KeyError(f"no text anchors for {', '.join(unknown)}; there are: {', '.join(anchors)}")
-    return torch.stack([anchors[name] for name in class_names])
+    return torch.stack([anchors[name] for name in class_names])  # in the batch's order

@@ -92,8 +92,8 @@ def sentences(
     for what, key, table in (("states", states, STATES), ("templates", templates, TEMPLATES)):
         if key not in table:
             raise ValueError(f"unknown {what} {key!r}; known: {', '.join(table)}")
-    words = real_name(name) if names == "real" else plain_name(name)
-    frames = TEMPLATES[templates]
+    words = real_name(name) if names == "real" else plain_name(name)  # "pcb1" says little to CLIP
+    frames = TEMPLATES[templates]  # every state in every template
     normal, abnormal = (
         [frame.format(state.format(words)) for state in group for frame in frames]
         for group in STATES[states]

@@ -26,7 +26,7 @@ def similarity_logits(
     level: Float[Tensor, "B N d"], anchors: Float[Tensor, "*B d 2"], scale: float = 100.0
 ) -> Float[Tensor, "B 2 h w"]:
     """Scaled cosines on the patch grid, in full precision: 100 times bf16's rounding would show."""
-    side = math.isqrt(level.shape[1])
+    side = math.isqrt(level.shape[1])  # patches lie row by row on a square grid
     if side * side != level.shape[1]:
         raise ValueError(
             f"{level.shape[1]} patches do not form a square grid; was the class token left in?"
@@ -40,8 +40,8 @@ def similarity_logits(
         with torch.autocast(level.device.type, enabled=False):
             return similarity_logits(level, anchors, scale)
     precision = torch.promote_types(level.dtype, torch.float32)
-    cosines = level.to(precision) @ anchors.to(precision)
-    return (scale * cosines).transpose(1, 2).unflatten(2, (side, side))
+    cosines = level.to(precision) @ anchors.to(precision)  # (B, N, 2): all are unit vectors
+    return (scale * cosines).transpose(1, 2).unflatten(2, (side, side))  # (B, 2, h, w)
 
 
 def probability_map(
@@ -54,7 +54,7 @@ def probability_map(
     """Training map: logits enlarged to the picture, then softmax over normal and abnormal."""
     logits = similarity_logits(level, anchors, scale)
     large = F.interpolate(logits, image_size, mode="bilinear", align_corners=align_corners)
-    return large.softmax(dim=1)
+    return large.softmax(dim=1)  # after enlarging, as published: the order matters
 
 
 def anomaly_map(
@@ -68,7 +68,7 @@ def anomaly_map(
 ) -> Float[Tensor, "B H W"]:
     """Test map: sum over levels of (abnormal + 1 - normal) / 2, blurred on the grid and enlarged."""
     logits = similarity_logits(torch.stack(tuple(levels)).sum(0), anchors, scale)
-    summed = (logits[:, 1:] + len(levels) - logits[:, :1]) / 2
+    summed = (logits[:, 1:] + len(levels) - logits[:, :1]) / 2  # neutral: half a level each
     return finish(summed, image_size, domain, align_corners, blur)
 
 
@@ -88,13 +88,13 @@ def finish(
     if domain not in BLUR:
         raise ValueError(f"domain = {domain!r} is not one of {', '.join(BLUR)}")
     kernel, sigma = BLUR[domain]
-    sigma = sigma if blur is None else blur
+    sigma = sigma if blur is None else blur  # 0: no blur
     if min(grid.shape[-2:]) <= kernel // 2:
         raise ValueError(
             f"a grid of {grid.shape[-1]} patches is too small for the {domain} blur of {kernel}; "
             "use a larger image"
         )
-    grid = blurred(grid, kernel, sigma) if sigma else grid
+    grid = blurred(grid, kernel, sigma) if sigma else grid  # cheaper here than on pixels
     return F.interpolate(grid, image_size, mode="bilinear", align_corners=align_corners)[:, 0]
 
 
@@ -127,14 +127,14 @@ def top_fraction(maps: Float[Tensor, "B H W"], fraction: float = 0.01) -> Float[
     if not 0 < fraction <= 1:
         raise ValueError(f"fraction = {fraction!r} must lie in (0, 1]")
     flat = maps.flatten(1)
-    count = max(1, round(fraction * flat.shape[1]))
+    count = max(1, round(fraction * flat.shape[1]))  # at least one pixel
     return flat.topk(count, dim=1, sorted=False).values.mean(1)
 
 
 def nearer(features, anchors: Float[Tensor, "*B d 2"]) -> Float[Tensor, " B"]:
     """To the abnormal anchor than to the other: the detection feature, and its hottest patches."""
-    words = anchors[..., 1:] - anchors[..., :1]
-    whole = features.detection[:, None]
+    words = anchors[..., 1:] - anchors[..., :1]  # (B, d, 1): from sound to damaged
+    whole = features.detection[:, None]  # (B, 1, d)
     patches = whole if features.patches is None else features.patches
     return ((whole @ words).flatten() + top_fraction(patches @ words, DETECTED)) / 2
 
@@ -154,7 +154,7 @@ def picture_scores(
     hottest patches lie to the abnormal anchor. "released", which needs a set (`fuse`): the peak.
     """
     if kind == "map_late":
-        late = tuple(features.levels)[len(features.levels) // 2 :]
+        late = tuple(features.levels)[len(features.levels) // 2 :]  # the deeper half
         side = math.isqrt(late[0].shape[1])
         return anomaly_map(late, anchors, side, domain, blur=blur).flatten(1).amax(1)
     if kind in ("map_max", "released"):
@@ -162,7 +162,7 @@ def picture_scores(
     if kind == "map_top":
         return top_fraction(maps)
     if kind == "map_detection":
-        peaks = sum(top_fraction(maps, share) for share in HOTTEST) / len(HOTTEST)
+        peaks = sum(top_fraction(maps, share) for share in HOTTEST) / len(HOTTEST)  # narrow, wide
         return peaks + DETECTION * nearer(features, anchors)
     if kind == "detection":
         return image_scores(features.detection, anchors)
@@ -183,7 +183,7 @@ def fit_constants(values: Tensor) -> tuple[float, float]:
 def z_scores(values: Tensor, constants: tuple[float, float]) -> Tensor:
     """How many deviations above what is normal; for scores and for whole maps."""
     mean, deviation = constants
-    return (values - mean) / deviation
+    return (values - mean) / deviation  # 0: an ordinary sound part; 3: rare among them
 
 
 def threshold_at(normal_scores: Tensor, false_alarm_rate: float) -> float:
@@ -202,7 +202,7 @@ def threshold_at(normal_scores: Tensor, false_alarm_rate: float) -> float:
             f"{len(scores)} normal pictures allow a false-alarm rate of "
             f"{1 / (len(scores) + 1):.3g} or more, not {false_alarm_rate}"
         )
-    return float(scores[rank - 1])
+    return float(scores[rank - 1])  # as many sound parts lie above as the rate allows
 
 
 def _min_max(values: Tensor, what: str) -> Tensor:

@@ -39,10 +39,10 @@ def step(
     levels: stage 1's image features, where they were kept from an earlier epoch.
     """
     if levels is not None:
-        features = levels
+        features = levels  # stage 1 trains no picture: what was kept is still right
     else:
         images = model.preprocess(batch["image"])
-        names = batch["class_name"]
+        names = batch["class_name"]  # for variants; the method does not look at them
         features = model.dense_features(images) if stage == "text" else model(images, names)
     if anchors is None:
         anchors = model.batch_anchors(batch["class_name"], batch)
@@ -63,27 +63,27 @@ def train(
     if stage == "image" and anchors is None:
         raise ValueError("stage 'image' needs anchors: model.text_anchors(data.classes)")
     fixed = None if anchors is None else {name: pair.detach() for name, pair in anchors.items()}
-    weights = free(model, stage)
+    weights = free(model, stage)  # all the others are frozen
     optimizer = torch.optim.Adam(weights.values(), betas=model.recipe.betas)
     history = History(stage)
-    for number, batch in zip(range(steps), batches, strict=False):
+    for number, batch in zip(range(steps), batches, strict=False):  # batches may be endless
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(model.recipe, stage, number)
+            group["lr"] = learning_rate(model.recipe, stage, number)  # of this step, counted from 0
         optimizer.zero_grad()
         parts = step(model, batch, fixed, stage)
-        loss = losses.total(parts)
+        loss = losses.total(parts)  # parts are weighted already
         loss.backward()
         optimizer.step()
         row = {"step": number + 1, "lr": group["lr"], "loss": float(loss.detach())}
         history.rows.append(row | {name: float(part.detach()) for name, part in parts.items()})
-    history.finished = len(history.rows) == steps
+    history.finished = len(history.rows) == steps  # False: the batches ran out
     return history
 
 
 def free(model: AdaptedCLIP, stage: str) -> dict[str, nn.Parameter]:
     """The weights that a stage trains, by name, with all others frozen."""
     skipped = tuple(f"{adapter}." for adapter in unread(model.depths))
-    model.train().requires_grad_(False)
+    model.train().requires_grad_(False)  # the backbone stays in eval: it overrides train()
     chosen = {n: p for n, p in model.trainable(stage).items() if not n.startswith(skipped)}
     for parameter in chosen.values():
         parameter.requires_grad_()
@@ -101,7 +101,7 @@ def learning_rate(recipe: Recipe, stage: str, step: int) -> float:
     """The rate of a step, counted from 0: constant in stage 1, falling at milestones in stage 2."""
     if stage == "text":
         return recipe.text_lr
-    drops = sum(step >= milestone for milestone in recipe.milestones)
+    drops = sum(step >= milestone for milestone in recipe.milestones)  # how many were passed
     return recipe.image_lr * recipe.lr_factor**drops
 
 
@@ -110,7 +110,7 @@ def endless(
 ) -> Iterator[dict]:
     """Augmented batches of the stage's size, epoch after epoch, in an order that the seed fixes."""
     size = recipe.text_batch if stage == "text" else recipe.image_batch
-    number = 1 if stage == "text" else 2
+    number = 1 if stage == "text" else 2  # stage 1 sees moved pictures, never other colours
     for epoch in count():
         yield from data.batches(size, True, seed, recipe, device, epoch=epoch, stage=number)
 

@@ -62,9 +62,7 @@ def segmentation(
     defect.
     """
     normal = dice(p[:, 0], 1 - mask, reduction)  # on what is sound
-    abnormal = dice(
-        p[:, 1], mask, reduction
-    )  # on the defect: as loud for ten pixels as for a thousand
+    abnormal = dice(p[:, 1], mask, reduction)  # ten pixels are as loud as a thousand
     return focal(p, mask, reduction=reduction) + normal + abnormal
 
 

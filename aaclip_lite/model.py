@@ -123,9 +123,7 @@ class AdaptedCLIP(nn.Module):
         method does not look at and a variant may.
         """
         tokens = self.clip.image_tokens(images, self.depths.levels, self.after_block("image"))
-        tokens = [
-            self.clip.ln_post(level) for level in tokens
-        ]  # brings the levels' scales together
+        tokens = [self.clip.ln_post(level) for level in tokens]  # brings levels to one scale
         heads: Any = self.image_adapter["seg_proj"]  # one a level
         levels = [
             F.normalize(projection(level[:, 1:]), dim=-1)  # patches only, no class token

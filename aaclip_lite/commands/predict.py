@@ -185,7 +185,7 @@ class Command:
             about = {"path": path, "file": resolved(path)}
             about |= {"product": self.product, "detector": self.detector}
             if isinstance(each, Exception):
-                yield about | UNJUDGED | {"error": str(each)}, None
+                yield about | UNJUDGED | {"error": _why_unread(path, each)}, None
             else:
                 row = each._asdict()
                 yield about | {name: row[name] for name in UNJUDGED}, each.map
@@ -217,6 +217,12 @@ def _mark(path: str) -> int | None:
         return mark(to_tensor(path))
     except (PictureError, OSError):
         return None
+
+
+def _why_unread(path: str, error: Exception) -> str:
+    if isinstance(error, PermissionError):
+        return f"{path}: cannot be read ({error.strerror}); make it readable or leave it out"
+    return str(error)
 
 
 def _refuse_unread(rows: list[dict], closed: list[str]) -> None:

@@ -70,6 +70,7 @@ def test_a_picture_that_may_not_be_looked_at_is_unreadable_not_left_out(run, tmp
     monkeypatch.setattr(os, "stat", refuse)
     code, text, errors = run("today")
     assert code == 2 and "1 of 2 pictures could not be read" in errors and "UNREADABLE" in text
+    assert "today/1.png: cannot be read (Permission denied); make it readable" in errors
 
 
 @pytest.mark.parametrize("option", ["--references", "--calibrate"])

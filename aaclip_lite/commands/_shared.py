@@ -11,6 +11,9 @@ from typing import Annotated, Literal
 
 import tyro
 
+from ..files.escape import terminal
+from ..files.folders import below
+
 Detector = Annotated[str, tyro.conf.Positional]
 Several = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PATH [PATH ...]")]
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -127,10 +130,20 @@ class SoundParts:
                 )
 
     def teach(self, detector, product: str) -> None:
+        for folder in filter(None, (self.references, self.calibrate)):
+            looked_through(folder)
         if self.references is not None:
             detector.remember(self.references, product, self.false_alarms, self.readings)
         if self.calibrate is not None:
             detector.calibrate(self.calibrate, product, self.false_alarms)
+
+
+def looked_through(folder: str):
+    """What a folder holds; what is left out of it is named."""
+    held = below(folder)
+    for line in (*held.skipped, *held.closed):
+        print(f"skipped: {terminal(line)}", file=sys.stderr)
+    return held
 
 
 Sound = Annotated[SoundParts, tyro.conf.OmitArgPrefixes]

@@ -1,8 +1,8 @@
 """`predict`: verdicts first, on the terminal and in the folder of --out, then the drawings.
 
-Special: a picture that cannot be read costs its own verdict only; names of drawings are unique,
-safe, inside the folder and never those of an input; the same call after an interruption leaves the
-same files.
+Special: a picture that cannot be read costs its own verdict only, and a folder that cannot be read
+never passes; names of drawings are unique, safe, inside the folder and never those of an input; the
+same call after an interruption leaves the same files.
 """
 
 import json
@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 
-from ..files import keep
-from ..files.escape import terminal, unique_names
-from ..files.folders import OWN, below
+from ..files.escape import terminal
+from ..files.locks import only_one
 from . import _shared as shared
+from ._verdicts import Kept, draw, resolved, small
 
-KEPT = "verdicts.jsonl"
 CHUNK = 16  # pictures of each process between two writes
-SHOWN = 256  # pixels: the longer side of a drawn map
+UNJUDGED = {"score": None, "threshold": None, "is_anomalous": None, "why": "it cannot be read"}
+LOOKED_AT = 50  # pictures, where it is only noted that references are among them
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Command:
     any_product: bool = False
     # folder for verdicts.jsonl and a picture of each heat map
     out: str | None = None
+    no_drawings: bool = False  # with --out: verdicts.jsonl alone, for many pictures
     fail_on_anomaly: bool = False  # exit code 1 if any picture is anomalous
     json: bool = False  # print JSON instead of the table
     bf16: bool = False  # faster on processors with avx512_bf16 or AMX; results move a little
@@ -42,49 +43,93 @@ class Command:
 
     def check(self, given: set[str]) -> None:
         shared.some(self.pictures)
+        shared.only_with(given, "--no-drawings", self.out is not None, "with --out")
         self.sound.check(given)
 
     def run(self) -> int:
         from ..service.processes import processes
 
-        paths = self._paths()
-        out = None if self.out is None else shared.a_folder_to_write("--out", self.out)
-        sheets = {} if out is None else _sheets(paths, out)
         share = processes()
-        if out is not None and share.is_main_process:
-            keep.sweep([*sheets.values(), out / KEPT])
+        paths, closed = self._paths()
+        if self.out is None:
+            rows = self._work(paths, share, None)
+        else:
+            out = shared.a_folder_to_write("--out", self.out)
+            with only_one(out, ours=share.is_main_process):
+                rows = self._work(paths, share, out)
+        _refuse_unread(rows, closed)
+        return int(self.fail_on_anomaly and any(row["is_anomalous"] for row in rows))
+
+    def _work(self, paths: list[str], share, out: Path | None) -> list[dict]:
+        """All rows, in order, once they are told, kept and drawn."""
+        kept = Kept(out, paths) if out is not None and share.is_main_process else None
+        sheets = self._sheets(paths, kept)
         detector = self._detector()
-        kept = _Kept(out, paths) if out is not None and share.is_main_process else None
+        if share.is_main_process:
+            self._tell_references(detector, paths)
+        if kept is not None:
+            kept.begin(sheets)
         rows, own = self._judge(detector, paths, share, kept, sheets)
         if share.is_main_process and self.json:
             print(json.dumps(rows, allow_nan=False))
         elif share.is_main_process and rows and not self.any_product:
             print(detector.line(self.product))
-        if out is not None:
-            _draw(own, sheets)
-        unread = [row for row in rows if "error" in row]
-        if unread:
-            raise ValueError(
-                f"{len(unread)} of {len(rows)} pictures could not be read, the first: "
-                f"{terminal(unread[0]['error'])}"
-            )
-        return int(self.fail_on_anomaly and any(row["is_anomalous"] for row in rows))
+        if out is not None and not self.no_drawings:
+            try:
+                draw(own, sheets)
+                share.wait_for_everyone()
+            finally:
+                if kept is not None:
+                    kept.settle()
+        return rows
 
-    def _paths(self) -> list[str]:
-        """All pictures, in the order in which they were given, each once."""
-        from ..files.forms import list_pictures
+    def _paths(self) -> tuple[list[str], list[str]]:
+        """(the pictures, in the order in which they were given, each file once; which folders
+        cannot be read)
+        """
+        from ..files.forms import list_pictures, refuse_none
 
-        paths, seen = [], {}
+        found, closed = {}, []
         for given in self.pictures:
             if Path(given).is_dir():
-                for line in below(given).skipped:
-                    print(f"skipped: {terminal(line)}", file=sys.stderr)
-            for path in map(str, list_pictures(given)):
-                if path in seen:
-                    continue
-                seen[path] = None
-                paths.append(path)
-        return paths
+                pictures, _, unread = shared.looked_through(given)
+                closed += unread
+                if not unread:
+                    refuse_none(given, pictures)
+            else:
+                pictures = list_pictures(given)
+            for path in pictures:
+                found.setdefault(resolved(path), str(path))
+        return list(found.values()), closed
+
+    def _sheets(self, paths: list[str], kept: Kept | None) -> dict[str, Path]:
+        """Where each map is drawn; only the main process knows which names are free."""
+        from accelerate.utils import broadcast_object_list
+
+        if self.out is None or self.no_drawings:
+            return {}
+        return broadcast_object_list([None if kept is None else kept.plan(paths)])[0]
+
+    def _tell_references(self, detector, paths: list[str]) -> None:
+        """References look like themselves. A gate looks at all pictures, which costs decoding them
+        twice; for a note, some from everywhere will do.
+        """
+        seen = set(detector.calibration.get(self.product, {}).get("seen", ()))
+        if not seen:
+            return
+        whole = self.fail_on_anomaly or len(paths) <= LOOKED_AT
+        looked = paths if whole else paths[:: -(-len(paths) // LOOKED_AT)]
+        known = sum(_mark(path) in seen for path in looked)
+        if not known:
+            return
+        which = "pictures" if looked is paths else "pictures looked at"
+        told = (
+            f"{known} of {len(looked)} {which} are the references of {terminal(self.product)}, "
+            "which look like themselves and pass: inspect pictures that are not remembered"
+        )
+        if self.fail_on_anomaly:
+            raise ValueError(f"--fail-on-anomaly: {told}")
+        print(f"note: {told}", file=sys.stderr)
 
     def _detector(self):
         detector = self.backbone.detector(self.detector, self.bf16)
@@ -114,9 +159,9 @@ class Command:
             mine = paths[start : start + step][share.process_index :: share.num_processes]
             judged = list(self._judged(detector, mine))
             for row, heat in judged:
-                row |= {"sheet": str(sheets[row["path"]])} if sheets and heat is not None else {}
                 if sheets and heat is not None:
-                    drawn.append((row, *_small(heat)))
+                    row["sheet_planned"] = str(sheets[row["path"]])
+                    drawn.append((row, *small(heat)))
             turns = zip_longest(*gather_object([[row for row, _ in judged]]))
             new = [row for turn in turns for row in turn if row]
             rows += new
@@ -137,12 +182,13 @@ class Command:
         except (PictureError, OSError):
             found = [self._alone(detector, path) for path in paths]
         for path, each in zip(paths, found, strict=True):
+            about = {"path": path, "file": resolved(path)}
+            about |= {"product": self.product, "detector": self.detector}
             if isinstance(each, Exception):
-                yield {"path": path, "error": str(each), "is_anomalous": None}, None
+                yield about | UNJUDGED | {"error": _why_unread(path, each)}, None
             else:
                 row = each._asdict()
-                row.pop("map")
-                yield row, each.map
+                yield about | {name: row[name] for name in UNJUDGED}, each.map
 
     def _alone(self, detector, path: str):
         from ..files.pictures import PictureError
@@ -161,55 +207,32 @@ def _line(row: dict) -> str:
     return f"{verdict:15} {row['score']:8.2f}{threshold}  {terminal(row['path'])}"
 
 
-def _sheets(paths: list[str], out: Path) -> dict[str, Path]:
-    """Where each picture's map is drawn: in `out`, unique, and never where an input lies."""
-    inputs = {Path(path).resolve() for path in paths}
-    taken = [path.name.removesuffix(OWN) for path in inputs if path.name.endswith(OWN)]
-    names = unique_names(paths, taken)
-    return {path: out / f"{name}{OWN}" for path, name in zip(paths, names, strict=True)}
-
-
-class _Kept:
-    """The verdicts in the folder: those of other pictures stay, those of these are written anew."""
-
-    def __init__(self, out: Path, paths: list[str]) -> None:
-        self.path = out / KEPT
-        before = keep.read_jsonl(self.path) if self.path.is_file() else []
-        if not all(isinstance(row, dict) and "path" in row for row in before):
-            raise ValueError(
-                f"{self.path} was not written by predict; move it or choose another --out"
-            )
-        anew = set(paths)
-        lines = [json.dumps(row) + "\n" for row in before if row["path"] not in anew]
-        keep.write_text(self.path, "".join(lines))
-
-    def add(self, rows: list[dict]) -> None:
-        keep.append_jsonl(self.path, rows)
-
-
-def _small(heat) -> tuple:
-    """(the map as it is drawn, its lowest and highest value)"""
-    step = -(-max(heat.shape) // SHOWN)
-    return heat[::step, ::step].copy(), float(heat.min()), float(heat.max())
-
-
-def _draw(drawn: list, sheets: dict[str, Path]) -> None:
-    """A sheet of each picture, all on one scale."""
-    from accelerate.utils import gather_object
-
-    from ..course import plots
+def _mark(path: str) -> int | None:
+    """By which a detector knows its references again; None where the picture cannot be read."""
     from ..files.forms import to_tensor
+    from ..files.pictures import PictureError
+    from ..normal import mark
 
-    ends = gather_object([end for _, _, *both in drawn for end in both])
-    for row, heat, *_ in drawn:
-        path = row["path"]
-        threshold = "" if row["threshold"] is None else f", threshold {row['threshold']:.2f}"
-        verdict = f"{shared.VERDICTS[row['is_anomalous']]}: {row['score']:.2f}{threshold}"
-        picture = to_tensor(path).movedim(0, -1)
-        step = -(-max(picture.shape) // SHOWN)
-        title = terminal(Path(path).name)
-        title = title if len(title) <= 60 else f"{title[:57]}..."
-        figure = plots.sheet(
-            [picture[::step, ::step]], [heat], None, [verdict], title, scale=(min(ends), max(ends))
-        )
-        plots.save(figure, sheets[path])
+    try:
+        return mark(to_tensor(path))
+    except (PictureError, OSError):
+        return None
+
+
+def _why_unread(path: str, error: Exception) -> str:
+    if isinstance(error, PermissionError):
+        return f"{path}: cannot be read ({error.strerror}); make it readable or leave it out"
+    return str(error)
+
+
+def _refuse_unread(rows: list[dict], closed: list[str]) -> None:
+    unread = [row["error"] for row in rows if "error" in row]
+    told = []
+    if unread:
+        count = f"{len(unread)} of {len(rows)} pictures"
+        told.append(f"{count} could not be read, the first: {terminal(unread[0])}")
+    if closed:
+        count = "1 folder" if len(closed) == 1 else f"{len(closed)} folders"
+        told.append(f"{count} could not be read, the first: {terminal(closed[0])}")
+    if told:
+        raise ValueError("; ".join(told))

@@ -1,12 +1,14 @@
 """Which pictures a folder holds, told from names alone.
 
-Special: what looks like a picture and is left out is listed with its reason; links in a circle end,
-pipes and devices are not opened, and there is a bound.
-Use: `found, skipped = below("photos")`.
+Special: what looks like a picture and is left out is listed with its reason; a folder that cannot be
+read is never passed over; links in a circle end, pipes and devices are not opened, and there is a
+bound.
+Use: `found, skipped, closed = below("photos")`.
 """
 
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,19 +31,23 @@ OWN = ".heat.png"  # ends what predict draws, which is no picture of a part
 MOST_FILES = 200_000  # below one folder; more are no collection of pictures
 NO_FOLDERS = {("/", "proc"), ("/", "sys"), ("/", "dev")}
 REMEDY = "save it again as PNG or JPEG"
+COPY = "copy it again from the camera"  # of what broke off: saving it would keep the break
 
 
 class Below(NamedTuple):
-    """What a folder holds: its pictures, and what looked like one and is left out, with reasons."""
+    """What a folder holds: its pictures; what looked like one and is left out, with reasons; and the
+    folders in it that cannot be read, so that nobody knows what they hold.
+    """
 
     found: list[Path]
     skipped: list[str]
+    closed: list[str]
 
 
 def below(folder: str | Path) -> Below:
     """All pictures below a folder, hidden ones apart, in the order of their names."""
-    found, skipped = [], []
-    for path in walk(folder):
+    found, skipped, closed = [], [], []
+    for path in walk(folder, lambda error: closed.append(_closed(error))):
         ending = path.suffix.lower()
         if ending not in (*ENDINGS, *FOREIGN):
             continue
@@ -55,11 +61,21 @@ def below(folder: str | Path) -> Below:
             skipped.append(f"{path}: the mask of the picture beside it")
         elif ending in FOREIGN:
             skipped.append(f"{path}: {ending} is not read; {REMEDY}")
-        elif not path.is_file():
+        elif not _may_be_file(path):
             skipped.append(f"{path}: no file, or a link to nothing")
         else:
             found.append(path)
-    return Below(sorted(found), list(dict.fromkeys(skipped)))
+    return Below(sorted(found), list(dict.fromkeys(skipped)), closed)
+
+
+def _may_be_file(path: Path) -> bool:
+    """What may not be looked at counts as one: reading it will say why it cannot be read."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
 
 
 def refuse_system(folder: Path) -> None:
@@ -67,15 +83,28 @@ def refuse_system(folder: Path) -> None:
         raise ValueError(f"{folder} belongs to the system, not to pictures; name another folder")
 
 
-def walk(folder: str | Path) -> Iterator[Path]:
+def _closed(error: OSError) -> str:
+    return (
+        f"{error.filename}: a folder that cannot be read ({error.strerror}); make it readable or "
+        "move it away"
+    )
+
+
+def _refuse_closed(error: OSError) -> None:
+    raise type(error)(_closed(error)) from error
+
+
+def walk(
+    folder: str | Path, unreadable: Callable[[OSError], object] = _refuse_closed
+) -> Iterator[Path]:
     """Everything below that is no folder, hidden ones apart. A folder that several links lead to is
-    entered once, so that links in a circle end.
+    entered once, so that links in a circle end. unreadable: what to do about a folder that is.
     """
     folder = Path(folder)
     refuse_system(folder)
     entered = set()
     number = 0
-    for place, folders, names in os.walk(folder, followlinks=True):
+    for place, folders, names in os.walk(folder, onerror=unreadable, followlinks=True):
         here = os.stat(place)
         if (here.st_dev, here.st_ino) in entered:
             folders.clear()

@@ -27,12 +27,11 @@ def list_pictures(images: Picture | Sequence[Picture]) -> list[Picture]:
     list.
     """
     if isinstance(images, str | Path) and Path(images).is_dir():
-        found = pictures.below(images).found
-        if not found:
-            raise FileNotFoundError(
-                f"no pictures below {images}: files must end in {', '.join(pictures.ENDINGS)}"
-            )
-        return found
+        held = pictures.below(images)
+        if held.closed:
+            raise PermissionError(held.closed[0])
+        refuse_none(images, held.found)
+        return held.found
     several = list(images) if is_several(images) else [images]
     for path in (
         each for each in several if isinstance(each, str | Path) and not Path(each).is_file()
@@ -45,6 +44,13 @@ def list_pictures(images: Picture | Sequence[Picture]) -> list[Picture]:
     return several
 
 
+def refuse_none(folder: str | Path, found: list[Path]) -> None:
+    if not found:
+        raise FileNotFoundError(
+            f"no pictures below {folder}: files must end in {', '.join(pictures.ENDINGS)}"
+        )
+
+
 def to_tensor(picture: Picture) -> Tensor:
     """A picture in any accepted form -> (3, H, W), float in [0, 1]; files as in training."""
     if isinstance(picture, str | Path | bytes | Image.Image):
@@ -53,7 +59,7 @@ def to_tensor(picture: Picture) -> Tensor:
             picture = pictures.read(picture)
         except PictureError as error:
             raise PictureError(
-                f"{name} is no readable picture ({error}): {pictures.REMEDY}"
+                f"{name} is no readable picture ({error}): {error.remedy}"
             ) from error
     if isinstance(picture, np.ndarray):
         picture = picture if picture.dtype.kind == "f" else pictures.array_of(picture)

@@ -11,9 +11,19 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from .folders import COPY, REMEDY
+
 
 class PictureError(ValueError):
     """Something that is not a picture, or a file that cannot be read as one."""
+
+    remedy = REMEDY
+
+
+class BrokenOff(PictureError):
+    """A file whose data are damaged or end early."""
+
+    remedy = COPY
 
 
 def refuse_filled(source: str | Path | bytes, size: tuple[int, int], pixels: np.ndarray) -> None:
@@ -26,7 +36,7 @@ def refuse_filled(source: str | Path | bytes, size: tuple[int, int], pixels: np.
         seen = {(component, part) for component, part, last in scans if last}
         wanted = {(component, part) for component, _, _ in scans for part in ("mean", "detail")}
         if scans[0][1] == "mean" and seen != wanted:
-            raise PictureError("broken (a progressive JPEG whose last scans are missing)")
+            raise BrokenOff("broken (a progressive JPEG whose last scans are missing)")
         return
     corner = pixels[-8:, -8:]
     if (corner == corner[:1, :1]).all():
@@ -91,7 +101,7 @@ def _refuse_early_end(whole: bytes, size: tuple[int, int], pixels: np.ndarray) -
     blocks = math.ceil(full[0] / wide)
     first = row // high * blocks + min(column // wide, blocks - 1)
     if first < blocks * math.ceil(full[1] / high) - MOST_BLOCKS:
-        raise PictureError(f"broken (its data end at row {row} of {full[1]})")
+        raise BrokenOff(f"broken (its data end at row {row} of {full[1]})")
 
 
 MOST_BLOCKS = 24  # that four bytes can hold: two bits each at the least, and a few to spare

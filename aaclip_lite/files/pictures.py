@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .folders import ENDINGS, REMEDY, below
-from .jpeg import PictureError, refuse_filled
+from .jpeg import BrokenOff, PictureError, refuse_filled
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 READ_AT_MOST = 6_000_000  # pixels; larger pictures are reduced while they are decoded
@@ -210,7 +210,7 @@ def _told(error: Exception) -> Exception:
         return PictureError(f"not a readable picture: none of {known}")
     if isinstance(error, MemoryError):
         return PictureError("too large for this machine's memory; save it smaller")
-    return PictureError(f"broken ({str(error).splitlines()[0] if str(error) else error!r})")
+    return BrokenOff(f"broken ({str(error).splitlines()[0] if str(error) else error!r})")
 
 
 # ---- pixels --------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ command goes on where it was. S4's run of 2,650 steps is shortened; rates are ra
 factor, so that AdamW can move each weight equally far (rate x steps). Choices use validation
 products; the test products are looked at once, by the chosen chain. Only "final" reads pixels.
 
-    python -m aaclip_lite.lab.concepts_study          # not timed whole; 7 minutes without pixels
+    python -m aaclip_lite.lab.concepts_study          # 9 CPU minutes, parts and tokens made before
     python -m aaclip_lite.lab.concepts_study --seeds 0
     python -m aaclip_lite.lab.concepts_study --net    # the network on pixels, 9 CPU minutes
 """

@@ -213,7 +213,8 @@ def test_predict_gives_verdicts(capsys, place):
     assert code == 0 and len(lines) == len(pictures) and str(part) in lines[0]
     assert not any("_mask" in line for line in lines)
     rows = json.loads(run(capsys, "predict", part, *words, "--json", "--any-product")[1])
-    assert set(rows[0]) == {"score", "threshold", "is_anomalous", "path", "why"}
+    about = {"path", "file", "product", "detector"}
+    assert set(rows[0]) == {"score", "threshold", "is_anomalous", "why"} | about
     verdict = "ANOMALOUS" if rows[0]["is_anomalous"] else "normal"
     assert lines[0].startswith(verdict) and f"{rows[0]['score']:.2f}" in lines[0]
     for threshold, expected in ((-99.0, 1), (99.0, 0)):

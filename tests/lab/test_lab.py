@@ -128,7 +128,9 @@ def test_a_study_measures_each_key_once_and_goes_on_after_a_kill(tmp_path):
     log.write_text(log.read_text()[:-9])  # killed while the third line was written
     assert [row["auroc"] for row in run({"steps": 3})] == [1.5, 2.5, 4.5]
     assert len(measured) == 4 and len(study.read(log)) == 3
-    with pytest.raises(ValueError, match=r"log\.jsonl holds runs with another steps: move it"):
+    with pytest.raises(
+        ValueError, match=r"log\.jsonl holds runs with another steps \(3\): move it"
+    ):
         run({"steps": 4})
     assert len(run({"steps": 4}, minutes=0)) == 3  # for a report that measures nothing
 

@@ -33,8 +33,22 @@ def parts(folder: str | os.PathLike, look: int = 200) -> Finding:
     problems = audit.problems(folder, [Record(name, 0, "object") for name in names], True)
     copies = [each for each in problems if each.startswith("duplicate")]
     unreadable = [each for each in problems if each not in copies]
+    seen, sizes = _looked_at(folder, names[:: max(1, len(names) // look)], unreadable)
+    copies += _alike(seen)
+    found = {"unreadable": [*dict.fromkeys(unreadable)] if names else skipped, "copies": copies}
+    ends = sizes[:: max(1, len(sizes) - 1)]
+    row = {"pictures": len(names), "looked at": len(seen)}
+    row |= {"sizes": " to ".join(f"{width}x{height}" for width, height in ends)}
+    left_out = [f"left out: {each}" for each in skipped if names]
+    return conclude("parts", folder, found, [row], [TAKEN, *left_out])
+
+
+def _looked_at(
+    folder: Path, names: list[str], unreadable: list[str]
+) -> tuple[dict[str, np.ndarray], list[tuple[int, ...]]]:
+    """(what pictures look like, by name; their sizes); what is wrong goes into `unreadable`."""
     seen, sizes = {}, set()
-    for name in names[:: max(1, len(names) // look)]:
+    for name in names:
         try:
             picture = pictures.read(folder / name)
         except audit.UNREADABLE as error:
@@ -44,13 +58,7 @@ def parts(folder: str | os.PathLike, look: int = 200) -> Finding:
             unreadable.append(f"content: {name}: all pixels are equal")
         sizes.add(picture.shape[1::-1])
         seen[name] = small(picture)
-    copies += _alike(seen)
-    found = {"unreadable": [*dict.fromkeys(unreadable)] if names else skipped, "copies": copies}
-    ends = sorted(sizes)[:: max(1, len(sizes) - 1)]
-    row = {"pictures": len(names), "looked at": len(seen)}
-    row |= {"sizes": " to ".join(f"{width}x{height}" for width, height in ends)}
-    left_out = [f"left out: {each}" for each in skipped if names]
-    return conclude("parts", folder, found, [row], [TAKEN, *left_out])
+    return seen, sorted(sizes)
 
 
 def small(picture: np.ndarray) -> np.ndarray:

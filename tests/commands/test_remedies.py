@@ -43,7 +43,9 @@ def test_remedies_for_a_data_set_are_options_that_work(capsys, tmp_path):
     assert "or give --image-level" in told and "image_level" not in told
     assert told.splitlines()[-1].endswith("duplicate can be tolerated: --allow duplicate")
     words = ["--image-level", *told.splitlines()[-1].split(": ")[-1].split()]
-    assert "good/again.jpg, good/part0.jpg: equal bytes" in run(capsys, "doctor", tmp_path, *words)[1]
+    assert (
+        "good/again.jpg, good/part0.jpg: equal bytes" in run(capsys, "doctor", tmp_path, *words)[1]
+    )
 
 
 def test_a_folder_that_is_no_data_set_is_told_what_to_do_with_it(capsys, tmp_path):

@@ -343,8 +343,8 @@ def test_real(tmp_path):
     )  # fmt: skip
     text = real.run(options).read_text()
     assert "| tiles | 64 | edge density | 1 |" in text and "tiles 2 sound and 2 defective" in text
-    assert "| tiles | 64 | trained on 2 (1 x 16) | 1 |" in text
-    assert "| tiles | 64 | trained on 2, 16 references (1 x 16) | 1 |" in text
+    assert "| tiles | 64 | trained on 2 (1 x 8) | 1 |" in text
+    assert "| tiles | 64 | trained on 2, 16 references (1 x 8) | 1 |" in text
     # what nobody measured has an empty line: of these tiles, of other sets, of a real CLIP
     empty = "| {} | | trained on 32 | | | | | |"
     assert [text.count(empty.format(name)) for name in ("tiles", "boards")] == [2, 2]

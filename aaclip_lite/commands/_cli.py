@@ -24,13 +24,21 @@ from . import lab
 
 LONGEST = 12  # lines of an error
 USAGE = "python -m aaclip_lite COMMAND"
+OPTIONS = {  # what an error's remedy calls an argument in Python, and how it is given here
+    r"open_dataset\(\.\.\., allow=\(([^)]*)\)\)": lambda words: (
+        f"--allow {' '.join(re.findall('[a-z]+', words[1]))}"
+    ),
+    "declare image_level=True": "give --image-level",
+    "name the layout, or put": "put",
+    "start over with resume=False": "start over with --no-resume",
+}
 
 
 def overview() -> str:
     lines = []
     for name in commands.names():
         about = commands.find(name).__doc__.partition("\n")[0]
-        lines.append(f"  {name:12}{about}")
+        lines.append(f"  {name:14}{about}")
     text = "\n".join(lines)
     return f"usage: {USAGE} [options]\n\n{text}\n\n`{USAGE} --help` explains one."
 
@@ -148,8 +156,8 @@ def _tell(error: Exception, code: int) -> int:
             f"something went wrong inside ({type(error).__name__}: {text}); AACLIP_LITE_DEBUG=1 "
             "shows where"
         )
-    # what can be tolerated is an argument in Python, an option here
-    text = re.sub(r"open_dataset\(\.\.\., allow=\(([^)]*)\)\)", r"--allow \1", text)
+    for argument, option in OPTIONS.items():
+        text = re.sub(argument, option, text)
     lines = text.splitlines()
     if len(lines) > LONGEST:
         left = len(lines) - LONGEST

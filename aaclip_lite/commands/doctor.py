@@ -1,4 +1,4 @@
-"""`doctor`: findings about checkpoints, logs, run folders and data sets."""
+"""`doctor`: findings about checkpoints, detectors, logs, run folders, data sets and pictures."""
 
 import json
 from dataclasses import dataclass, field
@@ -48,6 +48,10 @@ class Command:
                 yield doctor.dataset(shared.open_data(name, None, reading=self.reading))
             elif kind == "log":
                 yield doctor.log(path)
+            elif kind == "detector":
+                yield doctor.detector(path)
+            elif kind == "pictures":
+                yield doctor.parts(path)
             else:
                 files.append(path)
                 yield doctor.checkpoint(path, self._model([path]))

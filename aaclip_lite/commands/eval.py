@@ -1,10 +1,14 @@
 """`eval`: figures by class, beside baselines, and a report in the folder of --out."""
 
 import json
+import shlex
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from ..files.escape import terminal
 from ..files.keep import sweep
 from . import _shared as shared
 
@@ -63,6 +67,9 @@ class Command:
         share = processes()  # each takes its share of the classes
         judged, size = self._judged()
         data = shared.open_data(self.data, size, self.shots, self.reading)
+        own = share.is_main_process and 0 in self.references and hasattr(judged, "references")
+        for note in notes_on(judged, data) if own else ():
+            print(f"note: {terminal(note)}", file=sys.stderr)
         for number in self.references:
             report = self._report(judged, data, size, number)
             if share.is_main_process:
@@ -121,3 +128,32 @@ class Command:
             if rows:
                 name = f"{which.replace(' ', '_')}.png"
                 plots.save(plots.cases(judged, data, report, which), out / name)
+
+
+def notes_on(detector, data) -> Iterator[str]:
+    """Where a detector knows products, but not those of the data, or has seen their pictures."""
+    known = sorted({*detector.references, *detector.calibration} - {"*"})
+    strange = [name for name in data.classes if name not in known]
+    if known and strange:
+        remedy = "of these it knows nothing"
+        if data.layout == "folder" and len(data.classes) == 1:
+            remedy = f"name it with --class-name {' or '.join(map(shlex.quote, known))}"
+        have = ", ".join(strange)
+        yield f"the detector knows {', '.join(known)}, the data has {have}: {remedy}"
+    for name in data.classes:
+        seen, number = _seen(detector, data, name)
+        if seen:
+            yield (
+                f"{seen} of {number} sound pictures of {name} are the detector's references, which "
+                "look like themselves: judge others"
+            )
+
+
+def _seen(detector, data, name: str) -> tuple[int, int]:
+    """(pictures that the detector remembers, sound pictures) of a product."""
+    from ..files.forms import to_tensor
+    from ..normal import mark
+
+    marks = detector.calibration.get(name, {}).get("seen")
+    sound = [data.root / r.image for r in data.records if r.class_name == name and not r.label]
+    return sum(mark(to_tensor(path)) in marks for path in sound) if marks else 0, len(sound)

@@ -24,7 +24,7 @@ def tools() -> dict[str, tuple[str, str, str]]:
 
 
 def overview() -> str:
-    lines = "\n".join(f"  {name:12}{about}" for name, (_, _, about) in tools().items())
+    lines = "\n".join(f"  {name:14}{about}" for name, (_, _, about) in tools().items())
     return f"usage: python -m aaclip_lite lab NAME [options]\n\n{lines}"
 
 

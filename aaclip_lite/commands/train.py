@@ -4,6 +4,7 @@ Special: every option is looked at before the first step; a folder takes one tra
 run that was stopped exits 130, so that `train && eval` stops too.
 """
 
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -47,9 +48,9 @@ class Command:
     variant: Literal["cross_attention"] | None = None
     # of the variant: in full, a tenth, a tenth in length
     residual: Literal["v1", "v2", "v3"] = "v3"
-    bf16: bool = False  # faster on processors with avx512_bf16 or AMX; results move a little
     # train onwards: "course" or the folder of a run whose adapters this one begins with
     base: str | None = None
+    bf16: bool = False  # faster on processors with avx512_bf16 or AMX; results move a little
     reading: shared.HowRead = field(default_factory=shared.Reading)
     backbone: shared.Carrier = field(default_factory=shared.Backbone)
     recipe: Recipe = field(default_factory=Recipe)
@@ -169,7 +170,17 @@ class Command:
         detector = AnomalyDetector.load(self.out, clip)
         detector.backbone = {**backbone, "image_size": clip.image_size}
         detector.calibrate(good, false_alarms=self.false_alarms).save(self.out)
-        print(f"{self.out}: {detector}; try `python -m aaclip_lite eval {self.out}`")
+        print(f"{self.out}: {detector}; try `{self.what_to_try()}`")
+
+    def what_to_try(self) -> str:
+        """The command that judges the run: on the user's own data where it was trained on them."""
+        words = ["python", "-m", "aaclip_lite", "eval", self.out]
+        if not shared.is_factory(self.data):
+            words += ["--data", self.data]
+            if self.reading.class_name != shared.Reading.class_name:
+                words += ["--class-name", self.reading.class_name]
+            words += ["--allow", *self.reading.allow] if self.reading.allow else []
+        return shlex.join(words)
 
 
 def preset(arguments: list[str]) -> Command | None:

@@ -1,5 +1,5 @@
-"""What is wrong with a checkpoint, a log, a data set, losses, gradients, words: each question is a
-function.
+"""What is wrong with a checkpoint, a detector's folder, a log, a data set, pictures, losses,
+gradients, words: each question is a function.
 
 Use: `aa.doctor.checkpoint("runs/a/text.safetensors")`, `aa.doctor.log("runs/a")`,
 `aa.doctor.dataset(data)`; what numbers mean before training: `aa.doctor.statistics`.
@@ -8,8 +8,10 @@ Use: `aa.doctor.checkpoint("runs/a/text.safetensors")`, `aa.doctor.log("runs/a")
 from . import statistics
 from .balance import gradients, losses
 from .data import dataset
+from .detectors import detector
 from .finding import Finding
 from .logs import log
+from .parts import parts
 from .weights import checkpoint
 from .words import anchors, scales
 
@@ -18,9 +20,11 @@ __all__ = [
     "anchors",
     "checkpoint",
     "dataset",
+    "detector",
     "gradients",
     "log",
     "losses",
+    "parts",
     "scales",
     "statistics",
 ]

@@ -10,17 +10,13 @@ from collections import defaultdict
 from itertools import combinations
 
 import numpy as np
-from PIL import Image
 from scipy.spatial.distance import cdist
 
 from ..datasets import DataError, overlap
 from ..files import pictures
 from ..files.audit import UNREADABLE
 from .finding import Finding, conclude, mean_and_error
-
-# Of the usual distance between two pictures of a class: below, they are one part. Boards and tiles
-# saved again, or at half their size, lay at 0.02 at most, different ones at 0.16 at least.
-NEAR = 0.1
+from .parts import NEAR, small
 
 
 def dataset(data, other=None, look: int = 200) -> Finding:
@@ -86,15 +82,14 @@ def _near(first, second, look: int) -> list[str]:
 
 def _small(data, look: int) -> tuple[list[str], np.ndarray]:
     """(names, grey pictures of 16 x 16) of about `look` pictures that can be read."""
-    names, small = [], []
+    names, seen = [], []
     for record in data.records[:: max(1, len(data) // look)]:
         try:
-            picture = Image.fromarray(pictures.read(data.root / record.image)).convert("L")
+            seen.append(small(pictures.read(data.root / record.image)))
         except UNREADABLE:
             continue  # named among the broken files
         names.append(record.image)
-        small.append(np.asarray(picture.resize((16, 16), Image.Resampling.BOX), float).ravel())
-    return names, np.reshape(small, (-1, 256))
+    return names, np.reshape(seen, (-1, 256))
 
 
 def _masks(data, odd: list[str]) -> list[str]:

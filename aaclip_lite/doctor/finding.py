@@ -15,6 +15,8 @@ VERDICTS = {  # gravest first; the last is the healthy one
     "inconsistent, partial, short, trained",
     "log": "unreadable, not finite, out of order, doubled, gaps, stopped, at null, learned",
     "dataset": "one label, swapped masks, broken files, leak, copies, odd masks, unbalanced, sound",
+    "parts": "unreadable, copies, sound",
+    "detector": "broken, half, whole",
     "losses": "not finite, one label, detached, dominated, at null, balanced",
     "gradients": "detached, frozen, exploding, cut off, vanishing, flowing",
     "anchors": "collapsed, saturated, untrained, apart",

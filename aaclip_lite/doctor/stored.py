@@ -157,13 +157,21 @@ def on_a_base(header: dict) -> bool:
     return ", base " in str(header.get("data"))
 
 
+def copied(header: dict) -> bool:
+    """Whether a run kept the text adapters that it began with: it made no step on them, and names
+    neither seed nor data.
+    """
+    nameless = header.get("backbone") and not header.keys() & {"seed", "data"}
+    return header["stage"] == "text" and header.get("step") == 0 and bool(nameless)
+
+
 def reach(header: dict) -> tuple[float, float | None]:
     """(learning rate, its sum over all steps, None if those are not stored): Adam moves a weight
     one rate a step.
     """
     recipe, stage, step = header["recipe"], header["stage"], header.get("step")
     rate = header.get("lr") or {"text": recipe.text_lr, "image": recipe.image_lr}[stage]
-    if step is None or on_a_base(header):
+    if step is None or on_a_base(header) or copied(header):
         return rate, None
     edges = [0, *(min(at, step) for at in recipe.milestones if stage != "text"), step]
     spans = enumerate(pairwise(edges))

@@ -1,4 +1,5 @@
-"""What a path holds that the doctor can examine: checkpoints, a log, or a data set.
+"""What a path holds that the doctor can examine: checkpoints, what a detector knows, a log, a data
+set, or pictures without labels.
 
 Use: `subjects("runs/a")` -> [("checkpoint", runs/a/text.safetensors), ..., ("log", runs/a)]; the
 public code's folder (text_adapter.pth, image_adapter.pth, train.log) is known as well.
@@ -7,6 +8,8 @@ public code's folder (text_adapter.pth, image_adapter.pth, train.log) is known a
 import os
 from pathlib import Path
 
+from ..files.folders import ENDINGS, FOREIGN, walk
+from ..files.notes import NAME, REFERENCES
 from .logs import NAMES
 
 CHECKPOINTS = (".safetensors", ".pth", ".pt", ".resume")
@@ -18,6 +21,8 @@ PUBLIC = ("text_adapter.pth", "image_adapter.pth")
 def subjects(path: str | os.PathLike) -> list[tuple[str, Path]]:
     """(kind, path) pairs; a path that is none of the doctor's files counts as a data set."""
     path = Path(path)
+    if path.name in (NAME, REFERENCES) and path.is_file():
+        return [("detector", path.parent)]
     if path.suffix in CHECKPOINTS:
         return [("checkpoint", path)]
     if path.is_file() and path.suffix in LOGS:
@@ -27,10 +32,19 @@ def subjects(path: str | os.PathLike) -> list[tuple[str, Path]]:
         return [("dataset", path)]
     files = [*sorted(path.glob("*.safetensors")), *sorted(path.glob("*.resume"))]
     files += [path / name for name in PUBLIC if (path / name).is_file()]
-    found = [("checkpoint", file) for file in files]
+    found = [("checkpoint", file) for file in files if file.name != REFERENCES]
+    if any((path / name).is_file() for name in (NAME, REFERENCES)):
+        found.append(("detector", path))
     if any((path / name).is_file() for name in NAMES):
         found.append(("log", path))
-    return found or [("dataset", path)]
+    return found or [("pictures" if _is_flat(path) else "dataset", path)]
+
+
+def _is_flat(folder: Path) -> bool:
+    """Whether pictures lie in this folder, and in none below it: no layout gives them labels."""
+    held = [file for file in walk(folder) if file.suffix.lower() in (*ENDINGS, *FOREIGN)]
+    listed = (folder / "manifest.jsonl").is_file()
+    return bool(held) and not listed and all(file.parent == folder for file in held)
 
 
 def _lists_pictures(path: Path) -> bool:

@@ -19,7 +19,7 @@ from ..train import unread
 from .finding import Finding, by_module, conclude, shown
 from .starts import TOO_FEW, expected_outside, tensor_rows
 from .statistics import relative_distance
-from .stored import neighbours, on_a_base, optimiser, reach, read, rebuilt, strangers
+from .stored import copied, neighbours, on_a_base, optimiser, reach, read, rebuilt, strangers
 
 ENOUGH = 10  # events expected: where none is seen, so many prove it
 
@@ -119,7 +119,7 @@ def _short(header: dict) -> list[str]:
         for unit in ("step", "epoch")
     }
     unit = "epoch" if plans["step"] is None else "step"
-    if header.get(unit) is not None and header[unit] < plans[unit]:
+    if header.get(unit) is not None and header[unit] < plans[unit] and not copied(header):
         return [f"{unit} {header[unit]} of the {plans[unit]} that were planned"]
     return []
 
@@ -169,6 +169,8 @@ def _notes(travel: Travel, header: dict, model) -> list[str]:
         notes.append(f"weights moved by {travel.moved:.3g} ± {travel.noise:.1g} on average")
     if step is None:
         notes.append("no step is stored: how far they could move is not known")
+    elif copied(header):
+        notes.append("no step of this run: the text adapters that it began with, kept as they were")
     elif travel.reach is None:
         notes.append("it began with the adapters of another run: how far they moved is not known")
     else:

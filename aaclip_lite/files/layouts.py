@@ -13,7 +13,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
-from .folders import ENDINGS, FOREIGN, MASKS, REMEDY, walk
+from .folders import ENDINGS, FOREIGN, MASKS, OWN, REMEDY, walk
 from .manifest import TOLERABLE, DataError, Record, read_manifest
 
 __all__ = ["LAYOUTS", "TOLERABLE", "DataError", "Record", "read", "read_manifest"]
@@ -124,7 +124,9 @@ def read(path: Path, layout: str | None, root: str | Path | None, class_name: st
 
 
 def pictures_below(root: Path) -> list[str]:
-    """All pictures below the root, hidden ones apart, as paths relative to it, in a fixed order."""
+    """All pictures below the root, hidden ones and what predict drew apart, as paths relative to it,
+    in a fixed order.
+    """
     below = [path.relative_to(root).as_posix() for path in walk(root)]
     foreign = [file for file in below if file.lower().endswith(FOREIGN)]
     if foreign:
@@ -133,7 +135,10 @@ def pictures_below(root: Path) -> list[str]:
             f"{foreign[0]}; {REMEDY}",
             stacklevel=4,
         )
-    return sorted(file for file in below if file.lower().endswith(PICTURES))
+    drawn = sum(file.endswith(OWN) for file in below)
+    if drawn:
+        warnings.warn(f"{root}: {drawn} heat maps that predict drew are left out", stacklevel=4)
+    return sorted(f for f in below if f.lower().endswith(PICTURES) and not f.endswith(OWN))
 
 
 def detect(root: Path, files: list[str]) -> str:
@@ -195,7 +200,8 @@ def read_folders(
     classes = set()
     if not prefix:
         for folder in root.iterdir():
-            if folder.is_dir() and not folder.name.startswith((".", "__")):
+            drawn = any(folder.glob(f"*{OWN}")) and not any(folder.glob("*/"))
+            if folder.is_dir() and not folder.name.startswith((".", "__")) and not drawn:
                 classes.add(MEDICAL.get(folder.name, folder.name))
     return records, classes, problems
 

@@ -2,7 +2,7 @@
 
 Special: a second one is told at once instead of mixing its files in; the lock ends with its
 process, however that ends.
-Use: `with only_one("runs/a"): ...`
+Use: `with only_one("runs/a"): ...`; `with in_turn(Path("sets/.val.lock")): ...` waits instead.
 """
 
 from collections.abc import Iterator
@@ -47,3 +47,20 @@ def only_one(folder: str | Path, ours: bool = True) -> Iterator[None]:
     finally:
         _HELD.discard(place)
         lock.release()  # the file stays: removing it could let two in at once
+
+
+@contextmanager
+def in_turn(file: Path) -> Iterator[None]:
+    """A second process waits until the first is done; the lock's folder is made."""
+    from filelock import FileLock
+
+    lock = FileLock(file)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise told(error, file.parent) from error
+    try:
+        yield
+    finally:
+        lock.release()

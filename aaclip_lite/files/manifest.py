@@ -38,10 +38,10 @@ class DataError(ValueError):
     def __str__(self):
         more = ["..., all of them in .problems"] if len(self.problems) > 100 else []
         lines = [f"{self.args[1]}: {len(self.problems)} problem(s)", *self.problems[:100], *more]
-        return (
-            "\n  ".join(lines)
-            + f"\nMend them. These can be tolerated: open_dataset(..., allow={TOLERABLE})"
-        )
+        kinds = {problem.partition(":")[0] for problem in self.problems}
+        some = tuple(kind for kind in TOLERABLE if kind in kinds)
+        told = f" Of these, {', '.join(some)} can be tolerated: open_dataset(..., allow={some})"
+        return "\n  ".join(lines) + "\nMend them." + (told if some else "")
 
 
 @dataclass(frozen=True)

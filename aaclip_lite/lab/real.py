@@ -43,9 +43,9 @@ class Real:
     references: tuple[int, ...] = (4, 16)  # sound parts that the detector remembers
     shots: tuple[int, ...] = (16, 32)  # pictures to train onwards on, at the first size
     steps: int = 150  # of this training
-    batch: int = 16  # pictures in a step
+    batch: int = 8  # pictures in a step
     seeds: tuple[int, ...] = (0, 1, 2)  # they choose the references and the shots
-    count: int = 100  # at most so many sound and so many defective pictures of each set
+    count: int = 50  # at most so many sound and so many defective pictures of each set
     data: str = "data/bench/real.jsonl"  # where the rows are kept
     # rows of a detector on a real CLIP, made by --data with that name: the second table
     real_clip: str = "data/bench/real_clip.jsonl"
@@ -66,7 +66,7 @@ def run(options: Real) -> Path:
             print(f"the detector has changed: {len(stored) - len(fresh)} rows are measured anew")
             keep.write_jsonl(options.data, fresh)
         settings = {"detector": options.detector, "count": options.count}
-        log = study.Study(options.data, settings, options.minutes)
+        log = study.Study(options.data, settings, options.minutes, "--data")
         for photographs in find(options.root).values():
             measure(log, photographs, options, words, memory)
     text = card(study.read(options.data), study.read(options.real_clip))

@@ -43,23 +43,29 @@ class Study:
     """Rows of one experiment, kept in `log`; no measurement begins after `minutes`."""
 
     def __init__(
-        self, log: str | Path, settings: Mapping | None = None, minutes: float | None = None
+        self,
+        log: str | Path,
+        settings: Mapping | None = None,
+        minutes: float | None = None,
+        option: str = "--out",
     ):
+        """option: which one of the tool names another log."""
         self.log = Path(log)
         self.settings = json.loads(json.dumps(settings or {}))  # as they come back from the file
         self.ends = None if minutes is None else time.monotonic() + 60 * minutes
         self.rows = read(self.log)
         if self.in_time() and (other := self._other()):
             raise ValueError(
-                f"{self.log} holds runs with another {other}: move it away, or use another --out"
+                f"{self.log} holds runs with another {other}: move it away, or use another {option}"
             )
 
     def _other(self) -> str:
-        """Names of the settings in which rows of the file differ from this study's."""
-        names = {
-            k for row in self.rows for k, v in self.settings.items() if not same(row.get(k), v)
-        }
-        return ", ".join(sorted(names))
+        """Settings in which rows of the file differ from this study's, and what they are there."""
+        others = {}
+        for row in self.rows:
+            others |= {k: row.get(k) for k, v in self.settings.items() if not same(row.get(k), v)}
+        plain = {k: f" ({v})" for k, v in others.items() if isinstance(v, int | float | str)}
+        return ", ".join(f"{name}{plain.get(name, '')}" for name in sorted(others))
 
     def in_time(self) -> bool:
         return self.ends is None or time.monotonic() < self.ends

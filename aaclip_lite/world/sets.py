@@ -22,9 +22,8 @@ import threading
 import time
 from pathlib import Path
 
-from filelock import FileLock
-
 from ..files.environment import generated_path
+from ..files.locks import in_turn
 from .class_folder import draw_class
 from .draw import check_size
 from .filing import WORK, is_whole, remove_set
@@ -76,8 +75,7 @@ def ensure(
     _check(split, size, workers)
     folder = Path(root or generated_path("factory")) / split
     if not _is_complete(split, folder, size):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.parent / f".{split}.lock"):  # a second process waits, then finds it
+        with in_turn(folder.parent / f".{split}.lock"):  # a second process waits, then finds it
             if not _is_complete(split, folder, size):
                 _draw_set(split, folder, size, workers or os.cpu_count() or 1, progress)
     # a call that was killed right after its stamp has left this; a set may be read-only

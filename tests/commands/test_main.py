@@ -252,7 +252,8 @@ def test_doctor_exits_1_where_something_is_wrong(capsys, place, tmp_path):
     assert code == 0 and "40 pictures" in text
     code, text, _ = run(capsys, "doctor", place / "run", "--json")
     found = json.loads(text)
-    assert [each["kind"] for each in found] == ["checkpoint", "checkpoint", "log", "anchors"]
+    kinds = ["checkpoint", "checkpoint", "detector", "log", "anchors"]
+    assert [each["kind"] for each in found] == kinds
     assert not any(each["verdict"] in ("broken", "wrong backbone") for each in found)
     assert code == int(not all(each["healthy"] for each in found))
     (tmp_path / "broken.safetensors").write_bytes(b"no weights at all")

@@ -113,6 +113,18 @@ def test_plain_folders_by_class_and_without_masks(tmp_path):
     }
 
 
+def test_what_predict_drew_is_no_class_and_no_defect(tmp_path):
+    for name in ("bolt", "nut"):
+        layouts.write_folder(tmp_path / "two" / name)
+    for place in ("two/marked", "two/bolt/marked", "two/bolt/good"):
+        layouts.picture(tmp_path / place / "a.png.heat.png")
+        (tmp_path / place / "verdicts.jsonl").write_text("{}\n")
+    with pytest.warns(UserWarning, match=r"3 heat maps that predict drew are left out"):
+        data = open_dataset(tmp_path / "two")
+    assert counted(data) == dict.fromkeys(("bolt", "nut"), (3, 4))
+    assert {record.defect for record in data.records} == {"", "dent", "scratch"}
+
+
 def test_manifest_keeps_its_further_keys_and_may_lie_elsewhere(manifest, tmp_path):
     shutil.move(manifest / "manifest.jsonl", tmp_path / "full-shot.jsonl")
     data = open_dataset(tmp_path / "full-shot.jsonl", root=manifest, size=16)
@@ -259,6 +271,18 @@ def test_kinds_of_problems_can_be_tolerated(mvtec):
     # it would need an invented mask
     with pytest.raises(ValueError, match=r"allow=\['mask'\]: only class, content"):
         open_dataset(mvtec, allow=("duplicate", "mask"))
+
+
+def test_only_what_can_be_tolerated_is_called_so(tmp_path):
+    layouts.write_folder(tmp_path / "one", masks=False)
+    with pytest.raises(DataError, match=r"Mend them\.$"):
+        open_dataset(tmp_path / "one")
+    shutil.copy(tmp_path / "one/good/part0.jpg", tmp_path / "one/good/again.jpg")
+    tolerated = (
+        r"Of these, duplicate can be tolerated: open_dataset\(..., allow=\('duplicate',\)\)$"
+    )
+    with pytest.raises(DataError, match=tolerated):
+        open_dataset(tmp_path / "one")
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "bmp", "webp", "tiff"])

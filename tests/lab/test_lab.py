@@ -128,7 +128,9 @@ def test_a_study_measures_each_key_once_and_goes_on_after_a_kill(tmp_path):
     log.write_text(log.read_text()[:-9])  # killed while the third line was written
     assert [row["auroc"] for row in run({"steps": 3})] == [1.5, 2.5, 4.5]
     assert len(measured) == 4 and len(study.read(log)) == 3
-    with pytest.raises(ValueError, match=r"log\.jsonl holds runs with another steps: move it"):
+    with pytest.raises(
+        ValueError, match=r"log\.jsonl holds runs with another steps \(3\): move it"
+    ):
         run({"steps": 4})
     assert len(run({"steps": 4}, minutes=0)) == 3  # for a report that measures nothing
 
@@ -341,8 +343,8 @@ def test_real(tmp_path):
     )  # fmt: skip
     text = real.run(options).read_text()
     assert "| tiles | 64 | edge density | 1 |" in text and "tiles 2 sound and 2 defective" in text
-    assert "| tiles | 64 | trained on 2 (1 x 16) | 1 |" in text
-    assert "| tiles | 64 | trained on 2, 16 references (1 x 16) | 1 |" in text
+    assert "| tiles | 64 | trained on 2 (1 x 8) | 1 |" in text
+    assert "| tiles | 64 | trained on 2, 16 references (1 x 8) | 1 |" in text
     # what nobody measured has an empty line: of these tiles, of other sets, of a real CLIP
     empty = "| {} | | trained on 32 | | | | | |"
     assert [text.count(empty.format(name)) for name in ("tiles", "boards")] == [2, 2]

@@ -28,11 +28,11 @@ TAKEN = (
 def parts(folder: str | os.PathLike, look: int = 200) -> Finding:
     """What is wrong with a folder of pictures that are all taken as sound."""
     folder = Path(folder)
-    files, skipped = below(folder)
+    files, skipped, closed = below(folder)
     names = [file.relative_to(folder).as_posix() for file in files]
     problems = audit.problems(folder, [Record(name, 0, "object") for name in names], True)
     copies = [each for each in problems if each.startswith("duplicate")]
-    unreadable = [each for each in problems if each not in copies]
+    unreadable = [*closed, *(each for each in problems if each not in copies)]
     seen, sizes = _looked_at(folder, names[:: max(1, len(names) // look)], unreadable)
     copies += _alike(seen)
     found = {"unreadable": [*dict.fromkeys(unreadable)] if names else skipped, "copies": copies}

@@ -26,7 +26,7 @@ from torch import Tensor
 from . import decision, normal, references, scoring
 from .clip import FrozenCLIP
 from .datasets import AnomalyDataset
-from .files import promise
+from .files import promise, sound
 from .files.door import door
 from .files.forms import Picture, alike, is_several, read_each, refuse_endless
 from .files.late import late
@@ -183,8 +183,7 @@ class AnomalyDetector:
     def line(self, class_name: str = "object") -> str:
         """One sentence: where the product's line comes from, and how sure it is."""
         kind = "references" if class_name in self.references else "words"
-        own = {name: entry for name, entry in self.calibration.items() if name != ANY}
-        return promise.explain_one(class_name, own, self.few(kind))
+        return promise.explain_one(class_name, self.calibration, self.few(kind))
 
     def with_references(self, data: AnomalyDataset) -> "AnomalyDetector":
         """The same detector, with this set's pictures, all sound, as references of their classes."""
@@ -192,7 +191,8 @@ class AnomalyDetector:
         other.references = {}
         for name in data.classes:
             part = data.filter(name)
-            other.remember([part[i].image for i in range(len(part))], name)
+            with sound.quiet():
+                other.remember([part[i].image for i in range(len(part))], name)
         return other
 
     def few(self, kind: str) -> dict:

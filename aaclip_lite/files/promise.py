@@ -51,8 +51,11 @@ def explain(name: str, entry: dict | None, few: dict | None, known: Sequence[str
 
 
 def explain_one(name: str, entries: Mapping[str, dict], few: dict | None) -> str:
-    """The same of one of several products; the others are named where it has no line."""
-    known = [each for each, entry in entries.items() if entry.get("threshold") is not None]
+    """The same of one of several products; the others are named where it has no line. The entry "*"
+    is of products that have none.
+    """
+    lines = [each for each, entry in entries.items() if entry.get("threshold") is not None]
+    known = [each for each in lines if each != "*"]
     return explain(name, entries.get(name), few, known)
 
 

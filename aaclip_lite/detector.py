@@ -26,8 +26,9 @@ from torch import Tensor
 from . import decision, normal, references, scoring
 from .clip import FrozenCLIP
 from .datasets import AnomalyDataset
+from .files import promise, sound
 from .files.door import door
-from .files.forms import Picture, alike, is_several, list_pictures, refuse_endless, to_tensor
+from .files.forms import Picture, alike, is_several, read_each, refuse_endless
 from .files.late import late
 from .files.pictures import PictureError
 from .model import AdaptedCLIP, Features
@@ -93,19 +94,17 @@ class AnomalyDetector:
     ) -> Prediction | list[Prediction]:
         """images: a file, PIL picture, array (H, W, 3) or tensor (3, H, W), uint8 or float in [0,
         1]: one Prediction; a folder, list, array (N, H, W, 3) or tensor (N, 3, H, W): a list.
-        words: said instead of the class name. any_product: where the product has no line of its
-        own, take the one of the validation products; it is often wrong.
+        words: said instead of the class name; a line drawn with others then gives no verdict.
+        any_product: where the product has no line of its own, take the one of the validation
+        products; it is often wrong.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size = {batch_size}: give at least 1")
         anchor = self.anchor(class_name, words)
         constants = self.calibration_of(class_name, any_product)
-        threshold = None if constants is None else constants["threshold"]
-        why = "" if threshold is not None else self.line(class_name)
-        named = ((str(p) if isinstance(p, str | Path) else "", p) for p in list_pictures(images))
-        decoded = ((name, to_tensor(picture)) for name, picture in named)
+        threshold, why = normal.threshold_of(self, constants, class_name, words)
         predictions = []
-        for group in alike(decoded, batch_size):
+        for group in alike(read_each(images), batch_size):
             batch = torch.stack([pixels for _, pixels in group])
             anchors = anchor.expand(len(batch), -1, -1)
             bank = self.references.get(class_name)
@@ -135,32 +134,33 @@ class AnomalyDetector:
 
     # ---- what is normal --------------------------------------------------------------------------
 
-    @door(class_name=str, false_alarms=(float, int), readings=int)
+    @door(class_name=str, false_alarms=(float, int), readings=int, words=(str, None))
     def remember(
         self,
         pictures: Picture | Sequence[Picture],
         class_name: str = "object",
         false_alarms: float = decision.RATE,
         readings: int = references.READINGS,
+        words: str | None = None,
     ) -> "AnomalyDetector":
         """Keep what a few sound parts of a product look like; from five on they also give it a
         line, each part judged against the others. Replaces what was remembered of the product.
         readings: how often they are read together, at most (each once at least); fewer save time.
+        words: what the product is called from now on.
         """
-        decision.refuse_rate(false_alarms)
-        images = [to_tensor(picture) for picture in list_pictures(pictures)]
-        with torch.no_grad():
-            bank, entry = normal.of_references(self, images, class_name, false_alarms, readings)
+        promise.refuse_rate("false_alarms =", false_alarms)
+        given = (self, pictures, class_name, false_alarms)
+        bank, entry = normal.of_references(*given, readings, words)
         self.references[class_name] = bank
-        self.calibration = {**self.calibration, class_name: entry}
-        return self
+        return self._know(class_name, entry, words)
 
-    @door(class_name=str, false_alarms=(float, int))
+    @door(class_name=str, false_alarms=(float, int), words=(str, None))
     def calibrate(
         self,
         normal_images: Picture | Sequence[Picture] | AnomalyDataset,
         class_name: str = "object",
         false_alarms: float = decision.RATE,
+        words: str | None = None,
     ) -> "AnomalyDetector":
         """Learn from normal pictures of one product what normal is: five give a line that other
         products help to draw; a rate of 0.05 is promised from 19 on. They must not be the
@@ -169,22 +169,21 @@ class AnomalyDetector:
         Of a data set the normal pictures of all its classes are taken. That gives the scale of
         products without their own, and how far sound parts of a product scatter.
         """
-        decision.refuse_rate(false_alarms)
+        promise.refuse_rate("false_alarms =", false_alarms)
         if isinstance(normal_images, AnomalyDataset):
-            entry = late("calibrate")(self, normal_images, false_alarms)
-            class_name = ANY
-        else:
-            labelled = ((class_name, to_tensor(p)) for p in list_pictures(normal_images))
-            groups = alike(labelled, 16)
-            batches = (torch.stack([picture for _, picture in group]) for group in groups)
-            entry = normal.of_parts(self, batches, class_name, false_alarms)
-        self.calibration = {**self.calibration, class_name: entry}
+            return self._know(ANY, late("calibrate")(self, normal_images, false_alarms))
+        entry = normal.of_parts(self, normal_images, class_name, false_alarms, words)
+        return self._know(class_name, entry, words)
+
+    def _know(self, name: str, entry: dict, words: str | None = None) -> "AnomalyDetector":
+        self.calibration = {**self.calibration, name: entry}
+        self.words = self.words | ({name: words} if words else {})
         return self
 
     def line(self, class_name: str = "object") -> str:
         """One sentence: where the product's line comes from, and how sure it is."""
         kind = "references" if class_name in self.references else "words"
-        return decision.explain(class_name, self.calibration.get(class_name), self.few(kind))
+        return promise.explain_one(class_name, self.calibration, self.few(kind))
 
     def with_references(self, data: AnomalyDataset) -> "AnomalyDetector":
         """The same detector, with this set's pictures, all sound, as references of their classes."""
@@ -192,12 +191,14 @@ class AnomalyDetector:
         other.references = {}
         for name in data.classes:
             part = data.filter(name)
-            other.remember([part[i].image for i in range(len(part))], name)
+            with sound.quiet():
+                other.remember([part[i].image for i in range(len(part))], name)
         return other
 
     def few(self, kind: str) -> dict:
         """What calibrating on several products told about lines from few parts."""
-        return self.calibration.get(ANY, {}).get("few", {}).get(kind, {})
+        everyone = self.calibration.get(ANY, {})
+        return {"rate": everyone.get("false_alarms")} | everyone.get("few", {}).get(kind, {})
 
     def calibration_of(self, name: str, any_product: bool = False) -> dict | None:
         """Constants of map and score, and a threshold: None where the product has no line of its

@@ -2,12 +2,13 @@
 
 Special: a reference is judged against the other references only, as if it were a new part; a
 picture that serves as reference can't be used to calibrate, for it looks like itself.
+Copies count once, and parts that are unlike the others are named.
 Use: `detector.remember(pictures, "bolt")` and `detector.calibrate(pictures, "bolt")` call
 `of_references` and `of_parts`.
 """
 
-import zlib
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from . import decision, references, scoring
+from .files.forms import Picture, alike
+from .files.sound import distinct, mark, named, unlike
 from .model import Features
 
 
@@ -30,22 +33,38 @@ class Measured:
         self.pixels += maps.numel(), total, float(maps.double().square().sum())
         self.scores.append(scores)
 
-    def entry(self, others: float | None, false_alarms: float) -> dict:
-        """What is kept of a product. others: the spread that other products showed."""
+    def entry(
+        self,
+        others: float | None,
+        false_alarms: float,
+        names: Sequence[str] = (),
+        product: str = "",
+    ) -> dict:
+        """What is kept of a product. others: the spread that other products showed. names: of the
+        parts, to say which are unlike the others.
+        """
         scores = torch.cat(self.scores)
         mean, square = (self.pixels[1:] / self.pixels[0]).tolist()
         entry = {"map": (mean, max(square - mean**2, 0.0) ** 0.5)}
-        return entry | decision.draw_line(scores, others, false_alarms)
+        entry |= decision.draw_line(scores, others, false_alarms)
+        odd = unlike(decision.deviations(scores, others), names, product) if names else []
+        return entry | ({"unlike": odd} if odd else {})
 
 
+@torch.no_grad()
 def of_references(
     detector,
-    images: Sequence[Float[Tensor, "3 H W"]],
+    pictures: Picture | Sequence[Picture],
     name: str,
     false_alarms: float,
     readings: int = references.READINGS,
+    words: str | None = None,
 ) -> tuple[Float[Tensor, "M D"], dict]:
     """The bank of patches, and what the references say of the product."""
+    if readings < 1:
+        raise ValueError(f"readings = {readings}: give at least 1")
+    given = list(distinct(named(pictures)))
+    images = [picture for _, picture in given]
     steps = references.steps(len(images), readings)
     patches = []
     each = []  # the features of each picture as it lies
@@ -59,26 +78,34 @@ def of_references(
     if len(images) < decision.FEWEST:  # maps and scores stay as they are, and there is no line
         entry = {"map": (0.0, 1.0), "score": (0.0, 1.0), "threshold": None}
         return bank, entry | {"pictures": len(images), "seen": seen}
-    anchors = detector.anchor(name)[None]
+    anchors = detector.anchor(name, words)[None]
     measured = Measured()
     for number, (features, image) in enumerate(zip(each, images, strict=True)):
         grid = references.distances(features.levels, bank[owner != number])
         measured.add(*detector.judge(features, anchors, image.shape[-2:], grid))
-    entry = measured.entry(detector.few("references").get("spread"), false_alarms)
+    others = detector.few("references").get("spread")
+    entry = measured.entry(others, false_alarms, [path for path, _ in given], name)
     return bank, entry | {"seen": seen}
 
 
 def of_parts(
-    detector, batches: Iterable[Float[Tensor, "B 3 H W"]], name: str, false_alarms: float
+    detector,
+    pictures: Picture | Sequence[Picture],
+    name: str,
+    false_alarms: float,
+    words: str | None = None,
 ) -> dict:
     """What sound parts that are not its references say of a product."""
     bank = detector.references.get(name)
     seen = detector.calibration.get(name, {}).get("seen", [])
     measured = Measured()
+    names: list[str] = []
     repeated = 0
-    for batch in batches:
+    for group in alike(distinct(named(pictures)), 16):
+        names += [path for path, _ in group]
+        batch = torch.stack([picture for _, picture in group])
         repeated += sum(mark(picture) in seen for picture in batch)
-        anchors = detector.anchor(name).expand(len(batch), -1, -1)
+        anchors = detector.anchor(name, words).expand(len(batch), -1, -1)
         measured.add(*detector.measure(batch, anchors, bank, name))
     if repeated:
         raise ValueError(
@@ -86,7 +113,7 @@ def of_parts(
             "themselves: give other sound parts; remember() has drawn a line already"
         )
     few = detector.few("words" if bank is None else "references")
-    return measured.entry(few.get("spread"), false_alarms) | {"seen": seen}
+    return measured.entry(few.get("spread"), false_alarms, names, name) | {"seen": seen}
 
 
 def calibrated(
@@ -98,6 +125,15 @@ def calibrated(
     return scoring.z_scores(maps, constants["map"]), scoring.z_scores(scores, constants["score"])
 
 
-def mark(picture: Float[Tensor, "3 H W"]) -> int:
-    """By which a picture is known again."""
-    return zlib.crc32(picture.mul(255).round().byte().contiguous().cpu().numpy().tobytes())
+def threshold_of(
+    detector, constants: dict | None, name: str, words: str | None
+) -> tuple[float | None, str]:
+    """The threshold of a product that is called so, and why there is none."""
+    if constants is None or constants["threshold"] is None:
+        return None, detector.line(name)
+    own = name in detector.calibration
+    if own and not torch.equal(detector.anchor(name, words), detector.anchor(name)):
+        why = f"the line of {name} was drawn with other words; remember again with them"
+        warnings.warn(why, stacklevel=4)
+        return None, why
+    return constants["threshold"], ""

@@ -129,13 +129,14 @@ class SoundParts:
                     f"{option} {folder}: no such folder; name one of sound parts"
                 )
 
-    def teach(self, detector, product: str) -> None:
+    def teach(self, detector, product: str, words: str | None = None) -> None:
+        """words: what the product is called when it is judged."""
         for folder in filter(None, (self.references, self.calibrate)):
             looked_through(folder)
         if self.references is not None:
-            detector.remember(self.references, product, self.false_alarms, self.readings)
+            detector.remember(self.references, product, self.false_alarms, self.readings, words)
         if self.calibrate is not None:
-            detector.calibrate(self.calibrate, product, self.false_alarms)
+            detector.calibrate(self.calibrate, product, self.false_alarms, words)
 
 
 def looked_through(folder: str):
@@ -179,8 +180,9 @@ def in_range(option: str, value: float, low: float, high: float) -> None:
 
 def a_rate(option: str, value: float) -> None:
     """A share of good parts that may be called anomalous."""
-    if not 0 < value < 1:
-        raise ValueError(f"{option} {value:g}: give a share above 0 and below 1, such as 0.05")
+    from ..files.promise import refuse_rate
+
+    refuse_rate(option, value)
 
 
 def even_shots(value: int | None) -> None:

@@ -65,12 +65,14 @@ class Command:
 
 
 def _remember(judged, unseen: list[str], good_parts: int, seed: int) -> None:
+    from ..files import sound
     from ..world import factory
 
     for name in unseen:
         place = {"split": "demo-good", "station": 1 + seed}
         parts = [factory.draw(name, i, SIDE, **place) for i in range(good_parts)]
-        judged.remember([part.image for part in parts], name)
+        with sound.quiet():  # some bear a print, which would be named
+            judged.remember([part.image for part in parts], name)
 
 
 def _print_table(parts: list, found: list) -> list[bool]:

@@ -1,19 +1,21 @@
 """Checks at the door of the public names: arguments of a wrong kind are told in one line.
 
 Special: None and wrong types are found before any work, with the argument, the value and the
-remedy; inside the package nothing is checked twice.
+remedy; so are devices that are not there. Inside the package nothing is checked twice.
 Use: `@door(model=AdaptedCLIP, data=AnomalyDataset)` above a function.
 """
 
 import functools
 import inspect
 
+from .devices import refuse_device
+
 REMEDIES = {
     "AdaptedCLIP": "AdaptedCLIP(load_clip('lite'), Recipe())",
     "AnomalyDataset": "open_dataset('factory/train') or open_dataset(FOLDER)",
     "FrozenCLIP": "load_clip('lite')",
     "Recipe": "Recipe() or Recipe.released()",
-    "Path": "a path such as 'runs/a'",
+    "Path": "a path such as 'runs/a'",  # before str, which most paths may be too
     "str": "a text such as 'bottle'",
     "float": "a number such as 0.05",
     "int": "a whole number such as 16",
@@ -36,6 +38,8 @@ def door(**kinds: type | tuple[type | None, ...]):
             for argument, allowed in kinds.items():
                 if argument in bound.arguments:
                     expect(f"{name}: {argument}", bound.arguments[argument], allowed)
+            if "device" in kinds and "device" in bound.arguments:
+                refuse_device(f"{name}: device", bound.arguments["device"])
             return function(*given, **named)
 
         return checked
@@ -52,7 +56,7 @@ def expect(where: str, value: object, allowed: type | tuple[type | None, ...]) -
     if isinstance(value, classes) and not slipped:
         return
     names = [getattr(each, "__name__", str(each)) for each in allowed]
-    remedy = next((REMEDIES[name] for name in names if name in REMEDIES), names[0])
+    remedy = next((text for kind, text in REMEDIES.items() if kind in names), names[0])
     shown = repr(value)
     shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
     raise TypeError(

@@ -51,6 +51,12 @@ def refuse_none(folder: str | Path, found: list[Path]) -> None:
         )
 
 
+def read_each(images: Picture | Sequence[Picture]) -> Iterator[tuple[str, Tensor]]:
+    """(path, picture); the path of what is no file is empty."""
+    for picture in list_pictures(images):
+        yield str(picture) if isinstance(picture, str | Path) else "", to_tensor(picture)
+
+
 def to_tensor(picture: Picture) -> Tensor:
     """A picture in any accepted form -> (3, H, W), float in [0, 1]; files as in training."""
     if isinstance(picture, str | Path | bytes | Image.Image):
@@ -64,7 +70,8 @@ def to_tensor(picture: Picture) -> Tensor:
     if isinstance(picture, np.ndarray):
         picture = picture if picture.dtype.kind == "f" else pictures.array_of(picture)
         picture = picture[..., None] if picture.ndim == 2 else picture
-        picture = torch.from_numpy(np.ascontiguousarray(picture)).movedim(-1, 0)
+        # a copy: PyTorch warns of arrays that can't be written to, as np.asarray(PIL picture) is
+        picture = torch.from_numpy(np.array(picture, order="C")).movedim(-1, 0)
     if not isinstance(picture, Tensor):
         raise PictureError(
             f"a {type(picture).__name__} is no picture: give a path, PIL picture, array or tensor"

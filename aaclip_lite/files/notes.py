@@ -45,6 +45,7 @@ _ENTRY = fields(
     few=_FEW,
     seen=listing(integer(0, 2**32)),
     spread=number(0, 1e9),
+    unlike=listing(text(300)),  # parts that are unlike the others
 )
 _BACKBONE = fields(
     (),

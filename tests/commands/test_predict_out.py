@@ -3,6 +3,7 @@
 import json
 import os
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -183,3 +184,17 @@ def test_the_line_of_other_products_is_used_with_a_warning(detector, tmp_path, c
     for product, told in (("cup", True), ("bolt", False)):  # bolt has a line of its own
         assert main([*words, "--product", product, "--any-product"]) == 0
         assert ("most defects of a new product can pass" in capsys.readouterr().err) is told
+
+
+def test_a_defective_reference_is_named_on_the_command_line(run, tmp_path):
+    base = places.pixels(0)
+    for i in range(12):
+        part = base + np.random.default_rng(i).integers(0, 6, base.shape, np.uint8)
+        if i == 7:
+            part[4:28, 4:28] = 255 - part[4:28, 4:28]
+        path = tmp_path / "good" / f"{i:02d}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(part).save(path)
+    places.picture(tmp_path / "part.png")
+    code, _, errors = run("part.png", "--references", "good")
+    assert code == 0 and "note: good/07.png is unlike the other sound parts of bolt" in errors

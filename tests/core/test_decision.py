@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from aaclip_lite import decision
+from aaclip_lite.files import promise
 
 
 def test_with_enough_parts_the_line_is_a_rank():
@@ -60,6 +61,27 @@ def test_what_is_said_of_a_line():
     assert "from 5 sound parts" in said and "4.0% of 225" in said and "19 parts give" in said
     rank = decision.draw_line(torch.arange(19.0))
     assert "at most 5%" in decision.explain("bolt", rank, None)
+
+
+def test_what_was_measured_at_one_rate_is_not_said_of_another():
+    few = {"spread": 1.0, "alarms": 9, "parts": 225, "rate": 0.05}
+    line = decision.draw_line(torch.arange(5.0), 1.0, 0.01)
+    said = decision.explain("bolt", line, few)
+    assert "about 1% of" in said and "a line for 5% called 4.0% of 225" in said
+    assert "other rates were not measured" in said and "99 parts give" in said
+    line = decision.draw_line(torch.arange(5.0), 1.0, 0.0005)
+    assert "about 0.05% of" in decision.explain("bolt", line, few)
+
+
+@pytest.mark.parametrize("rate", [0, 1e-9, 0.6, 1, 5, float("nan")])
+def test_a_rate_that_nobody_can_mean_is_refused(rate):
+    with pytest.raises(ValueError, match=r"rate = .*give a share from 0\.0001 to 0\.5"):
+        promise.refuse_rate("rate =", rate)
+
+
+def test_at_most_three_names_are_said():
+    said = decision.explain("nut", None, None, ["a", "b", "c", "d", "e"])
+    assert said.endswith("this detector knows: a, b, c and 2 more")
 
 
 @pytest.mark.parametrize("parts, rate", [(19, 0.05), (40, 0.05), (40, 0.2)])

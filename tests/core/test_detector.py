@@ -118,6 +118,14 @@ def test_grey_and_deep_pictures(calibrated, pictures, tmp_path):
         assert calibrated.predict(form, "bolt").score == pytest.approx(colour, abs=1e-5)
 
 
+def test_an_array_that_cannot_be_written_to_is_read_without_a_warning(calibrated, pictures):
+    array = np.asarray(Image.fromarray(pictures[0]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read = to_tensor(array)
+    assert torch.equal(read, to_tensor(pictures[0])) and not array.flags.writeable
+
+
 @pytest.mark.parametrize(
     "form, error, message",
     [
@@ -341,6 +349,15 @@ def test_a_name_that_leads_nowhere(tmp_path, monkeypatch):
             AnomalyDetector.load(name)
     with pytest.raises(ValueError, match="domain = 'space' is not one of industrial, medical"):
         AnomalyDetector(None, domain="space")
+
+
+def test_a_path_is_asked_for_as_a_path_and_a_device_that_is_there(calibrated):
+    for call in (AnomalyDetector.load, calibrated.save, calibrated.to_onnx):
+        with pytest.raises(TypeError, match=r"= None is a NoneType.*give a path such as 'runs/a'"):
+            call(None)
+    for device in ("gpu", "cuda:99"):
+        with pytest.raises(ValueError, match=f"device = '{device}' is not .* choose one of cpu"):
+            AnomalyDetector.load("course", device=device)
 
 
 def test_to_the_hub_and_back(clip, pictures, source, tmp_path, monkeypatch):

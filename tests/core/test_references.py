@@ -1,6 +1,8 @@
 """references.py and the detector that remembers: banks, distances, leave-one-out, files."""
 
 import json
+import re
+import warnings
 
 import numpy as np
 import pytest
@@ -155,6 +157,89 @@ def test_references_are_no_calibration_pictures(detector, pictures):
     assert line["rule"] == "few" and line["pictures"] == 5
 
 
+def alike_parts(count):
+    torch.manual_seed(0)
+    base = torch.rand(3, 40, 40)
+    return [(base + 0.02 * torch.randn(3, 40, 40)).clamp(0, 1) for _ in range(count)]
+
+
+def test_a_defective_part_among_the_sound_ones_is_named(detector, tmp_path):
+    *others, parts = *alike_parts(17)[12:], alike_parts(12)
+    parts[3][:, 8:32, 8:32] = torch.rand(3, 24, 24)
+    for i, part in enumerate(parts):
+        name = tmp_path / "good" / f"{i:02d}.png"
+        name.parent.mkdir(exist_ok=True)
+        Image.fromarray((part.movedim(0, -1) * 255).byte().numpy()).save(name)
+    told = "03.png is unlike the other .*look at it; leave it out if it is not sound"
+    with pytest.warns(UserWarning, match=f"good/{told}"):
+        detector.remember(tmp_path / "good", "bolt")
+    assert re.search(f"; {told}", detector.line("bolt"))
+    assert detector.calibration["bolt"]["unlike"] == ["03.png"]  # no path of this machine is kept
+    detector.remember(others, "bolt")
+    with pytest.warns(UserWarning, match=r"pictures\[3\] is unlike"):
+        detector.calibrate(parts, "bolt")
+    again = AnomalyDetector.load(detector.save(tmp_path / "kept"), clip=detector.model.clip)
+    assert again.line("bolt") == detector.line("bolt")
+
+
+def test_of_parts_that_are_alike_none_is_named(detector):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        detector.remember(alike_parts(12), "bolt")
+    assert "unlike" not in detector.line("bolt")
+
+
+def test_copies_count_once(detector, pictures):
+    many = [*pictures[:5], *pictures[:5], pictures[0]]
+    with pytest.warns(UserWarning, match=r"6 of 11 sound parts are copies .* which leaves 5"):
+        detector.remember(many, "bolt")
+    assert "from 5 sound parts" in detector.line("bolt")
+    with pytest.warns(UserWarning, match="15 of 20"):
+        detector.calibrate([*pictures[5:10]] * 4, "bolt")
+    assert detector.calibration["bolt"]["pictures"] == 5
+    with pytest.warns(UserWarning, match="4 of 5 sound parts are copies"):
+        detector.remember([pictures[0]] * 5, "nut")
+    assert "give 5 sound parts" in detector.line("nut")
+
+
+def test_pictures_that_the_model_cannot_tell_apart_are_refused():
+    bank = torch.zeros(0, 12)
+    with pytest.raises(ValueError, match="are they the same picture"):
+        references.distances(levels(1), bank)
+
+
+@pytest.mark.parametrize("readings", [0, -1])
+def test_references_are_read_at_least_once(detector, pictures, readings):
+    with pytest.raises(ValueError, match=f"readings = {readings}: give at least 1"):
+        detector.remember(pictures[:5], "bolt", readings=readings)
+
+
+def test_a_line_holds_for_the_words_that_it_was_drawn_with(detector, pictures, tmp_path):
+    detector.remember(pictures[:5], "bolt")
+    assert detector.predict(pictures[8], "bolt", words="bolt").is_anomalous is not None
+    told = "the line of bolt was drawn with other words; remember again with them"
+    with pytest.warns(UserWarning, match=told):
+        other = detector.predict(pictures[8], "bolt", words="rusty screw")
+    assert other.threshold is None and other.is_anomalous is None and other.why == told
+    for teach in (detector.remember, detector.calibrate):
+        teach(pictures[:5] if teach == detector.remember else pictures[5:10], "bolt", words="screw")
+        for words in ("screw", None):  # they are kept with the line
+            found = detector.predict(pictures[10], "bolt", words=words)
+            assert found.is_anomalous is not None and found.why == ""
+    again = AnomalyDetector.load(detector.save(tmp_path / "kept"), clip=detector.model.clip)
+    assert again.words == {"bolt": "screw"}
+    with pytest.raises(ValueError, match="2 sound parts are too few"):
+        again.calibrate(pictures[5:7], "bolt", words="nut")
+    assert again.words == {"bolt": "screw"}  # a refused call changes nothing
+
+
+def test_a_misspelled_product_is_told_what_is_known(detector, pictures):
+    for name in ("flansch", "bolt"):
+        detector.remember(pictures[:5], name)
+    why = detector.predict(pictures[8], "Flansch").why
+    assert "no line for Flansch yet" in why and why.endswith("this detector knows: flansch, bolt")
+
+
 def test_saved_references_say_the_same(detector, clip, pictures, tmp_path):
     detector.remember(pictures[:5], "bolt")
     folder = detector.save(tmp_path / "kept")
@@ -211,4 +296,4 @@ def test_calibrating_on_a_set_measures_what_lines_from_five_parts_meet(detector,
         assert 0 <= few[kind]["alarms"] <= few[kind]["parts"] == 3
     assert not detector.references
     said = detector.remember([data[0].image, *(data[i].image for i in (1, 2, 3, 4))], "nut")
-    assert "on validation products it was" in said.line("nut")
+    assert "on validation products a line for 30% called" in said.line("nut")

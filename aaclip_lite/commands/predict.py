@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..files.escape import terminal
 from ..files.locks import only_one
+from ..files.notes import products
 from . import _shared as shared
 from ._verdicts import Kept, draw, resolved, small
 
@@ -73,7 +74,8 @@ class Command:
         if share.is_main_process and self.json:
             print(json.dumps(rows, allow_nan=False))
         elif share.is_main_process and rows and not self.any_product:
-            print(detector.line(self.product))
+            judged = (row["why"] for row in rows if row["score"] is not None)
+            print(next(judged, "") or detector.line(self.product))
         if out is not None and not self.no_drawings:
             try:
                 draw(own, sheets)
@@ -133,19 +135,27 @@ class Command:
 
     def _detector(self):
         detector = self.backbone.detector(self.detector, self.bf16)
-        self.sound.teach(detector, self.product)
+        self.sound.teach(detector, self.product, self.words)
+        known = products({"calibration": detector.calibration})
+        if known and self.product not in known and not self.any_product:
+            raise ValueError(
+                f"--product {self.product}: detector {self.detector} knows {', '.join(known)}; name "
+                "one of them, or give sound parts of this product with --references FOLDER"
+            )
         if self.any_product and self.product not in detector.calibration:
             print(
                 f"note: judged by other products' line, on which most defects of a new product can "
                 f"pass as normal; give sound parts of {terminal(self.product)}: --references FOLDER",
                 file=sys.stderr,
             )
-        constants = detector.calibration_of(self.product, self.any_product) or {}
-        if constants.get("threshold") is None and self.fail_on_anomaly:
+        constants = detector.calibration_of(self.product, self.any_product)
+        from ..normal import threshold_of
+
+        threshold, why = threshold_of(detector, constants, self.product, self.words)
+        if threshold is None and self.fail_on_anomaly:
             raise ValueError(
-                f"--fail-on-anomaly: detector {self.detector} has no line for {self.product!r}, so "
-                "nothing would ever be anomalous; add --references FOLDER with at least 5 sound "
-                "parts"
+                f"--fail-on-anomaly: nothing would ever be anomalous, for {why}; add --references "
+                "FOLDER with at least 5 sound parts"
             )
         return detector
 

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from aaclip_lite.__main__ import main
 from aaclip_lite.commands import predict
 from aaclip_lite.course import plots
 from aaclip_lite.files.locks import only_one
@@ -204,3 +205,18 @@ def test_two_runs_at_once_do_not_share_a_folder(run, tmp_path, monkeypatch):
         code, text, errors = run("today", "--out", "heat")
     assert (code, text) == (2, "") and "heat is being written by another process" in errors
     assert len(rows_of(tmp_path / "heat")) == 1
+
+
+def test_other_words_than_the_line_s_give_no_verdict_and_no_promise(run, tmp_path):
+    places.picture(tmp_path / "part.png")
+    code, text, _ = run("part.png", "--words", "a photo of a dog")
+    assert code == 0 and "no verdict" in text and "drawn with other words" in text
+    assert "will be called" not in text
+    assert run("part.png", "--words", "a photo of a dog", "--fail-on-anomaly")[0] == 2
+
+
+def test_a_product_that_a_saved_detector_does_not_know_is_an_error(detector, capsys, tmp_path):
+    part = places.picture(tmp_path / "part.png")
+    assert main(["predict", str(part), "--detector", detector, "--product", "Bolt"]) == 2
+    errors = capsys.readouterr().err
+    assert "--product Bolt: detector" in errors and "knows bolt" in errors

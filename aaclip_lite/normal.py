@@ -7,7 +7,6 @@ Use: `detector.remember(pictures, "bolt")` and `detector.calibrate(pictures, "bo
 `of_references` and `of_parts`.
 """
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from . import decision, references, scoring
 from .files.forms import Picture, alike
-from .files.sound import distinct, mark, named, unlike
+from .files.sound import distinct, mark, named, note, unlike
 from .model import Features
 
 
@@ -134,6 +133,6 @@ def threshold_of(
     own = name in detector.calibration
     if own and not torch.equal(detector.anchor(name, words), detector.anchor(name)):
         why = f"the line of {name} was drawn with other words; remember again with them"
-        warnings.warn(why, stacklevel=4)
+        note(why)
         return None, why
     return constants["threshold"], ""

@@ -179,9 +179,10 @@ def _row(stage: str, entries: list[Entry], unit: str, nulls, found) -> dict:
         row |= {"first": losses[0], "last": last, "±": error}
         null = min(normal, coin)
         if not last < null - 2 * (error or 0.0):
+            sure = f", by twice its error of {shown(error)}" if last < null else ""
             found["at null"].append(
                 f"{stage}: the last {row['what']}, {shown(last)}, is not below an empty answer's "
-                f"{shown(null)} ({'all normal' if normal < coin else 'coin toss'})"
+                f"{shown(null)} ({'all normal' if normal < coin else 'coin toss'}){sure}"
             )
     return row
 

@@ -6,6 +6,7 @@ and a single defective part among twenty lifts a line by rank above most defects
 Use: `pairs = distinct(named(pictures))`, `unlike(deviations, names, "bolt")`.
 """
 
+import sys
 import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -49,11 +50,20 @@ def distinct(given: Iterable[Named]) -> Iterator[Named]:
         yield name, picture
     if copies:
         count = len(first) + len(copies)
-        warnings.warn(
+        note(
             f"{len(copies)} of {count} sound parts are copies of others ({copies[0]}): they are left "
-            f"out, which leaves {len(first)}",
-            stacklevel=2,
+            f"out, which leaves {len(first)}"
         )
+
+
+def note(text: str) -> None:
+    """A warning at the caller's own line, however deep below it was met."""
+    frame = sys._getframe(1)
+    level = 2
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith(("aaclip_lite", "torch")):
+        frame = frame.f_back
+        level += 1
+    warnings.warn(text, stacklevel=level)
 
 
 @contextmanager
@@ -69,5 +79,5 @@ def unlike(deviations: Tensor, names: Sequence[str], product: str) -> list[str]:
     farthest = deviations.argsort(descending=True).tolist()
     chosen = [i for i in farthest if deviations[i] > UNLIKE]
     if chosen:
-        warnings.warn(doubt([names[i] for i in chosen], f"sound parts of {product}"), stacklevel=2)
+        note(doubt([names[i] for i in chosen], f"sound parts of {product}"))
     return [Path(names[i]).name for i in chosen]

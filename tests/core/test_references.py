@@ -191,8 +191,11 @@ def test_of_parts_that_are_alike_none_is_named(detector):
 
 def test_copies_count_once(detector, pictures):
     many = [*pictures[:5], *pictures[:5], pictures[0]]
-    with pytest.warns(UserWarning, match=r"6 of 11 sound parts are copies .* which leaves 5"):
+    with pytest.warns(
+        UserWarning, match=r"6 of 11 sound parts are copies .* which leaves 5"
+    ) as said:
         detector.remember(many, "bolt")
+    assert said[0].filename == __file__  # at the caller's line, not deep in the package
     assert "from 5 sound parts" in detector.line("bolt")
     with pytest.warns(UserWarning, match="15 of 20"):
         detector.calibrate([*pictures[5:10]] * 4, "bolt")

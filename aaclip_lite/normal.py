@@ -80,10 +80,13 @@ def of_references(
     anchors = detector.anchor(name, words)[None]
     measured = Measured()
     for number, (features, image) in enumerate(zip(each, images, strict=True)):
-        grid = references.distances(features.levels, bank[owner != number])
+        others = bank[owner != number]
+        if not len(others):
+            raise ValueError("no patch of other references is left: are they the same picture?")
+        grid = references.distances(features.levels, others)
         measured.add(*detector.judge(features, anchors, image.shape[-2:], grid))
-    others = detector.few("references").get("spread")
-    entry = measured.entry(others, false_alarms, [path for path, _ in given], name)
+    scatter = detector.few("references").get("spread")
+    entry = measured.entry(scatter, false_alarms, [path for path, _ in given], name)
     return bank, entry | {"seen": seen}
 
 

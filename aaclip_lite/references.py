@@ -67,8 +67,6 @@ def distances(
             f"these features have {patches.shape[-1]} numbers a patch, the references "
             f"{bank.shape[-1]}: remember() them again with this model"
         )
-    if not len(bank):
-        raise ValueError("no patch of other references is left: are they the same picture?")
     side = math.isqrt(patches.shape[1])
     nearest = 1 - (patches @ bank.T).amax(-1)
     return nearest.unflatten(1, (side, side)).unsqueeze(1)

@@ -250,6 +250,8 @@ _PANELS = {  # kind of finding: (value, its null values, its error, scale) of ea
     "checkpoint": (("mean |w|", ("null",), "±", ""), ("moved", ("reach",), "moved ±", "")),
     "log": (("last", ("all normal", "coin toss"), "±", ""),),
     "dataset": (("balance", ("even",), "±", ""), ("mask share", ("inverted",), "mask ±", "")),
+    "parts": (("pictures", ("looked at",), None, ""),),
+    "detector": (("line", (), None, ""), ("sound parts", (), None, "")),
     "losses": (("value", ("undecided", "all normal"), "±", ""), ("share", ("even",), None, "")),
     "gradients": (("a weight", ("epsilon",), None, "log"), ("agreement", ("unrelated",), "±", "")),
     "anchors": (

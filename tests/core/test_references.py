@@ -13,6 +13,7 @@ from aaclip_lite import references
 from aaclip_lite.datasets import open_dataset
 from aaclip_lite.detector import AnomalyDetector
 from aaclip_lite.evaluation import evaluate
+from aaclip_lite.files import coreset
 from aaclip_lite.files.coreset import farthest
 from aaclip_lite.load import load_clip
 from aaclip_lite.model import AdaptedCLIP
@@ -205,10 +206,10 @@ def test_copies_count_once(detector, pictures):
     assert "give 5 sound parts" in detector.line("nut")
 
 
-def test_pictures_that_the_model_cannot_tell_apart_are_refused():
-    bank = torch.zeros(0, 12)
+def test_pictures_that_the_model_cannot_tell_apart_are_refused(detector, pictures, monkeypatch):
+    monkeypatch.setattr(coreset, "LARGEST", 1)  # all that is kept is of one picture
     with pytest.raises(ValueError, match="are they the same picture"):
-        references.distances(levels(1), bank)
+        detector.remember(pictures[:5], "bolt")
 
 
 @pytest.mark.parametrize("readings", [0, -1])

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from ..files.devices import refuse_device
 from ..files.escape import terminal
 from ..files.folders import below
 
@@ -55,12 +56,7 @@ class Backbone:
 
         if self.device == "auto":
             return str(processes().device)
-        import torch
-
-        kind, _, number = self.device.partition(":")
-        there = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
-        if kind in there and int(number or 0) >= there[kind]:
-            raise ValueError(f"--device {self.device}: not on this machine; use auto or cpu")
+        refuse_device("--device", self.device)
         return self.device
 
     def load(self, noted: dict | None = None):

@@ -24,7 +24,7 @@ class Command:
     def check(self, given: set[str]) -> None:
         self.sound.check(given)
         out = shared.a_folder_to_write("--out", self.out)
-        known = notes.products(notes.read(out, alone=True))
+        known = notes.products(notes.read(out, alone=True).get("calibration", {}))
         added_to = Path(self.detector).resolve() == out.resolve()
         if set(known) - {self.product} and not added_to:
             raise FileExistsError(

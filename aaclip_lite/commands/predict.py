@@ -134,9 +134,11 @@ class Command:
         print(f"note: {told}", file=sys.stderr)
 
     def _detector(self):
+        from ..normal import threshold_of
+
         detector = self.backbone.detector(self.detector, self.bf16)
         self.sound.teach(detector, self.product, self.words)
-        known = products({"calibration": detector.calibration})
+        known = products(detector.calibration)
         if known and self.product not in known and not self.any_product:
             raise ValueError(
                 f"--product {self.product}: detector {self.detector} knows {', '.join(known)}; name "
@@ -149,8 +151,6 @@ class Command:
                 file=sys.stderr,
             )
         constants = detector.calibration_of(self.product, self.any_product)
-        from ..normal import threshold_of
-
         threshold, why = threshold_of(detector, constants, self.product, self.words)
         if threshold is None and self.fail_on_anomaly:
             raise ValueError(

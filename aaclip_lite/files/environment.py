@@ -121,15 +121,15 @@ def check_torch() -> str:
     try:
         torch = import_module("torch")
         vision = import_module("torchvision")
-        device = "mps" if torch.backends.mps.is_available() else "cpu"
-        device = "cuda" if torch.cuda.is_available() else device
+        others = "mps" if torch.backends.mps.is_available() else "cpu"
+        device = "cuda" if torch.cuda.is_available() else others
         torch.ones(2, 2, device=device).matmul(torch.ones(2, 2, device=device)).sum().item()
     except (ImportError, RuntimeError, OSError) as error:
         raise CheckFailed(
             repr(error), "reinstall torch and torchvision together (`make clean env`)"
         ) from error
-    where = f"{device}, {torch.get_num_threads()} threads"
-    where = torch.cuda.get_device_name() if device == "cuda" else where
+    threads = f"{device}, {torch.get_num_threads()} threads"
+    where = torch.cuda.get_device_name() if device == "cuda" else threads
     return f"torch {torch.__version__}, torchvision {vision.__version__}, {where}"
 
 

@@ -98,9 +98,9 @@ def write(folder: str | Path, notes: dict) -> Path:
     return keep.write_json(path, notes)
 
 
-def products(noted: dict) -> list[str]:
-    """Those with a line of their own, of what `read` found."""
-    return [name for name in noted.get("calibration", {}) if name != "*"]
+def products(calibration: dict) -> list[str]:
+    """Those that a detector has learned, by remembering or calibrating."""
+    return [name for name in calibration if name != "*"]
 
 
 def drop_stale(folder: str | Path) -> None:

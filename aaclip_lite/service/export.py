@@ -36,7 +36,7 @@ def to_onnx(detector: AnomalyDetector, path: Path, class_name: str) -> Path:
         raise ModuleNotFoundError(
             f"to_onnx needs {' and '.join(missing)}: pip install 'aaclip-lite[export]'"
         )
-    known = notes.products({"calibration": detector.calibration})
+    known = notes.products(detector.calibration)
     if known and class_name not in known:
         raise ValueError(
             f"no line for {class_name!r}: this detector knows {', '.join(known)}; name one of them, "

@@ -88,7 +88,7 @@ def write(
 
 def _refuse_other_size(folder: Path, noted: dict, size: int, clip: FrozenCLIP) -> None:
     """Patches and scores of one size say nothing of those of another."""
-    products = notes.products(noted)
+    products = notes.products(noted.get("calibration", {}))
     if products and size != clip.image_size:
         raise ValueError(
             f"{folder} learned {', '.join(products)} at {size} px, not {clip.image_size}: leave the "

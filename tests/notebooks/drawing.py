@@ -57,9 +57,7 @@ def method(here: str | None = None) -> Figure:
 def _text_tower(ax: Axes, here: str | None) -> None:
     _box(ax, (0.08, 2.8, 1.55, 0.85), SENTENCES, "white", here in ("data", "words"))
     for i in range(4):
-        left = 1.95 + 1.05 * i
-        _box(ax, (left, 2.8, 0.55, 0.85), "text\nblock", FROZEN, here == "clip")
-        _box(ax, (left + 0.58, 2.95, 0.3, 0.55), "A", WORDS, here in ("adapters", "stage 1"))
+        _block(ax, here, i, 2.8, "text", WORDS, "stage 1")
     _box(ax, (6.12, 2.8, 0.6, 0.85), "head", WORDS, here == "stage 1")
     _arrow(ax, (1.66, 3.22), (1.93, 3.22))
     _arrow(ax, (6.02, 3.22), (6.1, 3.22))
@@ -70,9 +68,7 @@ def _text_tower(ax: Axes, here: str | None) -> None:
 def _image_tower(ax: Axes, here: str | None) -> None:
     _box(ax, (0.08, 0.5, 1.55, 0.85), PICTURE, "white", here == "data")
     for i in range(4):
-        left = 1.95 + 1.05 * i
-        _box(ax, (left, 0.5, 0.55, 0.85), "image\nblock", FROZEN, here == "clip")
-        _box(ax, (left + 0.58, 0.65, 0.3, 0.55), "A", PATCHES, here in ("adapters", "stage 2"))
+        left = _block(ax, here, i, 0.5, "image", PATCHES, "stage 2")
         _box(ax, (left + 0.42, 1.6, 0.62, 0.32), f"level {i + 1}", PATCHES, here == "stage 2")
         _arrow(ax, (left + 0.73, 1.22), (left + 0.73, 1.58))
         ax.plot((left + 0.73, left + 0.73), (1.94, 2.1), color="#555555", linewidth=1)
@@ -82,6 +78,17 @@ def _image_tower(ax: Axes, here: str | None) -> None:
     _arrow(ax, (6.02, 0.92), (6.1, 0.92))
     words = "stage 2 bends the patches: image adapters train, words fixed"
     ax.text(0.08, 0.08, words, color="#1f4e79", fontsize=9)
+
+
+def _block(
+    ax: Axes, here: str | None, number: int, bottom: float, tower: str, colour: str, stage: str
+) -> float:
+    """A frozen block and the adapter behind it; where they begin."""
+    left = 1.95 + 1.05 * number
+    _box(ax, (left, bottom, 0.55, 0.85), f"{tower}\nblock", FROZEN, here == "clip")
+    adapter = (left + 0.58, bottom + 0.15, 0.3, 0.55)
+    _box(ax, adapter, "A", colour, here in ("adapters", stage))
+    return left
 
 
 def _meeting(ax: Axes, here: str | None) -> None:

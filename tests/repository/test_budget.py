@@ -22,7 +22,7 @@ FUNCTION_LINES = 50
 PARAMETERS = 7
 RECIPE_FIELDS = 40
 RECORDED = {
-    "all without variants": 29610,
+    "all without variants": 29606,
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 CORE = sorted(PACKAGE.glob("*.py"))

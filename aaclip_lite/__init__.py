@@ -48,7 +48,7 @@ _ROOMS = {  # public name -> module
 __all__ = sorted([*_HOMES, *_ROOMS])
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> object:
     if name in _ROOMS:
         return import_module(f"{__name__}.{_ROOMS[name]}")
     if name in _HOMES:
@@ -57,5 +57,5 @@ def __getattr__(name):
     raise AttributeError(f"aaclip_lite has no {name!r}; it has {', '.join(__all__)}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return [*globals(), *__all__]

@@ -21,10 +21,10 @@ class Adapter(nn.Module):
         bottleneck = recipe.adapter == "bottleneck"
         inner = width // 2 if bottleneck else width
         layers = [nn.Linear(width, inner, bias), nn.LeakyReLU(recipe.adapter_slope)]  # as published
-        if bottleneck:
+        if bottleneck:  # its last matrix is free to give any sign, so no LeakyReLU behind it
             layers.append(nn.Linear(inner, width, bias))
         self.fc = nn.Sequential(*layers)
-        _xavier(self)
+        _xavier(self)  # both starts draw it, so that a seed gives other layers the same numbers
         # started at the identity, x + A(x) with A(x) = 0, an adapter disturbs nothing at first
         self.residual = recipe.adapter_init == "identity"
         if self.residual:
@@ -37,7 +37,7 @@ class Adapter(nn.Module):
 
 
 class Projection(nn.Module):
-    """Token -> joint space, with LeakyReLU or without."""
+    """Token -> joint space, where words and patches can be compared; with LeakyReLU or without."""
 
     def __init__(self, width: int, out: int, recipe: Recipe, relu: bool) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Projection(nn.Module):
         """Begin as one of CLIP's own projections: what it knows need not be learned again."""
         linear = self.fc if self.linear_only else self.fc[0]
         with torch.no_grad():
-            linear.weight.copy_(matrix.T)  # CLIP multiplies from the other side
+            linear.weight.copy_(matrix.T)  # (d, D): CLIP multiplies from the other side
             if linear.bias is not None:
                 linear.bias.zero_()
         return self
@@ -96,7 +96,9 @@ def mix(
 
     The frozen blocks behind have only ever seen tokens of such lengths.
     """
-    adapted = adapted * x.norm(dim=-1, keepdim=True) / adapted.norm(dim=-1, keepdim=True)
+    length = x.norm(dim=-1, keepdim=True)  # (*any, 1): of each token before
+    # no epsilon, as published: an adapter that puts out zeros alone would give nan, not silence
+    adapted = adapted * length / adapted.norm(dim=-1, keepdim=True)
     return weight * adapted + (1 - weight) * x  # 0: CLIP itself; 1: adapters alone
 
 
@@ -110,5 +112,5 @@ def _started(
 
 def _xavier(module: nn.Module) -> None:
     for parameter in module.parameters():
-        if parameter.ndim > 1:
+        if parameter.ndim > 1:  # biases keep PyTorch's own start
             nn.init.xavier_uniform_(parameter)

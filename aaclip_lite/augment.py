@@ -12,11 +12,18 @@ always copied, never mixed: they stay 0 or 1.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
 
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+from .clip import MEAN_STD
+
+Drawn = dict[str, Shaped[np.ndarray, " B"]]  # what happens to each picture, by name
+Images = Float[Tensor, "B 3 S S"]
+Masks = Float[Tensor, "B C S S"]  # channels that move with the picture: the defect, the object
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ VARIANTS = {
         colour=0.5,
         colour_together=False,
         mode="nearest",
-        fill=CLIP_MEAN,
+        fill=MEAN_STD["clip"][0],
         whole_pixels=True,
     ),
     "course": Variant(
@@ -75,7 +82,7 @@ VARIANTS = {
 def change(augment: object, seed: int, view: int, stage: int) -> Callable | None:
     """What happens to the rows of a batch: a function of rows, images and masks; None: nothing.
 
-    augment: a recipe or the name of its variant.
+    augment: a recipe or the name of its variant. view: the epoch, so that each shows others.
     """
     name = getattr(augment, "augmentation", augment) or "none"
     if name == "none":
@@ -84,21 +91,22 @@ def change(augment: object, seed: int, view: int, stage: int) -> Callable | None
         raise ValueError(f"augment={name!r}: choose none, {', '.join(VARIANTS)}")
     variant = VARIANTS[name]
 
-    def vary(rows: list[int], images: torch.Tensor, masks: torch.Tensor):
+    def vary(rows: list[int], images: Images, masks: Masks) -> tuple[Images, Masks]:
         drawn = draw(variant, [(seed, view, row) for row in rows])
         return apply(variant, drawn, images, masks, with_colour=stage == 2)
 
     return vary
 
 
-def draw(variant: Variant, keys: Sequence[tuple[int, ...]]) -> dict[str, np.ndarray]:
+def draw(variant: Variant, keys: Sequence[tuple[int, ...]]) -> Drawn:
     """What happens to each picture: arrays (B,), one entry a key, each following from its key
     alone.
     """
+    # (16, B): each change has its own row, so that a new one would not move the draws of others
     chance = np.stack([np.random.default_rng(key).random(16) for key in keys], axis=1)
     either_way = 2 * chance - 1  # from -1 to 1
 
-    def colour_factor(which: int) -> np.ndarray:
+    def colour_factor(which: int) -> Float[np.ndarray, " B"]:
         happens = chance[8 if variant.colour_together else 8 + which] < variant.colour_p
         return np.where(happens, 1 + variant.colour * either_way[11 + which], 1.0)
 
@@ -119,10 +127,8 @@ def draw(variant: Variant, keys: Sequence[tuple[int, ...]]) -> dict[str, np.ndar
     }
 
 
-def matrices(variant: Variant, drawn: dict[str, np.ndarray], side: int) -> list[np.ndarray]:
-    """The warps, in order: each (B, 2, 3), from a pixel (x, y) to where it goes, about the middle
-    of the picture.
-    """
+def matrices(variant: Variant, drawn: Drawn, side: int) -> list[Float[np.ndarray, "B 2 3"]]:
+    """The warps, in order, from a pixel (x, y) to where it goes, about the middle of the picture."""
     angle = np.deg2rad(drawn["angle"] + 90 * drawn["turns"])  # in an image y points down
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     turn = drawn["zoom"][:, None, None] * turn.transpose(2, 0, 1)
@@ -131,8 +137,10 @@ def matrices(variant: Variant, drawn: dict[str, np.ndarray], side: int) -> list[
     )
     sign = 1.0 - 2.0 * np.stack([drawn["flip_x"], drawn["flip_y"]], 1)
 
-    def about_middle(linear: np.ndarray, move: np.ndarray) -> np.ndarray:
-        middle = np.full((2, 1), (side - 1) / 2)
+    def about_middle(
+        linear: Float[np.ndarray, "B 2 2"], move: Float[np.ndarray, "B 2"]
+    ) -> Float[np.ndarray, "B 2 3"]:
+        middle = np.full((2, 1), (side - 1) / 2)  # pixel centres run from 0 to side - 1
         return np.concatenate([linear, move[..., None] + middle - linear @ middle], axis=2)
 
     mirror = sign[:, :, None] * np.eye(2)  # (B, 2, 2)
@@ -141,8 +149,8 @@ def matrices(variant: Variant, drawn: dict[str, np.ndarray], side: int) -> list[
     return [about_middle(mirror @ turn, sign * shift)]
 
 
-def colour(drawn: dict[str, np.ndarray], images: torch.Tensor) -> torch.Tensor:
-    """Brightness, then contrast, then saturation, each cut to [0, 1]; images (B, 3, H, W)."""
+def colour(drawn: Drawn, images: Images) -> Images:
+    """Brightness, then contrast, then saturation, each cut to [0, 1]."""
     from kornia import enhance  # only training needs it
 
     brightness, contrast, saturation = (
@@ -156,14 +164,12 @@ def colour(drawn: dict[str, np.ndarray], images: torch.Tensor) -> torch.Tensor:
 
 def apply(
     variant: Variant,
-    drawn: dict[str, np.ndarray],
-    images: torch.Tensor,
-    masks: torch.Tensor,
-    with_colour=True,
-):
-    """Images (B, 3, S, S) and masks (B, C, S, S) moved together; colour (stage 2 only, in every
-    recipe) first.
-    """
+    drawn: Drawn,
+    images: Images,
+    masks: Masks,
+    with_colour: bool = True,
+) -> tuple[Images, Masks]:
+    """Images and masks moved together; colour (stage 2 only, in every recipe) first."""
     from kornia.geometry import warp_affine
 
     side = images.shape[-1]
@@ -172,16 +178,17 @@ def apply(
     images = images - fill  # so that the zeros that come in from outside are the fill
     for matrix in matrices(variant, drawn, side):
         moves = torch.as_tensor(matrix, dtype=images.dtype, device=images.device)
-
-        def warp(values: torch.Tensor, mode: str, moves=moves) -> torch.Tensor:
-            return warp_affine(
-                values, moves, (side, side), mode, variant.padding, align_corners=True
-            )
-
-        if variant.mode == "nearest":
-            both = warp(torch.cat([images, masks], 1), "nearest")
+        warp = partial(
+            warp_affine,
+            M=moves,
+            dsize=(side, side),
+            padding_mode=variant.padding,
+            align_corners=True,
+        )
+        if variant.mode == "nearest":  # one reading serves both
+            both = warp(torch.cat([images, masks], 1), mode="nearest")
             images, masks = both.split([3, masks.shape[1]], 1)
         else:
-            images = warp(images, variant.mode)
-            masks = warp(masks, "nearest")  # a mask stays 0 or 1
+            images = warp(images, mode=variant.mode)
+            masks = warp(masks, mode="nearest")  # a mask stays 0 or 1
     return (images + fill).clamp(0, 1), masks

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from jaxtyping import Shaped
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -50,6 +51,7 @@ def save_adapter(
     """Write one stage's adapters; metadata (epoch, step, seed, losses, data fingerprint ...) must
     be JSON values.
     """
+    # adapters alone: the backbone is named, not copied, and a file stays small
     tensors = {name: p.detach().cpu().contiguous() for name, p in model.trainable(stage).items()}
     header = {
         **(metadata or {}),
@@ -57,11 +59,12 @@ def save_adapter(
         "recipe": model.recipe.to_dict(),
         "backbone": backbone_of(model),
     }
-    if model.variant is not None:
+    if model.variant is not None:  # its modules differ, whatever the recipe says
         header["variant"] = model.variant
     header["checksum"] = checksum(tensors)
     if stage != "text" and model.recipe.trains_text:  # they were trained against these words
         header["text_adapters"] = text_checksum(model)
+    # safetensors takes text only; NaN is no JSON, and others could not read it
     packed = {key: json.dumps(value, allow_nan=False) for key, value in header.items()}
     packed["format"] = FORMAT
     return atomic(path, lambda temporary: save_file(tensors, temporary, metadata=packed))
@@ -72,7 +75,7 @@ def read_metadata(path: str | Path) -> dict:
     it was saved.
     """
     try:
-        with safe_open(existing(path), framework="pt") as file:
+        with safe_open(existing(path), framework="pt") as file:  # the header, not the tensors
             packed = file.metadata() or {}
     except SafetensorError as error:
         raise WeightsError(
@@ -107,6 +110,7 @@ def load_adapter(
     metadata = read_metadata(path)
     refuse_mismatch(path, model, metadata, data, training)  # before a weight is touched
     tensors = read_safetensors(Path(path))
+    # a run that diverged saves such numbers, and they would spread to every map
     endless = [name for name, values in tensors.items() if not values.isfinite().all()]
     if endless:
         raise WeightsError(
@@ -127,13 +131,13 @@ def load_released_files(
     epochs = {}
     for part, path in (("text_adapter", text_path), ("image_adapter", image_path)):
         if path is not None:
-            contents = read_pickle(existing(path))
+            contents = read_pickle(existing(path))  # numbers only: its code is never run
             if not isinstance(contents, dict) or not isinstance(contents.get(part), Mapping):
                 raise WeightsError(
                     f"{path} has no entry {part!r}; is it the other of the two released files?"
                 )
             model.load_part(part, contents[part], str(path))
-            epochs[part] = int(contents.get("epoch", -1))
+            epochs[part] = int(contents.get("epoch", -1))  # -1: the file does not say
     return epochs
 
 
@@ -145,7 +149,7 @@ def refuse_mismatch(
     path: str | Path, model: AdaptedCLIP, metadata: Mapping, data: str | None, training: bool
 ) -> None:
     """Backbone, recipe and data must be those that the file was made with."""
-    pairs = {}
+    pairs = {}  # {field: (the file's value, ours)}
     mine = backbone_of(model)
     for key, value in metadata["backbone"].items():
         if training or key != "image_size":  # judging at another size is allowed
@@ -154,9 +158,9 @@ def refuse_mismatch(
         pairs[f"recipe.{key}"] = values
     if (theirs := metadata.get("variant")) != model.variant:
         pairs["variant"] = (theirs, model.variant)
-    if data is not None:
+    if data is not None:  # to go on training on other pictures would mix two runs
         pairs["data"] = (metadata.get("data"), data)
-    wrong = [
+    wrong = [  # all of them at once: nobody should mend one field after the other
         f"{field} is {theirs!r} in the file, {here!r} here"
         for field, (theirs, here) in pairs.items()
         if theirs != here
@@ -165,9 +169,12 @@ def refuse_mismatch(
         raise MismatchError(f"{path} does not belong to this model: {'; '.join(wrong)}")
 
 
-def fill(model: AdaptedCLIP, tensors: Mapping[str, Tensor], stage: str, label: str) -> None:
+def fill(
+    model: AdaptedCLIP, tensors: Mapping[str, Shaped[Tensor, "..."]], stage: str, label: str
+) -> None:
     """A stage's tensors, by their full names, into the model."""
+    # "text_adapter" or "image_adapter"; a variant's stage may train a module of its own as well
     for part in dict.fromkeys(name.split(".")[0] for name in model.trainable(stage)):
         start = f"{part}."
-        found = {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}
-        model.load_part(part, found, label)
+        state = {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}
+        model.load_part(part, state, label)

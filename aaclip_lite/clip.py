@@ -8,18 +8,19 @@ Use: `clip.encode_image(clip.preprocess(pictures))`, `clip.image_tokens(images, 
 """
 
 import copy
-import hashlib
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from .files.activation import activation_cost
 from .files.beginnings import shared_beginnings
+from .files.digest import backbone_digest
 from .files.weights import fitted
 from .recipe import Recipe
 
@@ -36,8 +37,12 @@ SHAPE = (
     *("activation", "vision_blocks", "vision_width", "text_blocks_count", "text_width"),
     *("embed_dim", "patch"),
 )
-AfterBlock = Callable[[int, Tensor], Tensor]  # (block index from 0, tokens (..., D)) -> tokens
-Shared = tuple[Tensor, Tensor] | None  # see shared_beginnings
+Input = Float[Tensor, "B 3 S S"]  # normalised pictures, S the side that the CLIP reads
+Tokens = Float[Tensor, "*any D"]  # a row a token: (B, 1 + N, D), or (N, D) where sentences share
+TokenIds = Int[Tensor, "B L"]
+AfterBlock = Callable[[int, Tokens], Tokens]  # (block index from 0, tokens) -> tokens
+# (row of each token (B, L), place of each row's first token (N)): see shared_beginnings
+Shared = tuple[Int[Tensor, "B L"], Int[Tensor, " N"]] | None
 
 
 class FrozenCLIP(nn.Module):
@@ -52,7 +57,7 @@ class FrozenCLIP(nn.Module):
     text_projection: Any
 
     def __init__(
-        self, model: nn.Module, tokenize: Callable[..., Tensor], activation: str = "gelu"
+        self, model: nn.Module, tokenize: Callable[..., TokenIds], activation: str = "gelu"
     ) -> None:
         super().__init__()
         for name, child in model.named_children():
@@ -60,7 +65,7 @@ class FrozenCLIP(nn.Module):
         for name, parameter in model.named_parameters(recurse=False):
             self.register_parameter(name, parameter)
         self.activation = activation
-        self.tokenizer = tokenize
+        self.tokenizer = tokenize  # a function, no module: it has no weights to move or to save
         # True: the backward pass runs blocks again instead of keeping them, to save memory
         self.checkpointing = False
         self.context = len(self.positional_embedding)
@@ -81,10 +86,10 @@ class FrozenCLIP(nn.Module):
 
     def load_state_dict(
         self, state_dict: dict, strict: bool = True, label: str = "state dict", **options
-    ):
+    ) -> NamedTuple:
         """Weights under open_clip's names; a position grid of another size is resized."""
         state = fitted(state_dict, self.state_dict(), self.grid, strict, label)
-        self._shared.clear()
+        self._shared.clear()  # other weights, another fingerprint
         return super().load_state_dict(state, strict=strict, **options)
 
     def with_activation(self, activation: str | None) -> "FrozenCLIP":
@@ -102,12 +107,7 @@ class FrozenCLIP(nn.Module):
     def fingerprint(self) -> str:
         """Twelve hex digits of the weights but the position grid: the same for all image sizes."""
         if "fingerprint" not in self._shared:
-            digest = hashlib.sha256()
-            for name, tensor in sorted(self.state_dict().items()):
-                if name != "visual.positional_embedding":
-                    digest.update(f"{name} {tuple(tensor.shape)}".encode())
-                    digest.update(tensor.detach().float().cpu().contiguous().numpy())
-            self._shared["fingerprint"] = digest.hexdigest()[:12]
+            self._shared["fingerprint"] = backbone_digest(self.state_dict())
         return self._shared["fingerprint"]
 
     def describe(self) -> dict[str, str | int]:
@@ -116,46 +116,46 @@ class FrozenCLIP(nn.Module):
 
     # ---- pictures --------------------------------------------------------------------------------
 
-    def preprocess(self, images: Tensor, normalisation: str = "clip") -> Tensor:
+    def preprocess(self, images: Shaped[Tensor, "B 3 H W"], normalisation: str = "clip") -> Input:
         """(B, 3, H, W), uint8 or float in [0, 1] -> (B, 3, S, S), resized and normalised."""
         if images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(f"pictures must have shape (B, 3, H, W), not {tuple(images.shape)}")
         x = images.float() / 255 if images.dtype == torch.uint8 else images.float()  # to [0, 1]
         if x.numel() and (x.min() < 0 or x.max() > 1):
-            raise ValueError(
-                f"float pictures must lie in [0, 1], these reach from {x.min():.3g} to "
-                f"{x.max():.3g}"
-            )
+            reach = f"from {x.min():.3g} to {x.max():.3g}"
+            raise ValueError(f"float pictures must lie in [0, 1], these reach {reach}")
         if normalisation not in MEAN_STD:
             raise ValueError(
                 f"normalisation = {normalisation!r} is not one of {', '.join(MEAN_STD)}"
             )
         if x.shape[-2:] != (self.image_size, self.image_size):
             x = F.interpolate(
-                x, (self.image_size, self.image_size), mode="bicubic", antialias=True
-            ).clamp(0, 1)
+                x, self.image_size, mode="bicubic", antialias=True
+            )  # as CLIP was trained
+            x = x.clamp(0, 1)  # bicubic overshoots beside sharp edges
         mean, std = (x.new_tensor(values).view(1, 3, 1, 1) for values in MEAN_STD[normalisation])
         return (x - mean) / std
 
-    def ln_post(self, x: Tensor) -> Tensor:
+    def ln_post(self, x: Tokens) -> Tokens:
         return self.visual.ln_post(x)
 
-    def visual_head(self, x: Tensor) -> Tensor:
+    def visual_head(self, x: Tokens) -> Float[Tensor, "*any d"]:
         """(..., D) tokens -> (..., d) in the joint space."""
         return self.visual.ln_post(x) @ self.visual.proj
 
-    def encode_image(self, images: Tensor) -> Tensor:
-        """(B, 3, S, S) normalised pictures -> (B, d), not normalised."""
+    def encode_image(self, images: Input) -> Float[Tensor, "B d"]:
+        """CLIP's feature of whole pictures, not normalised: the class token's alone."""
         return self.visual_head(self.image_tokens(images, (self.vision_blocks,))[0][:, 0])
 
     forward = encode_image
 
     def image_tokens(
-        self, images: Tensor, levels: Sequence[int], after_block: AfterBlock | None = None
-    ) -> list[Tensor]:
-        """Tokens (B, 1 + N, D) behind the given blocks, counted from 1, changed by `after_block`."""
+        self, images: Input, levels: Sequence[int], after_block: AfterBlock | None = None
+    ) -> list[Float[Tensor, "B T D"]]:
+        """Tokens, T = 1 + N, behind the given blocks, counted from 1, changed by `after_block`."""
         x = self._embed_image(images)
         tokens = []
+        # blocks behind the last level that is read are not computed
         for index, block in enumerate(self.visual.transformer.resblocks[: max(levels)]):
             x = self._block(block, x)
             x = x if after_block is None else after_block(index, x)
@@ -164,9 +164,9 @@ class FrozenCLIP(nn.Module):
         return tokens
 
     def dense_tokens(
-        self, images: Tensor, levels: Sequence[int], dense_blocks: int, dense_axis: str | None
-    ) -> tuple[list[Tensor], Tensor]:
-        """(dense tokens at the levels, the ordinary class token (B, 1, D)); shared blocks run once."""
+        self, images: Input, levels: Sequence[int], dense_blocks: int, dense_axis: str | None
+    ) -> tuple[list[Float[Tensor, "B T D"]], Float[Tensor, "B 1 D"]]:
+        """(dense tokens at the levels, the ordinary class token); shared blocks run once."""
         ordinary = self._embed_image(images)
         tokens = []
         dense = ordinary  # the two passes part at `split`
@@ -184,13 +184,14 @@ class FrozenCLIP(nn.Module):
         return tokens, ordinary[:, :1]
 
     @torch.no_grad()
-    def dense_features(self, images: Tensor, recipe: Recipe) -> tuple[Tensor, ...]:
-        """Stage 1's frozen features, one (B, N, d) a level: unit patch plus unit class features."""
+    def dense_features(self, images: Input, recipe: Recipe) -> tuple[Float[Tensor, "B N d"], ...]:
+        """Stage 1's frozen features, one a level: unit patch plus unit class features."""
         clip = self.with_activation(recipe.activation)
         depths = recipe.resolve(self.vision_blocks, self.text_blocks_count)
         dense, token = clip.dense_tokens(
             images, depths.levels, depths.dense_blocks, recipe.dense_axis
         )
+        # value to value a patch keeps to itself; the class feature says what the whole shows
         class_feature = F.normalize(clip.visual_head(token), dim=-1)  # (B, 1, d)
         return tuple(
             F.normalize(clip.visual_head(tokens[:, 1:]), dim=-1) + class_feature for tokens in dense
@@ -198,9 +199,9 @@ class FrozenCLIP(nn.Module):
 
     # ---- sentences -------------------------------------------------------------------------------
 
-    def tokenize(self, sentences: Sequence[str]) -> Tensor:
+    def tokenize(self, sentences: Sequence[str]) -> TokenIds:
         """Sentences -> token ids (B, context); one that is too long is cut, and said so."""
-        sentences = list(sentences)
+        sentences = list(sentences)  # read twice below; a generator would be empty then
         longer = self.tokenizer(sentences, self.context + 1)  # one place more shows what is cut
         for sentence, last in zip(sentences, longer[:, -1].tolist(), strict=True):
             if last:
@@ -210,32 +211,32 @@ class FrozenCLIP(nn.Module):
                 )
         return self.tokenizer(sentences, self.context) if longer[:, -1].any() else longer[:, :-1]
 
-    def encode_text(self, sentences: Sequence[str] | Tensor) -> Tensor:
-        """Sentences or token ids (B, context) -> (B, d), not normalised."""
+    def encode_text(self, sentences: Sequence[str] | TokenIds) -> Float[Tensor, "B d"]:
+        """Sentences or their token ids -> features in the joint space, not normalised."""
         if isinstance(sentences, str):
             raise TypeError("encode_text takes a list of sentences; put the one sentence in a list")
         tokens = sentences if isinstance(sentences, Tensor) else self.tokenize(sentences)
         return self.text_states(tokens) @ self.text_projection
 
-    def text_states(self, tokens: Tensor, after_block: AfterBlock | None = None) -> Tensor:
-        """Token ids (B, context) -> (B, text_width): the normalised state at the end-of-text token,
-        which has the highest id. Attention looks back only, so nothing is computed behind it.
+    def text_states(self, tokens: TokenIds, after_block: AfterBlock | None = None) -> Tokens:
+        """(B, D): the normalised state at each sentence's end-of-text token, the highest id.
+        Attention looks back only, so nothing is computed behind it.
         """
         tokens = tokens[:, : int(tokens.argmax(dim=-1).max()) + 1]
         places, x = self.text_walk(tokens, after_block)
         return self.ln_final(F.embedding(places[:, -1], x))
 
     def text_walk(
-        self, tokens: Tensor, after_block: AfterBlock | None = None, blocks: int | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """(which row each token stands in (B, L), rows (N, text_width) behind so many blocks).
+        self, tokens: TokenIds, after_block: AfterBlock | None = None, blocks: int | None = None
+    ) -> tuple[Int[Tensor, "B L"], Float[Tensor, "N D"]]:
+        """(which row each token stands in, rows behind so many blocks).
 
         A beginning that sentences share is one row and runs once; the result is equal. Rows are
         taken with F.embedding: indexing adds up gradients in an order that changes between runs.
         """
         device = self.text_projection.device
         places, first = (index.to(device) for index in shared_beginnings(tokens))
-        ids = tokens.to(device).flatten()[first]
+        ids = tokens.to(device).flatten()[first]  # (N,): each shared token once
         x = self.token_embedding(ids) + self.positional_embedding[first % tokens.shape[1]]
         for index, block in enumerate(self.transformer.resblocks[:blocks]):
             x = self._block(block, x, sentences=(places, first))
@@ -244,20 +245,23 @@ class FrozenCLIP(nn.Module):
 
     # ---- one block -------------------------------------------------------------------------------
 
-    def _embed_image(self, images: Tensor) -> Tensor:
+    def _embed_image(self, images: Input) -> Float[Tensor, "B T D"]:
         if images.shape[1:] != (3, self.image_size, self.image_size):
             raise ValueError(
                 f"pictures have shape {tuple(images.shape)}, this CLIP takes (B, 3, "
                 f"{self.image_size}, {self.image_size}); use preprocess(), or load_clip(..., image_size=...)"
             )
         visual = self.visual
+        # a convolution that steps by its own width cuts the picture into patches: (B, N, D)
         x = visual.conv1(images.to(visual.conv1.weight.dtype)).flatten(2).transpose(1, 2)
-        x = torch.cat([visual.class_embedding.expand(len(x), 1, -1).to(x.dtype), x], dim=1)
-        return visual.ln_pre(x + visual.positional_embedding)  # (B, 1 + N, D)
+        class_token = visual.class_embedding.expand(len(x), 1, -1).to(x.dtype)
+        x = torch.cat([class_token, x], dim=1)  # in front, so that patches are x[:, 1:]
+        return visual.ln_pre(x + visual.positional_embedding)
 
     def _block(
-        self, block: nn.Module, x: Tensor, dense_axis: str | None = None, sentences: Shared = None
-    ) -> Tensor:
+        self, block: nn.Module, x: Tokens, dense_axis: str | None = None, sentences: Shared = None
+    ) -> Tokens:
+        # a frozen beginning has no gradient, so there is nothing to save by running it again
         if self.checkpointing and torch.is_grad_enabled() and x.requires_grad:
             return checkpoint(self._run_block, block, x, dense_axis, sentences, use_reentrant=False)
         return self._run_block(block, x, dense_axis, sentences)
@@ -265,11 +269,11 @@ class FrozenCLIP(nn.Module):
     def _run_block(
         self,
         block: nn.Module,
-        x: Tensor,
+        x: Tokens,
         dense_axis: str | None,
         sentences: Shared,
         first: int | None = None,
-    ) -> Tensor:
+    ) -> Tokens:
         """One residual block, of the first tokens or of all: attention, then the two-layer net.
         Attention is ordinary, value to value along an axis, or causal in sentences that share rows.
         """
@@ -292,6 +296,5 @@ class FrozenCLIP(nn.Module):
         mixed = mixed.transpose(0, 1) if dense_axis == "batch" else mixed
         mixed = mixed if sentences is None else mixed.flatten(0, 1)[sentences[1]]
         x = x[..., :first, :] + block.ls_1(attn.out_proj(mixed))  # ls: identity in most CLIPs
-        return x + block.ls_2(
-            block.mlp.c_proj(ACTIVATIONS[self.activation](block.mlp.c_fc(block.ln_2(x))))
-        )
+        hidden = ACTIVATIONS[self.activation](block.mlp.c_fc(block.ln_2(x)))  # (B, N, 4 D)
+        return x + block.ls_2(block.mlp.c_proj(hidden))

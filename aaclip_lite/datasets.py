@@ -32,7 +32,7 @@ from .files.shots import few_shot
 
 __all__ = ["AnomalyDataset", "DataError", "Record", "Sample", "open_dataset", "overlap"]
 
-LARGEST_SIDE = 4096
+LARGEST_SIDE = 4096  # beyond it a typing error is likelier than a picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +41,11 @@ class Sample:
 
     image: UInt8[np.ndarray, "H W 3"]
     mask: UInt8[np.ndarray, "H W"] | None
-    label: int | None
+    label: int | None  # 0 sound, 1 anomalous
     class_name: str
     path: str
-    defect: str
-    inside: UInt8[np.ndarray, "H W"] | None
+    defect: str  # what kind, as the set names it
+    inside: UInt8[np.ndarray, "H W"] | None  # where the object is, if the set says so
 
 
 class AnomalyDataset:
@@ -54,7 +54,7 @@ class AnomalyDataset:
     def __init__(self, root: Path, records: list[Record], **settings) -> None:
         self.root = root
         self.records = records
-        self.settings = settings
+        self.settings = settings  # as given, for the views of this set
         self.layout: str = settings["layout"]
         self.detected: str = settings["detected"]  # what it was taken for, and why
         self.size: int | None = settings["size"]
@@ -74,17 +74,18 @@ class AnomalyDataset:
 
     @property
     def classes(self) -> list[str]:
-        return sorted({record.class_name for record in self.records})
+        return sorted({record.class_name for record in self.records})  # the same in each process
 
     def __getitem__(self, index: int) -> Sample:
         record = self.records[index]
         known = decoding.known(self, record)
         image: Any
+        # copies: whoever draws into a sample must not change what the cache holds
         image, mask, inside = (None if plane is None else plane.copy() for plane in known)
         if self.image_level:
-            mask = None
+            mask = None  # not zeros: that would say "no defect anywhere"
         elif mask is None:
-            mask = np.zeros(image.shape[:2], np.uint8)
+            mask = np.zeros(image.shape[:2], np.uint8)  # a sound picture of a set with masks
         return Sample(
             image, mask, record.label, record.class_name, record.image, record.defect, inside
         )
@@ -92,7 +93,7 @@ class AnomalyDataset:
     # ---- parts of it -----------------------------------------------------------------------------
 
     def view(self, records: Iterable[Record]) -> "AnomalyDataset":
-        """The same data set with only these of its records."""
+        """The same data set with only these of its records; the cache is shared."""
         return AnomalyDataset(self.root, list(records), **self.settings)
 
     def filter(
@@ -126,7 +127,7 @@ class AnomalyDataset:
                     f"{count} references of {name} are asked for, the split 'train' of "
                     f"{self.detected} has {len(have)} sound pictures of it"
                 )
-            chosen += have[:count]
+            chosen += have[:count]  # of 4 and of 16 references the first four are the same
         return self.view(chosen)
 
     # ---- is it sound? ----------------------------------------------------------------------------
@@ -134,7 +135,7 @@ class AnomalyDataset:
     def check(self, decode: bool = True, strict: bool = False) -> list[str]:
         """All that is wrong; `decode` also decodes every file, `strict` raises what is found."""
         problems = audit.problems(self.root, self.records, self.image_level)
-        if decode:
+        if decode:  # slow: every pixel is read
             problems += decoding.problems(self)
             audit.tell_odd_masks(self.root, [] if self.image_level else self.records)
         problems = [p for p in dict.fromkeys(problems) if p.split(":")[0] not in self.allow]
@@ -164,14 +165,15 @@ class AnomalyDataset:
         augment: a recipe or the name of its variant. Order and augmentation follow from seed and
         epoch. place: see batching.Place.
         """
-        where = batching.Place(**place)
+        where = batching.Place(**place)  # epoch, stage, and which process's share
         change = augmentation.change(augment, seed, where.view, where.stage)
-        order_seed = seed if shuffle else None
+        order_seed = seed if shuffle else None  # None: as the records stand
         return batching.batches(self, batch_size, order_seed, change, device, where)
 
 
 def overlap(first: AnomalyDataset, second: AnomalyDataset) -> list[tuple[str, str]]:
     """Pictures that two data sets share, byte for byte, as training and test must not."""
+    # by their bytes: a renamed copy is a copy
     ours = {first.root / record.image for record in first.records}
     theirs = {second.root / record.image for record in second.records}
     return audit.shared(ours, theirs)
@@ -215,6 +217,7 @@ def open_dataset(
         root = None
         told = "as named"
     path = Path(path)
+    # all splits are read, so that copies between them show
     files = layouts.read(path, layout, root, how.class_name)
     split = split or files.default_split
     chosen = [record for record in files.records if split in ("all", record.split)]
@@ -228,14 +231,14 @@ def open_dataset(
         allow=tuple(how.allow),
         image_level=how.image_level,
         groups=groups,
-        references=[r for r in others if r.split == "train" and r.label == 0],
+        references=[r for r in others if r.split == "train" and r.label == 0],  # never judged
         cache=Cache(how.cache_bytes),
     )
     problems = [*files.problems, *files.empty_classes(chosen, split)]
     problems = [p for p in problems if p.split(":")[0] not in data.allow]
-    problems += data.check(decode=False)
+    problems += data.check(decode=False)  # no pixel is read: opening stays quick
     problems += _shared(data, others)
-    if problems:
+    if problems:  # all of them: a list can be mended in one go
         raise DataError(problems, path)
     return data
 

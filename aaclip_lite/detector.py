@@ -23,7 +23,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from . import decision, normal, references, scoring
+from . import decision, references, scoring
 from .clip import FrozenCLIP
 from .datasets import AnomalyDataset
 from .files import promise, sound
@@ -32,10 +32,10 @@ from .files.forms import Picture, alike, is_several, read_each, refuse_endless
 from .files.late import late
 from .files.pictures import PictureError
 from .model import AdaptedCLIP, Features
-from .normal import calibrated
 
 __all__ = ["AnomalyDetector", "PictureError", "Prediction"]
 
+NOTES = ("backbone", "domain", "words", "calibration")  # what is saved beside tensors
 ANY = "*"  # the calibration of products without their own
 
 
@@ -66,7 +66,7 @@ class AnomalyDetector:
         """
         if domain not in scoring.BLUR:
             raise ValueError(f"domain = {domain!r} is not one of {', '.join(scoring.BLUR)}")
-        self.model = model.eval()
+        self.model = model.eval()  # a variant may drop features out while it trains
         self.calibration = calibration or {}
         self.words = words or {}
         self.domain = domain
@@ -100,36 +100,36 @@ class AnomalyDetector:
         """
         if batch_size < 1:
             raise ValueError(f"batch_size = {batch_size}: give at least 1")
-        anchor = self.anchor(class_name, words)
+        anchor = self.anchor(class_name, words)  # once for all pictures: words cost a text tower
         constants = self.calibration_of(class_name, any_product)
-        threshold, why = normal.threshold_of(self, constants, class_name, words)
+        threshold, why = decision.threshold_of(self, constants, class_name, words)
         predictions = []
-        for group in alike(read_each(images), batch_size):
-            batch = torch.stack([pixels for _, pixels in group])
-            anchors = anchor.expand(len(batch), -1, -1)
+        for group in alike(read_each(images), batch_size):  # of one size, for they are stacked
+            batch = torch.stack([pixels for _, pixels in group])  # (B, 3, H, W)
+            anchors = anchor.expand(len(batch), -1, -1)  # (B, d, 2), not copied
             bank = self.references.get(class_name)
             maps, scores = self.measure(batch, anchors, bank, class_name)
-            maps, scores = calibrated(maps, scores, constants)
-            refuse_endless(maps, scores, [path for path, _ in group])
+            maps, scores = decision.calibrated(maps, scores, constants)
+            refuse_endless(maps, scores, [path for path, _ in group])  # nan > line is "sound"
             rows = zip(group, maps.cpu().numpy(), scores.tolist(), strict=True)
             for (path, _), anomaly_map, score in rows:
                 verdict = None if threshold is None else score > threshold
                 row = Prediction(anomaly_map, score, threshold, verdict, path, why)
                 predictions.append(row)
-        return predictions if is_several(images) else predictions[0]
+        return predictions if is_several(images) else predictions[0]  # as many as were given
 
     def anomaly_maps(
         self, images: Float[Tensor, "B 3 H W"], class_names: Sequence[str]
     ) -> tuple[Float[Tensor, "B H W"], Float[Tensor, " B"]]:
         """Maps and scores of pictures of several classes, calibrated where that was done."""
-        found: dict[int, tuple[Tensor, Tensor]] = {}
-        for name in dict.fromkeys(class_names):
+        results: dict[int, tuple[Tensor, Tensor]] = {}  # by place in the batch
+        for name in dict.fromkeys(class_names):  # a product's pictures share anchors and bank
             rows = [i for i, each in enumerate(class_names) if each == name]
             anchors = self.anchor(name).expand(len(rows), -1, -1)
             measured = self.measure(images[rows], anchors, self.references.get(name), name)
-            pairs = zip(*calibrated(*measured, self.calibration_of(name)), strict=True)
-            found |= zip(rows, pairs, strict=True)
-        maps, scores = zip(*(found[row] for row in range(len(images))), strict=True)
+            calibrated = decision.calibrated(*measured, self.calibration_of(name))
+            results |= zip(rows, zip(*calibrated, strict=True), strict=True)
+        maps, scores = zip(*(results[row] for row in range(len(images))), strict=True)
         return torch.stack(maps), torch.stack(scores)
 
     # ---- what is normal --------------------------------------------------------------------------
@@ -149,9 +149,8 @@ class AnomalyDetector:
         words: what the product is called from now on.
         """
         promise.refuse_rate("false_alarms =", false_alarms)
-        given = (self, pictures, class_name, false_alarms)
-        bank, entry = normal.of_references(*given, readings, words)
-        self.references[class_name] = bank
+        bank, entry = late("references")(self, pictures, class_name, false_alarms, readings, words)
+        self.references[class_name] = bank  # only now: a picture that failed changed nothing
         return self._know(class_name, entry, words)
 
     @door(class_name=str, false_alarms=(float, int), words=(str, None))
@@ -172,10 +171,11 @@ class AnomalyDetector:
         promise.refuse_rate("false_alarms =", false_alarms)
         if isinstance(normal_images, AnomalyDataset):
             return self._know(ANY, late("calibrate")(self, normal_images, false_alarms))
-        entry = normal.of_parts(self, normal_images, class_name, false_alarms, words)
+        entry = late("parts")(self, normal_images, class_name, false_alarms, words)
         return self._know(class_name, entry, words)
 
     def _know(self, name: str, entry: dict, words: str | None = None) -> "AnomalyDetector":
+        # new dicts: copies of this detector (with_references) hold the old ones
         self.calibration = {**self.calibration, name: entry}
         self.words = self.words | ({name: words} if words else {})
         return self
@@ -187,11 +187,11 @@ class AnomalyDetector:
 
     def with_references(self, data: AnomalyDataset) -> "AnomalyDetector":
         """The same detector, with this set's pictures, all sound, as references of their classes."""
-        other = copy.copy(self)
+        other = copy.copy(self)  # the same model, not copied
         other.references = {}
         for name in data.classes:
             part = data.filter(name)
-            with sound.quiet():
+            with sound.quiet():  # remarks on single parts are for those who chose them
                 other.remember([part[i].image for i in range(len(part))], name)
         return other
 
@@ -207,10 +207,10 @@ class AnomalyDetector:
         if name in self.calibration or ANY not in self.calibration:
             return self.calibration.get(name)
         entry = self.calibration[ANY]
-        return entry if any_product else {**entry, "threshold": None}
+        return entry if any_product else {**entry, "threshold": None}  # its scale, not its line
 
     def anchor(self, name: str, words: str | None = None) -> Float[Tensor, "d 2"]:
-        key = (name, words or self.words.get(name))
+        key = (name, words or self.words.get(name))  # new words, new anchors; none is forgotten
         if key not in self._known:
             with torch.no_grad():
                 names = [name] if key[1] is None else {name: key[1]}
@@ -257,6 +257,7 @@ class AnomalyDetector:
         maps = scoring.anomaly_map(features.levels, anchors, size, self.domain, **recipe.finish)
         if grid is not None:
             grid = references.map_units(grid, len(features.levels))
+            # added: words find what all products share, references what this one never shows
             maps = maps + scoring.finish(grid, size, self.domain, **recipe.finish)
         scores = scoring.picture_scores(
             features, anchors, maps, recipe.image_score, self.domain, recipe.blur
@@ -274,17 +275,16 @@ class AnomalyDetector:
 
         clip: the backbone, where the folder does not say which (it does after save()).
         """
-        found = late("read")(name, clip)
-        detector = cls(found.model.to(device), **found.notes)
-        detector.references = {name: bank.to(device) for name, bank in found.references.items()}
-        detector.training = found.training
+        saved = late("read")(name, clip)
+        detector = cls(saved.model.to(device), **saved.notes)
+        detector.references = {name: bank.to(device) for name, bank in saved.references.items()}
+        detector.training = saved.training
         return detector
 
     @door(folder=(str, Path))
     def save(self, folder: str | Path) -> Path:
         """Adapters, references, calibration, words, and the backbone's source, not the backbone."""
-        names = ("backbone", "domain", "words", "calibration")
-        notes = {name: getattr(self, name) for name in names}
+        notes = {name: getattr(self, name) for name in NOTES}
         return late("write")(Path(folder), self.model, notes, self.references, self.training)
 
     def push_to_hub(self, repo_id: str, private: bool = False, token: str | None = None) -> str:

@@ -28,7 +28,7 @@ from .model import AdaptedCLIP, Features, stack_anchors
 
 __all__ = ["NAMES", "Judged", "MapsAndScores", "Options", "Report", "Words", "evaluate", "maps_of"]
 
-JUDGED = ("image", "text", "frozen")
+JUDGED = ("image", "text", "frozen")  # from all of the method to none of it
 # what gives maps and scores of a batch, under the name of each source
 MapsAndScores = dict[str, tuple[Float[Tensor, "B H W"], Float[Tensor, " B"]]]
 Judged = Callable[[dict], MapsAndScores]
@@ -64,7 +64,7 @@ def evaluate(
     """
     _refuse_unfit(model, data, stage, train, domain)
     how = Options(**options)
-    if not len(data) or how.rounds < 1:
+    if not len(data) or how.rounds < 1:  # an empty mean would look like a figure
         raise ValueError(
             f"there are {len(data)} pictures to judge, and rounds = {how.rounds}: both must be "
             "at least 1"
@@ -80,7 +80,7 @@ def evaluate(
                 f"references = {how.references}: only an AnomalyDetector remembers them"
             )
         model = model.with_references(data.references(how.references))
-    sources = [maps_of(model, stage, domain)]
+    sources = [maps_of(model, stage, domain)]  # all are judged in the one pass over the pictures
     if baselines:
         sources += late("baselines")(inner, domain, train)
     # a detector scores each picture by itself, whatever was published
@@ -89,7 +89,7 @@ def evaluate(
     ruler = Ruler(sources, fuse, inner.clip.text_projection.device, how)
     results = ruler.judge_all(data)
     about = _about(model, inner, data, stage, domain) | {"rounds": how.rounds}
-    about["references"] = how.references
+    about["references"] = how.references  # without them two reports can't be compared
     groups = data.groups if how.groups is None else how.groups
     return assemble(results, about, groups)
 
@@ -119,7 +119,7 @@ class Words:
         self.known: dict[str, Float[Tensor, "d 2"]] = {}
 
     def __call__(self, names: Sequence[str]) -> Float[Tensor, "B d 2"]:
-        new = sorted(set(names) - self.known.keys())
+        new = sorted(set(names) - self.known.keys())  # the text tower runs once a class
         self.known |= self.model.text_anchors(new, self.adapted)
         return stack_anchors(self.known, names)
 
@@ -136,7 +136,7 @@ def _refuse_unfit(model: object, data: object, stage: str, train: object, domain
         )
 
 
-def maps_of(model, stage: str = "image", domain: str = "industrial") -> Judged:
+def maps_of(model: Any, stage: str = "image", domain: str = "industrial") -> Judged:
     """What evaluate judges, under the name "": a detector's maps; an adapted model's; its stage
     1's, whose detection feature is the class token; or those of CLIP's own words on dense patches.
     """
@@ -151,17 +151,19 @@ def maps_of(model, stage: str = "image", domain: str = "industrial") -> Judged:
     recipe = model.recipe
 
     def judge(batch: dict) -> MapsAndScores:
-        training = model.training
+        training = (
+            model.training
+        )  # evaluation in the midst of training gives the model back as it was
         model.eval()
         anchors = words(batch["class_name"])
         x = model.preprocess(batch["image"])
         if stage == "image":
             features = model(x, batch["class_name"])
         else:
-            token = F.normalize(model.clip.encode_image(x), dim=-1)
+            token = F.normalize(model.clip.encode_image(x), dim=-1)  # (B, d)
             features = Features(model.dense_features(x), token)
         model.train(training)
-        size = batch["image"].shape[-2:]
+        size = batch["image"].shape[-2:]  # maps are judged at the masks' size, not the tower's
         maps = scoring.anomaly_map(features.levels, anchors, size, domain, **recipe.finish)
         # the published score is put together later, from all maps of a class
         kind = "detection" if recipe.image_score == "released" else recipe.image_score

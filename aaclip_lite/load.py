@@ -28,10 +28,10 @@ from .files.tinyclip import named
 from .files.towers import is_plain, tokenize, towers
 from .files.weights import WeightsError, read_state
 
-LARGEST_SIDE = 4096
+LARGEST_SIDE = 4096  # beyond it a typing error is likelier than a picture
 
 
-class Found(NamedTuple):
+class Source(NamedTuple):
     config: dict
     state: dict[str, Tensor] | None
     activation: str  # the one that belongs to the weights
@@ -59,28 +59,28 @@ def load_clip(
         )
     if image_size is not None and not 0 < image_size <= LARGEST_SIDE:
         raise ValueError(f"image_size = {image_size}: give a side from 1 to {LARGEST_SIDE} pixels")
-    found = _find(*named(source, weights))
+    origin = _find(*named(source, weights))
     if image_size is not None:
-        found.config["vision_cfg"]["image_size"] = image_size
+        origin.config["vision_cfg"]["image_size"] = image_size
     # weights that are replaced need no random start
-    device = "cpu" if found.state is None else "meta"
-    model = _build(found.config, found.label, device)
-    clip = FrozenCLIP(model, tokenize, activation or found.activation)
-    if found.state is not None:
-        clip.load_state_dict(found.state, label=found.label, assign=True)
-        if clip.activation != found.activation:
-            tell(clip, found.activation, found.label)
+    device = "cpu" if origin.state is None else "meta"
+    model = _build(origin.config, origin.label, device)
+    clip = FrozenCLIP(model, tokenize, activation or origin.activation)
+    if origin.state is not None:
+        clip.load_state_dict(origin.state, label=origin.label, assign=True)
+        if clip.activation != origin.activation:
+            tell(clip, origin.activation, origin.label)
     return clip
 
 
-def _find(source: str | dict | Path, weights: str | Path | None) -> Found:
+def _find(source: str | dict | Path, weights: str | Path | None) -> Source:
     if isinstance(source, str) and source != "lite":
         import open_clip
 
-        if source.replace("/", "-") in open_clip.list_models():
+        if source.replace("/", "-") in open_clip.list_models():  # "ViT-L/14" is "ViT-L-14" there
             return _find_named(source.replace("/", "-"), weights)
     if isinstance(source, dict):
-        config = copy.deepcopy(source)
+        config = copy.deepcopy(source)  # image_size is written into it below
         label = "config"
     else:
         place = data_path("lite_clip") if source == "lite" else Path(source)
@@ -94,7 +94,7 @@ def _find(source: str | dict | Path, weights: str | Path | None) -> Found:
         config = read_json(file, remedy="give the config that belongs to the weights")
         label = str(file)
         weights = place / "model.safetensors" if weights == "own" and place.is_dir() else weights
-    config = config.get("model_cfg", config)
+    config = config.get("model_cfg", config)  # the hub's files hold it under this name
     configs.refuse_unbounded(config, label)
     if not isinstance(config, dict) or not {"embed_dim", "vision_cfg", "text_cfg"} <= config.keys():
         raise WeightsError(
@@ -107,13 +107,13 @@ def _find(source: str | dict | Path, weights: str | Path | None) -> Found:
         )
     quick = bool(config.get("quick_gelu"))
     if weights in ("own", None):
-        return Found(config, None, _activation(quick), f"{label} with random weights")
+        return Source(config, None, _activation(quick), f"{label} with random weights")
     state, by_openai = read_state(weights)
-    configs.refuse_endless(state, weights)
-    return Found(config, state, _activation(quick or by_openai), str(weights))
+    configs.refuse_endless(state, weights)  # nan in one weight is nan in every feature
+    return Source(config, state, _activation(quick or by_openai), str(weights))
 
 
-def _find_named(name: str, weights: str | Path | None) -> Found:
+def _find_named(name: str, weights: str | Path | None) -> Source:
     """An architecture that open_clip knows, with a tag's weights, a file's, or random ones."""
     import open_clip
 
@@ -122,7 +122,7 @@ def _find_named(name: str, weights: str | Path | None) -> Found:
     quick = bool(config.get("quick_gelu"))
     label = f"{name} with weights {str(weights)!r}"
     if weights is None:
-        return Found(config, None, _activation(quick), label)
+        return Source(config, None, _activation(quick), label)
     if weights == "own":
         raise ValueError(
             f"which weights of {name}? One of {', '.join(tags)}, a file, or None for random ones"
@@ -136,8 +136,9 @@ def _find_named(name: str, weights: str | Path | None) -> Found:
         weights = fetched(name, str(weights), tag, open_clip.download_pretrained)
     state, by_openai = read_state(weights)
     configs.refuse_endless(state, label)
+    # the architecture's name is the same for weights of both kinds: any hint at QuickGELU counts
     quick = quick or by_openai or bool(tag.get("quick_gelu"))
-    return Found(config, state, _activation(quick), label)
+    return Source(config, state, _activation(quick), label)
 
 
 def _activation(quick: bool) -> str:
@@ -154,17 +155,17 @@ def blank_clip(config: dict) -> tuple[nn.Module, Callable]:
 
 def _build(config: dict, label: str, device: str) -> nn.Module:
     """open_clip's own model, refused where our walk would not follow it."""
-    foreign = configs.foreign_parts(config)
+    foreign = configs.foreign_parts(config)  # before building: it may want other libraries
     if not foreign:
         configs.refuse_odd_size(config, label)
         try:
             with torch.device(device):
-                if device == "meta" and is_plain(config):
+                if device == "meta" and is_plain(config):  # spares the slow import below
                     return towers(config)
                 import open_clip
 
-                own = config.keys() - {"quick_gelu", "custom_text"}
-                model = open_clip.CLIP(**{key: config[key] for key in own})
+                keys = config.keys() - {"quick_gelu", "custom_text"}  # our walk has its own
+                model = open_clip.CLIP(**{key: config[key] for key in keys})
         except (TypeError, ValueError, AssertionError, RuntimeError, ZeroDivisionError) as error:
             raise WeightsError(f"{label}: open_clip cannot build this config: {error}") from error
         foreign = configs.foreign_blocks(model)

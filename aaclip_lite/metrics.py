@@ -8,9 +8,15 @@ itself stands in `files/curves.py`.
     histogram = PixelHistogram(); histogram.update(maps, masks); histogram.result()
 """
 
+import numpy as np
+from jaxtyping import Shaped
+from torch import Tensor
+
 from .files.curves import Curve, Undefined, binned_curve, exact_curve, jsonable, region_shares
 from .files.figures import IMAGE_NAMES, PIXEL_NAMES, bootstrap, image_metrics, pixel_metrics, pro
 from .files.histogram import PixelHistogram
+
+Numbers = Shaped[np.ndarray | Tensor, "..."]
 
 __all__ = [
     "IMAGE_NAMES",
@@ -30,14 +36,21 @@ __all__ = [
 ]
 
 
-def evaluate(scores, labels, maps, masks, inside=None, binned: bool = False) -> dict[str, float]:
-    """Every figure of one class. What is None makes its figures undefined; `binned` goes through
-    PixelHistogram.
+def evaluate(
+    scores: Numbers | None,
+    labels: Numbers | None,
+    maps: Numbers | None,
+    masks: Numbers | None,
+    inside: Numbers | None = None,
+    binned: bool = False,
+) -> dict[str, float]:
+    """Every figure of one class: scores (n,), labels (n,), maps, masks and inside (n, H, W). What
+    is None makes its figures undefined; `binned` goes through PixelHistogram.
     """
     if maps is None or masks is None:
-        missing: float = Undefined("no maps or masks were given")
+        missing: float = Undefined("no maps or masks were given")  # nan that says why
         pixels = dict.fromkeys(PIXEL_NAMES, missing)
-    elif binned:
+    elif binned:  # for sets whose maps do not fit in memory
         pixels = PixelHistogram().update(maps, masks, inside).result()
     else:
         pixels = pixel_metrics(maps, masks, inside)

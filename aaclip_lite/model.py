@@ -8,17 +8,17 @@ Use: `model = AdaptedCLIP(load_clip("lite"))`, `model.text_anchors(["bottle"])`,
 `model(model.preprocess(pictures))`.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from . import losses
 from .adapters import image_adapters, mix, text_adapters
-from .clip import FrozenCLIP
+from .clip import AfterBlock, FrozenCLIP, Input, TokenIds, Tokens
 from .files.door import expect
 from .prompts import sentences
 from .recipe import Recipe
@@ -29,8 +29,8 @@ CHUNK = 512  # sentences in one pass of the text tower
 
 class Features(NamedTuple):
     levels: tuple[Float[Tensor, "B N d"], ...]  # unit vectors, one tensor a level
-    detection: Float[Tensor, "B d"]  # a mean of unit vectors
-    patches: Float[Tensor, "B N d"] | None = None  # of which detection is the mean
+    detection: Float[Tensor, "B d"]  # a mean of unit vectors, shorter where patches disagree
+    patches: Float[Tensor, "B N d"] | None = None  # det_proj's, of which detection is the mean
 
 
 class AdaptedCLIP(nn.Module):
@@ -65,16 +65,18 @@ class AdaptedCLIP(nn.Module):
         part = f"{stage}_adapter"
         return {f"{part}.{name}": p for name, p in getattr(self, part).named_parameters()}
 
-    def preprocess(self, images: Tensor) -> Float[Tensor, "B 3 S S"]:
-        """(B, 3, H, W), uint8 or float in [0, 1] -> the normalised square input of the recipe."""
+    def preprocess(self, images: Shaped[Tensor, "B 3 H W"]) -> Input:
+        """uint8, or float in [0, 1] -> the normalised square input of the recipe."""
         return self.clip.preprocess(images, self.recipe.normalisation)
 
     # ---- words -----------------------------------------------------------------------------------
 
-    def encode_text(self, texts: Sequence[str] | Tensor) -> Float[Tensor, "B d"]:
+    def encode_text(self, texts: Sequence[str] | TokenIds) -> Float[Tensor, "B d"]:
         """Sentences or token ids through adapters and trained head, not normalised."""
         tokens = texts if isinstance(texts, Tensor) else self.clip.tokenize(texts)
-        return self.text_adapter[-1](self.clip.text_states(tokens, self.after_block("text")))
+        states = self.clip.text_states(tokens, self.after_block("text"))  # (B, D), B sentences
+        head = self.text_adapter[-1]  # behind the block adapters, in CLIP's own projection's stead
+        return head(states)
 
     def text_anchors(
         self, names: Iterable[str] | Mapping[str, str], adapted: bool | None = None
@@ -88,16 +90,17 @@ class AdaptedCLIP(nn.Module):
         groups = self._sentences(names)
         if not groups:
             return {}
+        # all sentences of all classes at once; beginnings that they share are then read once
         tokens = self.clip.tokenize([sentence for group in groups.values() for sentence in group])
         encoded = [F.normalize(encode(chunk), dim=-1) for chunk in tokens.split(CHUNK)]  # (n, d)
         parts = torch.cat(encoded).split([len(group) for group in groups.values()])
-        means = [F.normalize(part.mean(0), dim=-1) for part in parts]  # one anchor a group
-        by_key = dict(zip(groups, means, strict=True))
-        return {
-            name: torch.stack([by_key[name, "normal"], by_key[name, "abnormal"]], dim=1)
-            for name, state in groups
-            if state == "normal"
-        }
+        means = [F.normalize(part.mean(0), dim=-1) for part in parts]  # (d,), one a group
+        by_group = dict(zip(groups, means, strict=True))
+        anchors = {}
+        for name in dict.fromkeys(name for name, _ in groups):  # each name once, in order
+            columns = [by_group[name, "normal"], by_group[name, "abnormal"]]
+            anchors[name] = torch.stack(columns, dim=1)
+        return anchors
 
     def _sentences(self, names: Iterable[str] | Mapping[str, str]) -> dict[tuple, list[str]]:
         """{(name, "normal" or "abnormal"): sentences}, in the order of the names."""
@@ -116,12 +119,11 @@ class AdaptedCLIP(nn.Module):
 
     # ---- pictures --------------------------------------------------------------------------------
 
-    def forward(
-        self, images: Float[Tensor, "B 3 S S"], names: Sequence[str] | None = None
-    ) -> Features:
+    def forward(self, images: Input, names: Sequence[str] | None = None) -> Features:
         """Normalised pictures -> features in the joint space. names: their classes, which the
         method does not look at and a variant may.
         """
+        # (B, T, D) a level, T = 1 + N tokens: the class token and the patches
         tokens = self.clip.image_tokens(images, self.depths.levels, self.after_block("image"))
         tokens = [self.clip.ln_post(level) for level in tokens]  # brings levels to one scale
         heads: Any = self.image_adapter["seg_proj"]  # one a level
@@ -129,25 +131,24 @@ class AdaptedCLIP(nn.Module):
             F.normalize(projection(level[:, 1:]), dim=-1)  # patches only, no class token
             for projection, level in zip(heads, tokens, strict=True)
         ]
-        detection = F.normalize(self.image_adapter["det_proj"](tokens[-1]), dim=-1)
+        # the deepest level knows best what the whole shows; a projection of its own may judge it
+        detection = F.normalize(self.image_adapter["det_proj"](tokens[-1]), dim=-1)  # (B, T, d)
         return Features(self.fuse(tuple(levels)), self.pool(detection), detection[:, 1:])
 
-    def dense_features(
-        self, images: Float[Tensor, "B 3 S S"]
-    ) -> tuple[Float[Tensor, "B N d"], ...]:
+    def dense_features(self, images: Input) -> tuple[Float[Tensor, "B N d"], ...]:
         """Stage 1's features, from the frozen backbone alone, one tensor a level."""
         return self.clip.dense_features(images, self.recipe)
 
     # ---- seams: what a variant may change --------------------------------------------------------
 
-    def after_block(self, tower: str) -> Callable[[int, Tensor], Tensor]:
-        """What the walk calls behind every block: the adapter that stands there, mixed in."""
+    def after_block(self, tower: str) -> AfterBlock:
+        """What the walk calls after each block: the adapter that stands there, mixed in."""
         text = tower == "text"
         adapters: Any = self.text_adapter if text else self.image_adapter["layer_adapters"]
         blocks = self.depths.text_blocks if text else self.depths.image_blocks
         places = {number - 1: place for place, number in enumerate(blocks)}  # blocks count from 1
 
-        def adapt(index: int, x: Float[Tensor, "*any D"]) -> Float[Tensor, "*any D"]:
+        def adapt(index: int, x: Tokens) -> Tokens:
             if index not in places:  # most blocks of the published recipe have no adapter
                 return x
             place = places[index]
@@ -155,13 +156,13 @@ class AdaptedCLIP(nn.Module):
 
         return adapt
 
-    def mixed(
-        self, x: Float[Tensor, "*any D"], adapted: Float[Tensor, "*any D"], tower: str, place: int
-    ) -> Float[Tensor, "*any D"]:
+    def mixed(self, x: Tokens, adapted: Tokens, tower: str, place: int) -> Tokens:
         """How the adapter at a place joins its token: a share, at the token's length."""
         return mix(x, adapted, self.recipe.text_mix if tower == "text" else self.recipe.image_mix)
 
-    def fuse(self, levels: tuple[Float[Tensor, "B N d"], ...]) -> tuple[Tensor, ...]:
+    def fuse(
+        self, levels: tuple[Float[Tensor, "B N d"], ...]
+    ) -> tuple[Float[Tensor, "B N d"], ...]:
         """How levels are weighed against each other before their maps are summed: not at all."""
         return levels
 
@@ -175,7 +176,7 @@ class AdaptedCLIP(nn.Module):
 
     def loss_parts(
         self, stage: str, features: Any, anchors: Float[Tensor, "B d 2"], batch: dict
-    ) -> dict[str, Tensor]:
+    ) -> dict[str, losses.Loss]:
         """The weighted parts of a stage's loss. features: in stage 1 the dense levels alone."""
         if stage == "text":
             return losses.stage1_parts(features, anchors, batch["mask"], self.recipe)
@@ -189,7 +190,7 @@ class AdaptedCLIP(nn.Module):
             if state is not None:
                 self.load_part(part, state, f"released {part}")
 
-    def load_part(self, part: str, state: Mapping[str, Tensor], label: str) -> None:
+    def load_part(self, part: str, state: Mapping[str, Shaped[Tensor, "..."]], label: str) -> None:
         """Weights into `text_adapter` or `image_adapter`, all of them or none."""
         state = dict(state.get(part, state))  # public files hold it under the part's name
         theirs = {name: tuple(tensor.shape) for name, tensor in state.items()}
@@ -211,7 +212,7 @@ def stack_anchors(
     anchors: Mapping[str, Float[Tensor, "d 2"]], class_names: Sequence[str]
 ) -> Float[Tensor, "B d 2"]:
     """Each picture's own anchors, from those of its class."""
-    unknown = sorted(set(class_names) - anchors.keys())
+    unknown = sorted(set(class_names) - anchors.keys())  # a wrong class would train in silence
     if unknown:
         raise KeyError(f"no text anchors for {', '.join(unknown)}; there are: {', '.join(anchors)}")
     return torch.stack([anchors[name] for name in class_names])  # in the batch's order

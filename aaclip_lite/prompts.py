@@ -67,6 +67,7 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
     "course": ("{}.", "a photo of {}."),
 }
 
+# no two data sets give one name to different things
 _WORDS = {name: words for table in REAL_NAMES.values() for name, words in table.items()}
 
 
@@ -78,7 +79,7 @@ def real_name(name: str) -> str:
 
 
 def plain_name(name: str) -> str:
-    return name.replace("_", " ")
+    return name.replace("_", " ")  # "metal_nut" is one odd token run to CLIP, "metal nut" a thing
 
 
 def sentences(
@@ -87,7 +88,7 @@ def sentences(
     """(normal, abnormal) sentences of one class; names="real" looks the class up, "plain" takes the
     name itself.
     """
-    if not isinstance(name, str) or not name.strip():
+    if not isinstance(name, str) or not name.strip():  # "a damaged " would be about nothing
         raise ValueError(f"a class name must be a non-empty string, not {name!r}")
     for what, key, table in (("states", states, STATES), ("templates", templates, TEMPLATES)):
         if key not in table:

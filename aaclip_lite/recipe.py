@@ -6,6 +6,7 @@ a value that cannot work is refused with the field's name; depths of None follow
 Use: `Recipe.released().replace(levels=(2, 4, 6, 8))`, `recipe.resolve(24, 12)`.
 """
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal, NamedTuple
 
@@ -25,7 +26,7 @@ class Depths(NamedTuple):
     dense_blocks: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True)  # a model keeps its recipe: a later change would not reach its weights
 class Recipe:
     name: str = "course"  # label of the recipe, printed and stored with checkpoints
 
@@ -158,6 +159,7 @@ class Recipe:
         stage 2. For recipes that count steps, not epochs.
         """
         share = image_steps / self.image_steps
+        # a set: in a short run two drops may fall on one step
         drops = {max(1, round(milestone * share)) for milestone in self.milestones}
         milestones = tuple(sorted(drops))
         return self.replace(text_steps=text_steps, image_steps=image_steps, milestones=milestones)
@@ -168,7 +170,7 @@ class Recipe:
     @classmethod
     def from_dict(cls, values: dict) -> "Recipe":
         """What to_dict gave, also in an older version that had more fields or other names."""
-        values = {RENAMED.get(name, name): value for name, value in values.items()}
+        values = {RENAMED.get(name, name): value for name, value in values.items()}  # older files
         for name, default in RETIRED.items():
             if values.pop(name, default) != default:
                 raise ValueError(
@@ -200,11 +202,12 @@ class Recipe:
         """Concrete depths on a backbone of these depths: 24 blocks give levels 6, 12, 18, 24, six
         adapters and 19 dense blocks.
         """
+        # rounded, not cut; a set, since a shallow tower's quarters may fall together
         quarters = {max(1, (vision_blocks * k + 2) // 4) for k in (1, 2, 3, 4)}
         levels = tuple(sorted(quarters)) if self.levels is None else self.levels
         dense = self.dense_blocks
         if dense is None:
-            dense = (19 * vision_blocks + 12) // 24
+            dense = (19 * vision_blocks + 12) // 24  # the published share, 19 of 24, rounded
         for field, highest in (("levels", max(levels)), ("dense_blocks", dense)):
             if highest > vision_blocks:
                 raise ValueError(
@@ -279,7 +282,7 @@ def _block_numbers(field: str, value: Blocks, depth: int) -> tuple[int, ...]:
     return numbers
 
 
-def _refuse_unknown(names) -> None:
+def _refuse_unknown(names: Iterable[str]) -> None:
     known = [field.name for field in fields(Recipe)]
     if unknown := sorted(set(names) - set(known)):
         raise ValueError(

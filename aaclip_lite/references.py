@@ -18,18 +18,19 @@ from torch import Tensor
 
 from .files.coreset import thinned
 
-# In a map, one step of distance weighs as much as so many of the words' cosine difference.
-WEIGHT = 18.0
-READINGS = 128  # of all references together, at most
+# D in shapes is all levels' d together, V the readings of one picture, m and M rows that are kept
+WEIGHT = 18.0  # of a distance in a map, beside the words' cosine difference; chosen on validation
+READINGS = 128  # of all references together, at most: each is a pass through the tower
 
 
 def joined(levels: Sequence[Float[Tensor, "B N d"]]) -> Float[Tensor, "B N D"]:
     """The levels' features side by side, again of length 1."""
-    return F.normalize(torch.cat(tuple(levels), dim=-1), dim=-1)
+    return F.normalize(torch.cat(tuple(levels), dim=-1), dim=-1)  # so that a product is a cosine
 
 
 def steps(pictures: int, readings: int) -> int:
     """How many places a side each picture is read at, so that all are read so often at most."""
+    # few references need many readings, many show the places between by themselves
     return next((n for n in (4, 2) if pictures * n**2 <= readings), 1)
 
 
@@ -37,14 +38,14 @@ def moved(images: Float[Tensor, "1 3 S S"], patch: int, steps: int) -> Float[Ten
     """A picture as it is, and moved by parts of a patch both ways; the rim is continued."""
     side = images.shape[-1]
     wide = F.pad(images, (0, patch, 0, patch), mode="replicate")
-    places = [patch * k // steps for k in range(steps)]
+    places = [patch * k // steps for k in range(steps)]  # 0 first: the picture as it lies
     return torch.cat([wide[..., y : y + side, x : x + side] for y in places for x in places])
 
 
 def patches_of(levels: Sequence[Float[Tensor, "V N d"]]) -> Float[Tensor, "m D"]:
     """The patches of all readings of a picture, thinned."""
     patches = joined(levels).flatten(0, 1)
-    return patches[thinned(patches)]
+    return patches[thinned(patches)]  # at once: all readings of all pictures would be too many
 
 
 def make_bank(
@@ -53,7 +54,7 @@ def make_bank(
     """The patches of all reference pictures, thinned once more, and which picture each is of."""
     bank = torch.cat(tuple(pictures))
     owner = torch.cat([torch.full((len(one),), i) for i, one in enumerate(pictures)])
-    chosen = thinned(bank)
+    chosen = thinned(bank)  # numbers of the rows to keep
     return bank[chosen], owner.to(bank.device)[chosen]
 
 
@@ -68,8 +69,9 @@ def distances(
             f"{bank.shape[-1]}: remember() them again with this model"
         )
     side = math.isqrt(patches.shape[1])
-    nearest = 1 - (patches @ bank.T).amax(-1)
-    return nearest.unflatten(1, (side, side)).unsqueeze(1)
+    nearest = (patches @ bank.T).amax(-1)  # (B, N, D) @ (D, M): the best of M cosines, (B, N)
+    distance = 1 - nearest
+    return distance.unflatten(1, (side, side)).unsqueeze(1)
 
 
 def map_units(grid: Float[Tensor, "B 1 h w"], levels: int) -> Float[Tensor, "B 1 h w"]:

@@ -8,6 +8,7 @@ Use: `anomaly_map(features.levels, anchors, 518)`, `picture_scores(features, anc
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,9 +18,13 @@ from torch import Tensor
 from .files.blur import blurred
 
 BLUR = {"industrial": (7, 1.0), "medical": (9, 1.5)}  # kernel and sigma, in patches
-HOTTEST = (0.005, 0.2)  # shares of the map's pixels in the score "map_detection", in halves
-DETECTED = 0.05  # and of the patches: the detection feature itself tells grounds apart as well
-DETECTION = 1000.0  # what a cosine difference of 1 counts there; a map's counts 50 a level
+# the score "map_detection", each number chosen on validation stations
+HOTTEST = (
+    0.005,
+    0.2,
+)  # the map's part: mean of its hottest 0.5 % and of its hottest 20 % of pixels
+DETECTED = 0.05  # the detection feature's part: its hottest patches count as much as their mean
+DETECTION = 1000.0  # what that part's cosine difference of 1 counts; in a map it counts 50 a level
 
 
 def similarity_logits(
@@ -39,9 +44,10 @@ def similarity_logits(
     if torch.is_autocast_enabled(level.device.type):
         with torch.autocast(level.device.type, enabled=False):
             return similarity_logits(level, anchors, scale)
-    precision = torch.promote_types(level.dtype, torch.float32)
-    cosines = level.to(precision) @ anchors.to(precision)  # (B, N, 2): all are unit vectors
-    return (scale * cosines).transpose(1, 2).unflatten(2, (side, side))  # (B, 2, h, w)
+    precision = torch.promote_types(level.dtype, torch.float32)  # half is raised, double stays
+    # (B, N, 2): cosines of unit patches; of summed levels, or with the class feature, their sums
+    similarity = level.to(precision) @ anchors.to(precision)
+    return (scale * similarity).transpose(1, 2).unflatten(2, (side, side))  # (B, 2, h, w)
 
 
 def probability_map(
@@ -53,6 +59,7 @@ def probability_map(
 ) -> Float[Tensor, "B 2 H W"]:
     """Training map: logits enlarged to the picture, then softmax over normal and abnormal."""
     logits = similarity_logits(level, anchors, scale)
+    # bilinear: a map that jumps at each patch's rim could not follow a defect's outline
     large = F.interpolate(logits, image_size, mode="bilinear", align_corners=align_corners)
     return large.softmax(dim=1)  # after enlarging, as published: the order matters
 
@@ -67,8 +74,10 @@ def anomaly_map(
     blur: float | None = None,
 ) -> Float[Tensor, "B H W"]:
     """Test map: sum over levels of (abnormal + 1 - normal) / 2, blurred on the grid and enlarged."""
+    # the similarity is linear too: one product with the summed levels stands for one a level
     logits = similarity_logits(torch.stack(tuple(levels)).sum(0), anchors, scale)
-    summed = (logits[:, 1:] + len(levels) - logits[:, :1]) / 2  # neutral: half a level each
+    # a level that can't decide adds 0.5: (abnormal + 1 - normal) / 2 with both equal
+    summed = (logits[:, 1:] + len(levels) - logits[:, :1]) / 2  # (B, 1, h, w)
     return finish(summed, image_size, domain, align_corners, blur)
 
 
@@ -89,7 +98,7 @@ def finish(
         raise ValueError(f"domain = {domain!r} is not one of {', '.join(BLUR)}")
     kernel, sigma = BLUR[domain]
     sigma = sigma if blur is None else blur  # 0: no blur
-    if min(grid.shape[-2:]) <= kernel // 2:
+    if min(grid.shape[-2:]) <= kernel // 2:  # the blur mirrors the rim: there must be so much
         raise ValueError(
             f"a grid of {grid.shape[-1]} patches is too small for the {domain} blur of {kernel}; "
             "use a larger image"
@@ -116,7 +125,7 @@ def fuse(
     """
     if domain not in BLUR:
         raise ValueError(f"domain = {domain!r} is not one of {', '.join(BLUR)}")
-    peaks = _min_max(torch.as_tensor(maps), "map values").flatten(1).amax(1)
+    peaks = _min_max(torch.as_tensor(maps), "map values").flatten(1).amax(1)  # one pixel decides
     if domain == "medical":
         return peaks
     return 0.5 * peaks + 0.5 * _min_max(torch.as_tensor(scores), "detection scores")
@@ -126,21 +135,25 @@ def top_fraction(maps: Float[Tensor, "B H W"], fraction: float = 0.01) -> Float[
     """Mean of each map's hottest pixels: steadier than its single peak."""
     if not 0 < fraction <= 1:
         raise ValueError(f"fraction = {fraction!r} must lie in (0, 1]")
-    flat = maps.flatten(1)
+    flat = maps.flatten(1)  # (B, H W)
     count = max(1, round(fraction * flat.shape[1]))  # at least one pixel
     return flat.topk(count, dim=1, sorted=False).values.mean(1)
 
 
-def nearer(features, anchors: Float[Tensor, "*B d 2"]) -> Float[Tensor, " B"]:
-    """To the abnormal anchor than to the other: the detection feature, and its hottest patches."""
-    words = anchors[..., 1:] - anchors[..., :1]  # (B, d, 1): from sound to damaged
+def abnormal_margin(features: Any, anchors: Float[Tensor, "*B d 2"]) -> Float[Tensor, " B"]:
+    """How much nearer to the abnormal anchor than to the normal one: half the detection feature,
+    half its hottest patches.
+    """
+    direction = anchors[..., 1:] - anchors[..., :1]  # (B, d, 1): from sound to damaged
     whole = features.detection[:, None]  # (B, 1, d)
     patches = whole if features.patches is None else features.patches
-    return ((whole @ words).flatten() + top_fraction(patches @ words, DETECTED)) / 2
+    # the whole for damage all over the part, the hottest patches for a small one
+    hottest = top_fraction(patches @ direction, DETECTED)  # (B,)
+    return ((whole @ direction).flatten() + hottest) / 2
 
 
 def picture_scores(
-    features,
+    features: Any,
     anchors: Float[Tensor, "*B d 2"],
     maps: Float[Tensor, "B H W"],
     kind: str = "map_late",
@@ -155,7 +168,7 @@ def picture_scores(
     """
     if kind == "map_late":
         late = tuple(features.levels)[len(features.levels) // 2 :]  # the deeper half
-        side = math.isqrt(late[0].shape[1])
+        side = math.isqrt(late[0].shape[1])  # on the grid: enlarging makes no new peak
         return anomaly_map(late, anchors, side, domain, blur=blur).flatten(1).amax(1)
     if kind in ("map_max", "released"):
         return maps.flatten(1).amax(1)
@@ -163,14 +176,14 @@ def picture_scores(
         return top_fraction(maps)
     if kind == "map_detection":
         peaks = sum(top_fraction(maps, share) for share in HOTTEST) / len(HOTTEST)  # narrow, wide
-        return peaks + DETECTION * nearer(features, anchors)
+        return peaks + DETECTION * abnormal_margin(features, anchors)
     if kind == "detection":
         return image_scores(features.detection, anchors)
     known = "map_detection, map_late, map_max, map_top, detection, released"
     raise ValueError(f"kind = {kind!r} is no picture score; use one of {known}")
 
 
-def fit_constants(values: Tensor) -> tuple[float, float]:
+def fit_constants(values: Float[Tensor, "*any"]) -> tuple[float, float]:
     """(mean, standard deviation) of what normal pictures give."""
     values = torch.as_tensor(values).flatten().double()
     if len(values) < 2 or not values.isfinite().all() or values.std() == 0:
@@ -180,13 +193,15 @@ def fit_constants(values: Tensor) -> tuple[float, float]:
     return float(values.mean()), float(values.std())
 
 
-def z_scores(values: Tensor, constants: tuple[float, float]) -> Tensor:
+def z_scores(
+    values: Float[Tensor, "*any"], constants: tuple[float, float]
+) -> Float[Tensor, "*any"]:
     """How many deviations above what is normal; for scores and for whole maps."""
     mean, deviation = constants
     return (values - mean) / deviation  # 0: an ordinary sound part; 3: rare among them
 
 
-def threshold_at(normal_scores: Tensor, false_alarm_rate: float) -> float:
+def threshold_at(normal_scores: Float[Tensor, "*any"], false_alarm_rate: float) -> float:
     """Threshold that a new normal picture exceeds with at most this probability (split-conformal
     order statistic).
     """
@@ -196,7 +211,8 @@ def threshold_at(normal_scores: Tensor, false_alarm_rate: float) -> float:
             f"false_alarm_rate = {false_alarm_rate!r} on {len(scores)} scores: needs a rate in (0, "
             "1) and finite scores"
         )
-    rank = math.ceil((len(scores) + 1) * (1 - false_alarm_rate) - 1e-9)
+    # a new sound picture is as likely to land in each of the n + 1 gaps between n scores
+    rank = math.ceil((len(scores) + 1) * (1 - false_alarm_rate) - 1e-9)  # 20 * 0.95 may exceed 19
     if rank > len(scores):
         raise ValueError(
             f"{len(scores)} normal pictures allow a false-alarm rate of "
@@ -205,7 +221,7 @@ def threshold_at(normal_scores: Tensor, false_alarm_rate: float) -> float:
     return float(scores[rank - 1])  # as many sound parts lie above as the rate allows
 
 
-def _min_max(values: Tensor, what: str) -> Tensor:
+def _min_max(values: Float[Tensor, "*any"], what: str) -> Float[Tensor, "*any"]:
     low = values.min()
     high = values.max()
     if high == 1:  # the published code takes such values as scaled already

@@ -1,8 +1,8 @@
 """Training on one page: the loss parts of one batch (`step`), and the plain loop around it.
 
-Special: everything turns on `step`. What trains for hours, can be killed at any moment and runs in
-several processes (`aa.train_text`, `aa.train_image`: service/runs.py) calls the very same one, and
-ends with the same weights, bit for bit.
+Special: everything turns on `step`. What trains for hours, can be killed at any moment, resumes and
+runs in several processes (`aa.train_text`, `aa.train_image`: service/runs.py and resume.py) calls
+the very same one, and ends with the same weights, bit for bit.
 Use: `train(model, endless(data, model.recipe, "text"), "text", steps=70)`, then
 `train(model, endless(data, model.recipe, "image"), "image", 150, model.text_anchors(data.classes))`
 """
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -22,31 +23,34 @@ from .files.keep import read_jsonl, table, write_jsonl
 from .model import AdaptedCLIP, stack_anchors
 from .recipe import Depths, Recipe
 
-Anchors = Mapping[str, Float[Tensor, "d 2"]]
+ClassAnchors = Mapping[str, Float[Tensor, "d 2"]]  # by class name
 
 
 def step(
     model: AdaptedCLIP,
     batch: dict,
-    anchors: Anchors | None,
+    anchors: ClassAnchors | None,
     stage: str,
-    levels: tuple[Tensor, ...] | None = None,
-) -> dict[str, Tensor]:
+    levels: tuple[Float[Tensor, "B N d"], ...] | None = None,
+) -> dict[str, losses.Loss]:
     """The weighted parts of a stage's loss on one batch; their sum is what training minimises.
 
+    batch: "image" (B, 3, H, W) in [0, 1], "mask" (B, 1, H, W), "label" (B,), "class_name" [B names].
     anchors: one pair a class, fixed in stage 2. None makes them anew from the batch's classes,
     with their gradient: that is how stage 1 trains the words.
     levels: stage 1's image features, where they were kept from an earlier epoch.
     """
+    names = batch["class_name"]
+    features: Any  # stage 1: the dense levels alone, from the frozen tower; stage 2: Features
     if levels is not None:
         features = levels  # stage 1 trains no picture: what was kept is still right
+    elif stage == "text":
+        features = model.dense_features(model.preprocess(batch["image"]))
     else:
-        images = model.preprocess(batch["image"])
-        names = batch["class_name"]  # for variants; the method does not look at them
-        features = model.dense_features(images) if stage == "text" else model(images, names)
+        features = model(model.preprocess(batch["image"]), names)  # names: for variants
     if anchors is None:
-        anchors = model.batch_anchors(batch["class_name"], batch)
-    return model.loss_parts(stage, features, stack_anchors(anchors, batch["class_name"]), batch)
+        anchors = model.batch_anchors(names, batch)
+    return model.loss_parts(stage, features, stack_anchors(anchors, names), batch)
 
 
 def train(
@@ -54,7 +58,7 @@ def train(
     batches: Iterable[dict],
     stage: str,
     steps: int,
-    anchors: Anchors | None = None,
+    anchors: ClassAnchors | None = None,
 ) -> "History":
     """Train one stage ("text" or "image") for so many batches; all other weights stay frozen.
 
@@ -62,19 +66,22 @@ def train(
     """
     if stage == "image" and anchors is None:
         raise ValueError("stage 'image' needs anchors: model.text_anchors(data.classes)")
-    fixed = None if anchors is None else {name: pair.detach() for name, pair in anchors.items()}
+    fixed = None  # stage 1 makes its anchors anew in each step: they are what it trains
+    if anchors is not None:
+        fixed = {name: anchor.detach() for name, anchor in anchors.items()}
     weights = free(model, stage)  # all the others are frozen
     optimizer = torch.optim.Adam(weights.values(), betas=model.recipe.betas)
     history = History(stage)
     for number, batch in zip(range(steps), batches, strict=False):  # batches may be endless
+        rate = learning_rate(model.recipe, stage, number)  # of this step, counted from 0
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(model.recipe, stage, number)  # of this step, counted from 0
-        optimizer.zero_grad()
+            group["lr"] = rate
+        optimizer.zero_grad()  # PyTorch adds gradients up: the last step's must go
         parts = step(model, batch, fixed, stage)
         loss = losses.total(parts)  # parts are weighted already
         loss.backward()
         optimizer.step()
-        row = {"step": number + 1, "lr": group["lr"], "loss": float(loss.detach())}
+        row = {"step": number + 1, "lr": rate, "loss": float(loss.detach())}
         history.rows.append(row | {name: float(part.detach()) for name, part in parts.items()})
     history.finished = len(history.rows) == steps  # False: the batches ran out
     return history
@@ -82,7 +89,7 @@ def train(
 
 def free(model: AdaptedCLIP, stage: str) -> dict[str, nn.Parameter]:
     """The weights that a stage trains, by name, with all others frozen."""
-    skipped = tuple(f"{adapter}." for adapter in unread(model.depths))
+    skipped = tuple(f"{adapter}." for adapter in unread(model.depths))  # Adam would never move them
     model.train().requires_grad_(False)  # the backbone stays in eval: it overrides train()
     chosen = {n: p for n, p in model.trainable(stage).items() if not n.startswith(skipped)}
     for parameter in chosen.values():
@@ -110,7 +117,8 @@ def endless(
 ) -> Iterator[dict]:
     """Augmented batches of the stage's size, epoch after epoch, in an order that the seed fixes."""
     size = recipe.text_batch if stage == "text" else recipe.image_batch
-    number = 1 if stage == "text" else 2  # stage 1 sees moved pictures, never other colours
+    # as published: stage 1 sees pictures moved, never in other colours
+    number = 1 if stage == "text" else 2
     for epoch in count():
         yield from data.batches(size, True, seed, recipe, device, epoch=epoch, stage=number)
 
@@ -132,9 +140,10 @@ class History:
         """About so many rows and the last; gradients of single modules are in .rows only."""
         if not self.rows:
             return "step"
-        every = -(-len(self.rows) // rows)
+        every = -(-len(self.rows) // rows)  # rounded up
         chosen = [*self.rows[:-1:every], self.rows[-1]]
         names = [name for name in chosen[-1] if not name.startswith("gradient/")]
+        # None: not measured in this step
         shown = [["-" if row[n] is None else f"{row[n]:.4g}" for n in names] for row in chosen]
         return table([names, *shown])
 

@@ -152,7 +152,7 @@ def notes_on(detector, data) -> Iterator[str]:
 def _seen(detector, data, name: str) -> tuple[int, int]:
     """(pictures that the detector remembers, sound pictures) of a product."""
     from ..files.forms import to_tensor
-    from ..normal import mark
+    from ..files.sound import mark
 
     marks = detector.calibration.get(name, {}).get("seen")
     sound = [data.root / r.image for r in data.records if r.class_name == name and not r.label]

@@ -134,7 +134,7 @@ class Command:
         print(f"note: {told}", file=sys.stderr)
 
     def _detector(self):
-        from ..normal import threshold_of
+        from ..decision import threshold_of
 
         detector = self.backbone.detector(self.detector, self.bf16)
         self.sound.teach(detector, self.product, self.words)
@@ -221,7 +221,7 @@ def _mark(path: str) -> int | None:
     """By which a detector knows its references again; None where the picture cannot be read."""
     from ..files.forms import to_tensor
     from ..files.pictures import PictureError
-    from ..normal import mark
+    from ..files.sound import mark
 
     try:
         return mark(to_tensor(path))

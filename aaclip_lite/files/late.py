@@ -14,6 +14,8 @@ HOMES = {
     "onnx": "aaclip_lite.service.export:to_onnx",
     "variant": "aaclip_lite.variants:build",
     "hub": "aaclip_lite.service.export:push_to_hub",
+    "references": "aaclip_lite.service.sound_parts:of_references",
+    "parts": "aaclip_lite.service.sound_parts:of_parts",
     "read": "aaclip_lite.service.saved:read",
     "write": "aaclip_lite.service.saved:write",
 }

@@ -1,5 +1,5 @@
 """What a detector learns from several products at once: the scale of products it has nothing of,
-and how well a line from five sound parts keeps its promise.
+and how well a line from five sound parts keeps its promise. One product: sound_parts.py beside this.
 
 Use: `detector.calibrate(open_dataset("factory/val"))`, which calls `calibrate` here.
 """
@@ -14,7 +14,7 @@ from torch import Tensor
 from .. import decision, scoring
 from ..datasets import AnomalyDataset
 from ..detector import AnomalyDetector
-from ..normal import Measured
+from .sound_parts import Measured
 
 Scores = dict[str, Float[Tensor, " n"]]  # of each product's sound parts
 
@@ -68,9 +68,9 @@ def _scores(
 ) -> Scores:
     scores = {}
     for name in data.classes:
-        found = [pair for pair in _measured(detector, data.filter(name), name)]
-        scores[name] = torch.cat([each for _, each in found]).double()
-        for maps, each in found if everyone else ():
+        measured = list(_measured(detector, data.filter(name), name))
+        scores[name] = torch.cat([each for _, each in measured]).double()
+        for maps, each in measured if everyone else ():
             everyone.add(maps, each)
     return scores
 

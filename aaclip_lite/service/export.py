@@ -15,10 +15,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..clip import MEAN_STD
+from ..decision import calibrated
 from ..detector import AnomalyDetector
 from ..files import notes
 from ..files.keep import atomic, sweep
-from ..normal import calibrated
 
 CARD = Path(__file__).with_name("hub_card.md")
 # in the file's metadata, for whoever has the file alone

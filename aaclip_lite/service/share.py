@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from .. import losses
 from ..model import AdaptedCLIP, stack_anchors
-from ..train import Anchors, step
+from ..train import ClassAnchors, step
 from .half import in_bf16
 from .views import KeptViews
 
@@ -18,7 +18,7 @@ class BatchShare(nn.Module):
         super().__init__()
         self.model = model
         self.stage = stage
-        self.anchors: Anchors | None = None  # given where they do not train
+        self.anchors: ClassAnchors | None = None  # given where they do not train
         self.views: KeptViews | None = None
         if bf16:
             self.forward = in_bf16(self.forward, model)

@@ -208,7 +208,7 @@ async function distances(seen, bank) {
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 const median = (values) => values.slice().sort((a, b) => a - b)[(values.length - 1) >> 1];
 
-// The line that sound parts draw, each judged against the others (normal.of_references)
+// The line that sound parts draw, each judged against the others (service/sound_parts.py)
 aaclip.line = async (references, anchors) => {
   const { trust, reach, spread } = aaclip.facts;
   const scores = [];

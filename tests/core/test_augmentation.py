@@ -8,7 +8,8 @@ import torch
 import torchvision.transforms.functional as tv
 from scipy import ndimage
 
-from aaclip_lite.augment import CLIP_MEAN, VARIANTS, Variant, apply, draw
+from aaclip_lite.augment import VARIANTS, Variant, apply, draw
+from aaclip_lite.clip import MEAN_STD
 from aaclip_lite.datasets import open_dataset
 from tests import layouts
 
@@ -45,7 +46,7 @@ def test_released_equals_the_public_order_of_steps_done_picture_by_picture():
     images, masks = batch()
     variant, drawn = VARIANTS["released"], draw(VARIANTS["released"], keys())
     result, moved = apply(variant, drawn, images, masks)
-    mean, wrong = torch.tensor(CLIP_MEAN).view(3, 1, 1), 0
+    mean, wrong = torch.tensor(MEAN_STD["clip"][0]).view(3, 1, 1), 0
     for row in range(len(images)):
         joined = torch.cat([jitter(images[row], drawn, row) - mean, masks[row]])
         if drawn["angle"][row]:

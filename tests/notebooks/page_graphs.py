@@ -60,7 +60,7 @@ class Judge(nn.Module):
         features = Features(levels.split(1), detection.mean(1), detection)
         size = (self.side, self.side)
         maps, _ = self.detector.judge(features, anchors[None], size, grid)
-        return maps[0], scoring.nearer(features, anchors)
+        return maps[0], scoring.abnormal_margin(features, anchors)
 
 
 class Nearest(nn.Module):

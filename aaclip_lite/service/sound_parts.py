@@ -1,4 +1,5 @@
-"""What a detector knows of one product's sound parts: constants of map and score, and its line.
+"""What a few sound parts of one product teach a detector: the bank of their patches, constants of
+map and score, and the line.
 
 Special: a reference is judged against the other references only, as if it were a new part; a
 picture that serves as reference can't be used to calibrate, for it looks like itself.
@@ -14,10 +15,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from . import decision, references, scoring
-from .files.forms import Picture, alike
-from .files.sound import distinct, mark, named, note, unlike
-from .model import Features
+from .. import decision, references
+from ..detector import AnomalyDetector
+from ..files.forms import Picture, alike
+from ..files.sound import distinct, mark, named, unlike
+from ..model import Features
+
+BATCH = 16  # pictures in one pass
 
 
 class Measured:
@@ -25,11 +29,11 @@ class Measured:
 
     def __init__(self) -> None:
         self.scores: list[Tensor] = []
-        self.pixels = np.zeros(3)  # number, sum and sum of squares
+        self.sums = np.zeros(3)  # of all map values: their number, sum and sum of squares
 
     def add(self, maps: Float[Tensor, "B H W"], scores: Float[Tensor, " B"]) -> None:
         total = float(maps.double().sum())
-        self.pixels += maps.numel(), total, float(maps.double().square().sum())
+        self.sums += maps.numel(), total, float(maps.double().square().sum())
         self.scores.append(scores)
 
     def entry(
@@ -43,8 +47,9 @@ class Measured:
         parts, to say which are unlike the others.
         """
         scores = torch.cat(self.scores)
-        mean, square = (self.pixels[1:] / self.pixels[0]).tolist()
-        entry = {"map": (mean, max(square - mean**2, 0.0) ** 0.5)}
+        mean, square = (self.sums[1:] / self.sums[0]).tolist()
+        variance = max(square - mean**2, 0.0)  # rounding may take it below 0
+        entry = {"map": (mean, variance**0.5)}
         entry |= decision.draw_line(scores, others, false_alarms)
         odd = unlike(decision.deviations(scores, others), names, product) if names else []
         return entry | ({"unlike": odd} if odd else {})
@@ -52,7 +57,7 @@ class Measured:
 
 @torch.no_grad()
 def of_references(
-    detector,
+    detector: AnomalyDetector,
     pictures: Picture | Sequence[Picture],
     name: str,
     false_alarms: float,
@@ -62,14 +67,15 @@ def of_references(
     """The bank of patches, and what the references say of the product."""
     if readings < 1:
         raise ValueError(f"readings = {readings}: give at least 1")
-    given = list(distinct(named(pictures)))
-    images = [picture for _, picture in given]
+    parts = list(distinct(named(pictures)))  # a copy would vouch for itself
+    images = [picture for _, picture in parts]
     steps = references.steps(len(images), readings)
     patches = []
     each = []  # the features of each picture as it lies
     for image in images:
         read = detector.features(image[None], name, steps)
         patches.append(references.patches_of(read.levels))
+        # the first reading is the picture unmoved; cloned, so that the others can be forgotten
         as_it_lies = tuple(level[:1].clone() for level in read.levels)
         each.append(Features(as_it_lies, read.detection[:1], read.patches[:1].clone()))
     bank, owner = references.make_bank(patches)
@@ -80,18 +86,18 @@ def of_references(
     anchors = detector.anchor(name, words)[None]
     measured = Measured()
     for number, (features, image) in enumerate(zip(each, images, strict=True)):
-        others = bank[owner != number]
-        if not len(others):
+        foreign = bank[owner != number]  # its own patches would match themselves
+        if not len(foreign):
             raise ValueError("no patch of other references is left: are they the same picture?")
-        grid = references.distances(features.levels, others)
+        grid = references.distances(features.levels, foreign)
         measured.add(*detector.judge(features, anchors, image.shape[-2:], grid))
-    scatter = detector.few("references").get("spread")
-    entry = measured.entry(scatter, false_alarms, [path for path, _ in given], name)
+    spread = detector.few("references").get("spread")
+    entry = measured.entry(spread, false_alarms, [path for path, _ in parts], name)
     return bank, entry | {"seen": seen}
 
 
 def of_parts(
-    detector,
+    detector: AnomalyDetector,
     pictures: Picture | Sequence[Picture],
     name: str,
     false_alarms: float,
@@ -103,7 +109,7 @@ def of_parts(
     measured = Measured()
     names: list[str] = []
     repeated = 0
-    for group in alike(distinct(named(pictures)), 16):
+    for group in alike(distinct(named(pictures)), BATCH):
         names += [path for path, _ in group]
         batch = torch.stack([picture for _, picture in group])
         repeated += sum(mark(picture) in seen for picture in batch)
@@ -116,26 +122,3 @@ def of_parts(
         )
     few = detector.few("words" if bank is None else "references")
     return measured.entry(few.get("spread"), false_alarms, names, name) | {"seen": seen}
-
-
-def calibrated(
-    maps: Float[Tensor, "B H W"], scores: Float[Tensor, " B"], constants: dict | None
-) -> tuple[Float[Tensor, "B H W"], Float[Tensor, " B"]]:
-    """Deviations above normal, where it is known what is normal."""
-    if constants is None:
-        return maps, scores
-    return scoring.z_scores(maps, constants["map"]), scoring.z_scores(scores, constants["score"])
-
-
-def threshold_of(
-    detector, constants: dict | None, name: str, words: str | None
-) -> tuple[float | None, str]:
-    """The threshold of a product that is called so, and why there is none."""
-    if constants is None or constants["threshold"] is None:
-        return None, detector.line(name)
-    own = name in detector.calibration
-    if own and not torch.equal(detector.anchor(name, words), detector.anchor(name)):
-        why = f"the line of {name} was drawn with other words; remember again with them"
-        note(why)
-        return None, why
-    return constants["threshold"], ""

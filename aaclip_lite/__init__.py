@@ -23,7 +23,7 @@ _HOMES = {  # public name -> where it is defined
     "train_image": "service.runs.train_image",
     "train_text": "service.runs.train_text",
 }
-_ROOMS = {  # public name -> module
+_ROOMS = {  # public name -> module; those of rings keep their old short names
     "adapters": "adapters",
     "check": "course.check",
     "checkpoint": "checkpoint",
@@ -48,6 +48,7 @@ _ROOMS = {  # public name -> module
 __all__ = sorted([*_HOMES, *_ROOMS])
 
 
+# called for names that are not here yet (PEP 562): the import waits for the first use
 def __getattr__(name: str) -> object:
     if name in _ROOMS:
         return import_module(f"{__name__}.{_ROOMS[name]}")
@@ -58,4 +59,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *__all__]
+    return [*globals(), *__all__]  # so that Tab completes what is not imported yet

@@ -81,7 +81,7 @@ def read_metadata(path: str | Path) -> dict:
         raise WeightsError(
             f"{path} is not a complete safetensors file ({error}); fetch or save it again"
         ) from error
-    if packed.pop("format", None) != FORMAT:
+    if packed.pop("format", None) != FORMAT:  # any safetensors file can be opened, few are ours
         raise WeightsError(
             f"{path} is not an adapter checkpoint of aaclip_lite; for the public code's files use "
             "load_released_files"
@@ -118,7 +118,7 @@ def load_adapter(
         )
     if metadata.get("checksum", checksum(tensors)) != checksum(tensors):  # older files have none
         raise WeightsError(f"{path} is damaged: its checksum is wrong; train or fetch it again")
-    fill(model, tensors, metadata["stage"], str(path))
+    fill(model, tensors, metadata["stage"], str(path))  # the other stage's weights stay
     return metadata
 
 

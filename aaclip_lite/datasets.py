@@ -219,7 +219,7 @@ def open_dataset(
     path = Path(path)
     # all splits are read, so that copies between them show
     files = layouts.read(path, layout, root, how.class_name)
-    split = split or files.default_split
+    split = split or files.default_split  # the test set, but for manifests and plain folders
     chosen = [record for record in files.records if split in ("all", record.split)]
     others = [record for record in files.records if split not in ("all", record.split)]
     data = AnomalyDataset(
@@ -252,7 +252,7 @@ def _shared(data: AnomalyDataset, others: list[Record]) -> list[str]:
 
 
 def _refuse_unknown(layout: str | None, size: int | None, allow: Iterable[str]) -> None:
-    if size is not None and not 1 <= size <= LARGEST_SIDE:
+    if size is not None and not 1 <= size <= LARGEST_SIDE:  # before any file is read
         raise ValueError(f"size = {size}: give a side from 1 to {LARGEST_SIDE} pixels")
     if layout not in (None, *LAYOUTS):
         raise ValueError(f"layout={layout!r}: choose one of {', '.join(LAYOUTS)}")

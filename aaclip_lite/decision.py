@@ -62,14 +62,14 @@ def draw_line(
         constants = scoring.fit_constants(scores)
         threshold = scoring.threshold_at(scoring.z_scores(scores, constants), false_alarms)
         return entry | {"rule": "rank", "score": constants, "threshold": threshold}
-    if count < FEWEST:
+    if count < FEWEST:  # their scatter would say next to nothing
         raise ValueError(
             f"{count} sound parts are too few for a line: give at least {FEWEST}, or "
             f"{needed(false_alarms)} for a false-alarm rate of {false_alarms:g} that holds "
             "whatever the scores look like"
         )
     deviation = pooled(scores, others)
-    if not deviation > 0:
+    if not deviation > 0:  # nan as well: every later score would be nan
         raise ValueError(f"{count} sound parts with equal scores: are they the same picture?")
     from scipy.special import ndtri  # here: judging with a saved line never needs it
 
@@ -86,7 +86,7 @@ def calibrated(
 ) -> tuple[Float[Tensor, "B H W"], Float[Tensor, " B"]]:
     """Deviations above normal, where it is known what is normal."""
     if constants is None:
-        return maps, scores
+        return maps, scores  # in the method's own unit
     return scoring.z_scores(maps, constants["map"]), scoring.z_scores(scores, constants["score"])
 
 

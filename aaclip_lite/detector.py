@@ -46,10 +46,10 @@ class Prediction(NamedTuple):
 
     map: Float[np.ndarray, "H W"]
     score: float
-    threshold: float | None
-    is_anomalous: bool | None
-    path: str = ""
-    why: str = ""
+    threshold: float | None  # in the unit of the score
+    is_anomalous: bool | None  # None: withheld, not guessed
+    path: str = ""  # of the file, where it was one
+    why: str = ""  # there is no verdict
 
 
 class AnomalyDetector:
@@ -124,7 +124,7 @@ class AnomalyDetector:
         """Maps and scores of pictures of several classes, calibrated where that was done."""
         results: dict[int, tuple[Tensor, Tensor]] = {}  # by place in the batch
         for name in dict.fromkeys(class_names):  # a product's pictures share anchors and bank
-            rows = [i for i, each in enumerate(class_names) if each == name]
+            rows = [i for i, each in enumerate(class_names) if each == name]  # not contiguous
             anchors = self.anchor(name).expand(len(rows), -1, -1)
             measured = self.measure(images[rows], anchors, self.references.get(name), name)
             calibrated = decision.calibrated(*measured, self.calibration_of(name))
@@ -148,7 +148,7 @@ class AnomalyDetector:
         readings: how often they are read together, at most (each once at least); fewer save time.
         words: what the product is called from now on.
         """
-        promise.refuse_rate("false_alarms =", false_alarms)
+        promise.refuse_rate("false_alarms =", false_alarms)  # before minutes of reading
         bank, entry = late("references")(self, pictures, class_name, false_alarms, readings, words)
         self.references[class_name] = bank  # only now: a picture that failed changed nothing
         return self._know(class_name, entry, words)
@@ -197,7 +197,7 @@ class AnomalyDetector:
 
     def few(self, kind: str) -> dict:
         """What calibrating on several products told about lines from few parts."""
-        everyone = self.calibration.get(ANY, {})
+        everyone = self.calibration.get(ANY, {})  # of the validation products
         return {"rate": everyone.get("false_alarms")} | everyone.get("few", {}).get(kind, {})
 
     def calibration_of(self, name: str, any_product: bool = False) -> dict | None:
@@ -220,7 +220,7 @@ class AnomalyDetector:
     def features(self, images: Float[Tensor, "B 3 H W"], name: str, steps: int = 1) -> Features:
         """steps above 1: of one picture, at so many places a side (references.moved)."""
         images = self.model.preprocess(images.to(self.model.clip.text_projection.device))
-        if steps > 1:
+        if steps > 1:  # a new part never lies on the grid of patches as its reference did
             images = references.moved(images, self.model.clip.patch, steps)
         return self.model(images, [name] * len(images))
 

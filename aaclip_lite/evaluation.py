@@ -69,12 +69,12 @@ def evaluate(
             f"there are {len(data)} pictures to judge, and rounds = {how.rounds}: both must be "
             "at least 1"
         )
-    if isinstance(model, FrozenCLIP):
+    if isinstance(model, FrozenCLIP):  # wrapped, so that one path judges all kinds
         model = AdaptedCLIP(model)
         stage = "frozen"
     inner = getattr(model, "model", model)  # a detector holds its model
     detects = inner is not model
-    if how.references:
+    if how.references:  # of each product the same ones in every run
         if not detects:
             raise ValueError(
                 f"references = {how.references}: only an AnomalyDetector remembers them"
@@ -85,11 +85,12 @@ def evaluate(
         sources += late("baselines")(inner, domain, train)
     # a detector scores each picture by itself, whatever was published
     whole = inner.recipe.image_score == "released" and not detects
-    fuse = partial(scoring.fuse, domain=domain) if whole else None
+    fuse = partial(scoring.fuse, domain=domain) if whole else None  # needs all maps of a class
     ruler = Ruler(sources, fuse, inner.clip.text_projection.device, how)
     results = ruler.judge_all(data)
     about = _about(model, inner, data, stage, domain) | {"rounds": how.rounds}
     about["references"] = how.references  # without them two reports can't be compared
+    # a mean over all classes can hide a kind of product that fails
     groups = data.groups if how.groups is None else how.groups
     return assemble(results, about, groups)
 
@@ -98,10 +99,10 @@ def _about(model: Any, inner: AdaptedCLIP, data: AnomalyDataset, stage: str, dom
     """What was judged, and how, for the report."""
     detects = inner is not model
     score = inner.recipe.image_score
-    if score == "released" and not detects:
+    if score == "released" and not detects:  # said, for a single picture has no such score
         score += ", brought to one scale over the whole class"
     return {
-        "data": repr(data),
+        "data": repr(data),  # with the number of pictures
         "recipe": inner.recipe.name,
         "judged": "detector" if detects else "model",
         "stage": stage,

@@ -33,7 +33,7 @@ LARGEST_SIDE = 4096  # beyond it a typing error is likelier than a picture
 
 class Source(NamedTuple):
     config: dict
-    state: dict[str, Tensor] | None
+    state: dict[str, Tensor] | None  # None: a random start
     activation: str  # the one that belongs to the weights
     label: str  # for messages
 
@@ -60,7 +60,7 @@ def load_clip(
     if image_size is not None and not 0 < image_size <= LARGEST_SIDE:
         raise ValueError(f"image_size = {image_size}: give a side from 1 to {LARGEST_SIDE} pixels")
     origin = _find(*named(source, weights))
-    if image_size is not None:
+    if image_size is not None:  # the tower is built for it, and the loader fits the positions
         origin.config["vision_cfg"]["image_size"] = image_size
     # weights that are replaced need no random start
     device = "cpu" if origin.state is None else "meta"
@@ -68,13 +68,13 @@ def load_clip(
     clip = FrozenCLIP(model, tokenize, activation or origin.activation)
     if origin.state is not None:
         clip.load_state_dict(origin.state, label=origin.label, assign=True)
-        if clip.activation != origin.activation:
+        if clip.activation != origin.activation:  # allowed, for the public code does it
             tell(clip, origin.activation, origin.label)
     return clip
 
 
 def _find(source: str | dict | Path, weights: str | Path | None) -> Source:
-    if isinstance(source, str) and source != "lite":
+    if isinstance(source, str) and source != "lite":  # "lite" must not wait for open_clip
         import open_clip
 
         if source.replace("/", "-") in open_clip.list_models():  # "ViT-L/14" is "ViT-L-14" there
@@ -93,6 +93,7 @@ def _find(source: str | dict | Path, weights: str | Path | None) -> Source:
             )
         config = read_json(file, remedy="give the config that belongs to the weights")
         label = str(file)
+        # a config file alone says nothing of weights; a folder holds both
         weights = place / "model.safetensors" if weights == "own" and place.is_dir() else weights
     config = config.get("model_cfg", config)  # the hub's files hold it under this name
     configs.refuse_unbounded(config, label)
@@ -100,7 +101,7 @@ def _find(source: str | dict | Path, weights: str | Path | None) -> Source:
         raise WeightsError(
             f"{label}: not the config of a CLIP, which needs embed_dim, vision_cfg and text_cfg"
         )
-    if weights == "own":
+    if weights == "own":  # a random CLIP looks like a working one until its maps are seen
         warnings.warn(
             "a config without weights gives a random CLIP; weights=None says that this is meant",
             stacklevel=4,
@@ -127,7 +128,7 @@ def _find_named(name: str, weights: str | Path | None) -> Source:
         raise ValueError(
             f"which weights of {name}? One of {', '.join(tags)}, a file, or None for random ones"
         )
-    tag = open_clip.get_pretrained_cfg(name, str(weights))
+    tag = open_clip.get_pretrained_cfg(name, str(weights))  # {} where it is no tag
     if not tag and not Path(weights).is_file():
         raise FileNotFoundError(
             f"weights = {str(weights)!r}: no such file, and no such tag; tags: {', '.join(tags)}"
@@ -169,7 +170,7 @@ def _build(config: dict, label: str, device: str) -> nn.Module:
         except (TypeError, ValueError, AssertionError, RuntimeError, ZeroDivisionError) as error:
             raise WeightsError(f"{label}: open_clip cannot build this config: {error}") from error
         foreign = configs.foreign_blocks(model)
-    if foreign:
+    if foreign:  # a walk that ran all the same would be wrong without a word
         raise WeightsError(
             f"{label}: only plain CLIP models with two transformers are supported; in the way: "
             f"{'; '.join(foreign)}"

@@ -55,5 +55,6 @@ def evaluate(
     else:
         pixels = pixel_metrics(maps, masks, inside)
     if scores is None or labels is None:
+        # undefined, not left out: a table keeps its columns
         return pixels | dict.fromkeys(IMAGE_NAMES, Undefined("no image scores were given"))
     return pixels | image_metrics(scores, labels)

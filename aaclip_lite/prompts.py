@@ -36,6 +36,7 @@ STATES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
     ),
     "released": (
+        # nothing said counts as sound: captions rarely call a thing flawless
         ("{}", "a {}", "the {}"),
         ("a damaged {}", "a broken {}", "a {} with flaw", "a {} with defect", "a {} with damage"),
     ),

@@ -37,7 +37,7 @@ def steps(pictures: int, readings: int) -> int:
 def moved(images: Float[Tensor, "1 3 S S"], patch: int, steps: int) -> Float[Tensor, "V 3 S S"]:
     """A picture as it is, and moved by parts of a patch both ways; the rim is continued."""
     side = images.shape[-1]
-    wide = F.pad(images, (0, patch, 0, patch), mode="replicate")
+    wide = F.pad(images, (0, patch, 0, patch), mode="replicate")  # black would look like an edge
     places = [patch * k // steps for k in range(steps)]  # 0 first: the picture as it lies
     return torch.cat([wide[..., y : y + side, x : x + side] for y in places for x in places])
 
@@ -63,7 +63,7 @@ def distances(
 ) -> Float[Tensor, "B 1 h w"]:
     """1 - cosine to the nearest patch of the bank, on the patch grid."""
     patches = joined(levels)
-    if patches.shape[-1] != bank.shape[-1]:
+    if patches.shape[-1] != bank.shape[-1]:  # a bank of another recipe's levels
         raise ValueError(
             f"these features have {patches.shape[-1]} numbers a patch, the references "
             f"{bank.shape[-1]}: remember() them again with this model"

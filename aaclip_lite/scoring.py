@@ -41,7 +41,7 @@ def similarity_logits(
             f"anchors have shape {tuple(anchors.shape)}, these features need (..., "
             f"{level.shape[-1]}, 2)"
         )
-    if torch.is_autocast_enabled(level.device.type):
+    if torch.is_autocast_enabled(level.device.type):  # it would round the product again
         with torch.autocast(level.device.type, enabled=False):
             return similarity_logits(level, anchors, scale)
     precision = torch.promote_types(level.dtype, torch.float32)  # half is raised, double stays
@@ -190,7 +190,7 @@ def fit_constants(values: Float[Tensor, "*any"]) -> tuple[float, float]:
         raise ValueError(
             f"cannot calibrate on {len(values)} values: at least two finite, unlike ones are needed"
         )
-    return float(values.mean()), float(values.std())
+    return float(values.mean()), float(values.std())  # numbers, so that JSON can hold them
 
 
 def z_scores(

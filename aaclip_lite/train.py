@@ -70,6 +70,7 @@ def train(
     if anchors is not None:
         fixed = {name: anchor.detach() for name, anchor in anchors.items()}
     weights = free(model, stage)  # all the others are frozen
+    # its rate is set anew in each step below: a schedule is a function, not a second state
     optimizer = torch.optim.Adam(weights.values(), betas=model.recipe.betas)
     history = History(stage)
     for number, batch in zip(range(steps), batches, strict=False):  # batches may be endless
@@ -79,7 +80,7 @@ def train(
         optimizer.zero_grad()  # PyTorch adds gradients up: the last step's must go
         parts = step(model, batch, fixed, stage)
         loss = losses.total(parts)  # parts are weighted already
-        loss.backward()
+        loss.backward()  # through the frozen blocks to the adapters between them
         optimizer.step()
         row = {"step": number + 1, "lr": rate, "loss": float(loss.detach())}
         history.rows.append(row | {name: float(part.detach()) for name, part in parts.items()})
@@ -119,7 +120,7 @@ def endless(
     size = recipe.text_batch if stage == "text" else recipe.image_batch
     # as published: stage 1 sees pictures moved, never in other colours
     number = 1 if stage == "text" else 2
-    for epoch in count():
+    for epoch in count():  # whoever draws from it decides how many
         yield from data.batches(size, True, seed, recipe, device, epoch=epoch, stage=number)
 
 

@@ -63,5 +63,5 @@ def load_base(
             part = f"{stage}_adapter"
             model.load_part(part, getattr(base, part).state_dict(), str(path))
     model.base = checksum(taken)
-    own = {name for stage in STAGES for name in model.trainable(stage)}
-    return sorted(own - taken.keys())
+    names = {name for stage in STAGES for name in model.trainable(stage)}
+    return sorted(names - taken.keys())

@@ -11,19 +11,19 @@ def check_columns(table: Mapping[str, Iterable] | Tensor, rare: float = 0.01) ->
     """{column: what is wrong}, empty for a sound table {name: 0s and 1s} or (n, columns)."""
     if not isinstance(table, Mapping):
         table = {str(i): column for i, column in enumerate(zip(*table, strict=True))}
-    found: dict[str, str] = {}
+    problems: dict[str, str] = {}
     for name, column in table.items():
         values = [float(value) for value in column]
         share = sum(values) / len(values) if values else math.nan
         if math.isnan(share):
-            found[name] = "NaN: a value is missing"
+            problems[name] = "NaN: a value is missing"
         elif odd := set(values) - {0.0, 1.0}:
-            found[name] = f"not 0 or 1: {min(odd):g}"
+            problems[name] = f"not 0 or 1: {min(odd):g}"
         elif share in (0, 1):
-            found[name] = f"all {'one' if share else 'zero'}: nothing to learn, no AUROC"
+            problems[name] = f"all {'one' if share else 'zero'}: nothing to learn, no AUROC"
         elif not rare <= share <= 1 - rare:
-            found[name] = f"{'rare' if share < 0.5 else 'nearly always'}: {share:.2%} positive"
-    return found
+            problems[name] = f"{'rare' if share < 0.5 else 'nearly always'}: {share:.2%} positive"
+    return problems
 
 
 def gradient_monitor(model: nn.Module, scaler=None) -> dict[str, float]:

@@ -59,12 +59,12 @@ def concept_loss(
     weight = None if pos_weight is None else pos_weight.to(cams)
     peaks = F.adaptive_max_pool2d(cams, 1).flatten(1)
     there = F.binary_cross_entropy_with_logits(peaks, labels.to(cams), pos_weight=weight)
-    found = [
+    inside = [
         box_loss(maps[int(concept)], box_mask(box, tuple(maps.shape[-2:]), far), version)
-        for maps, own in zip(cams, boxes or [()] * len(cams), strict=True)
-        for concept, *box in (() if own is None else own)
+        for maps, its_boxes in zip(cams, boxes or [()] * len(cams), strict=True)
+        for concept, *box in (() if its_boxes is None else its_boxes)
     ]
-    return alpha * there + (beta * sum(found) / len(found) if found else 0)
+    return alpha * there + (beta * sum(inside) / len(inside) if inside else 0)
 
 
 def focal_loss(logits: Tensor, targets: Tensor, alpha=0.25, gamma=2.0) -> Loss:
@@ -88,8 +88,8 @@ def prototype_loss(
 ) -> Loss:
     """Stage 2: -log softmax over all prototypes, for each own prototype of each concept present."""
     logits = cosines(vectors, prototypes, per_concept) / tau
-    own = logits.diagonal(dim1=1, dim2=2).movedim(-1, 1)
-    costs = (logits.flatten(2).logsumexp(-1, keepdim=True) - own)[labels == 1]
+    itself = logits.diagonal(dim1=1, dim2=2).movedim(-1, 1)
+    costs = (logits.flatten(2).logsumexp(-1, keepdim=True) - itself)[labels == 1]
     return costs.sum() / max(costs.numel(), 1)  # nothing present: 0, with a gradient of 0
 
 

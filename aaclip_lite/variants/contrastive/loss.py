@@ -16,13 +16,13 @@ def contrastive_loss(
     v2  log of the weighted share of the negatives, minus log of the positive's
     v3  negatives count 1 + beta w times; W is not transposed for the columns
     """
-    own = diagonal(S, at_least=2)
+    itself = diagonal(S, at_least=2)
     if version == "baseline":
         target = torch.arange(len(S), device=S.device)
         return (F.cross_entropy(S, target) + F.cross_entropy(S.T, target)) / 2
     if version not in ("v1", "v2", "v3") or W is None or W.shape != S.shape:
         raise ValueError(f"'baseline', or 'v1', 'v2', 'v3' with W {tuple(S.shape)}: not {version}")
-    W = W.to(S.dtype) if version == "v1" else W.to(S.dtype).masked_fill(own, 0)
+    W = W.to(S.dtype) if version == "v1" else W.to(S.dtype).masked_fill(itself, 0)
     if version == "v2":
         return (_two_terms(S, W) + _two_terms(S.T, W.T)) / 2
     lift = (W + 1e-12).log() if version == "v1" else torch.log1p(beta * W)

@@ -30,6 +30,6 @@ def recall_at_k(similarity: Tensor, owner, k: int) -> float:
 
 def mean_average_precision(similarity: Tensor, owner, k: int) -> float:
     """Mean over rows: precision at each right answer of the first k, over min(number right, k)."""
-    found = ranked(similarity, owner).double()
-    precision = found.cumsum(1) / torch.arange(1, found.shape[1] + 1, device=found.device)
-    return float(((precision * found)[:, :k].sum(1) / found.sum(1).clamp(1, k)).mean())
+    hits = ranked(similarity, owner).double()
+    precision = hits.cumsum(1) / torch.arange(1, hits.shape[1] + 1, device=hits.device)
+    return float(((precision * hits)[:, :k].sum(1) / hits.sum(1).clamp(1, k)).mean())

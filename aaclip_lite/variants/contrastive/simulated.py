@@ -50,19 +50,19 @@ def _one_factor(M, slack) -> list[str]:
 
 def _one_number(M, slack, losses) -> list[str]:
     """All columns follow one number, or the loss, closer than rounding alone explains."""
-    C, found = M - M.mean(0), []
+    C, reasons = M - M.mean(0), []
     if not np.ptp(M, axis=0).any() and any(len(set(loss)) > 2 for loss in losses):
         return ["runs with different losses have the same scores"]
     if len(M) < 4 or np.median(C.std(0) / slack.mean(0)) < 20:
         return []
     u, s, v = np.linalg.svd(C, full_matrices=False)
     if (np.abs(C - s[0] * np.outer(u[:, 0], v[0])) <= 2 * slack).all():
-        found.append("all columns are one number in different units")
+        reasons.append("all columns are one number in different units")
     for loss in losses if len(M) >= 5 else ():
         x = (np.array(loss) - np.mean(loss)) / (np.std(loss) + 1e-12)
         if (np.abs(M - np.vander(x, 3) @ np.polyfit(x, M, 2)) <= 2 * slack).all():
-            found.append("all columns are exact functions of the loss")
-    return found
+            reasons.append("all columns are exact functions of the loss")
+    return reasons
 
 
 def _flat(row, path="") -> dict[str, float]:

@@ -41,21 +41,21 @@ def normalise_rows(W: Square) -> Square:
 
 def v1_weights(A: Square, kind: str, **options: float) -> Square:
     """The identity is added to a diagonal that is not empty: a positive weighs 2 or 1.0025."""
-    A = A.masked_fill(own := diagonal(A), 0)
+    A = A.masked_fill(itself := diagonal(A), 0)
     if kind == "debias":
         W = torch.exp(-options.get("lam", 4.0) * torch.relu(A - options.get("delta", 0.6)))
     else:
         W = bandpass_weights(A, **options).clamp(min=1e-3)
-    return W + own.to(W.dtype)
+    return W + itself.to(W.dtype)
 
 
 def weight_stats(W: Square, kind: str) -> dict[str, float]:
     """For the log. Coverage is of W, the rest of W too, or for debias of what it takes: 1 - W."""
-    own = diagonal(W, at_least=2)
-    part = (1 - W if kind == "debias" else W).masked_fill(own, 0)
-    shares = {"band_coverage": (W > 0.1) & ~own, "w_low": part < 1e-3, "w_high": part > 0.8}
+    itself = diagonal(W, at_least=2)
+    part = (1 - W if kind == "debias" else W).masked_fill(itself, 0)
+    shares = {"band_coverage": (W > 0.1) & ~itself, "w_low": part < 1e-3, "w_high": part > 0.8}
     stats = {f"{name}_pct": 100 * float(share.double().mean()) for name, share in shares.items()}
-    return {"w_mean": float(part[~own].mean())} | stats
+    return {"w_mean": float(part[~itself].mean())} | stats
 
 
 def row_entropy(W: Square) -> Float[Tensor, " B"]:

@@ -31,12 +31,12 @@ def quantiles(maps: Tensor) -> Tensor:
 
 def describe(maps: Tensor, labels: Tensor | None) -> dict:
     basic = {"min": maps.min(), "max": maps.max(), "mean": maps.mean(), "sd": maps.std()}
-    found: dict = {name: float(value) for name, value in basic.items()}
-    found["quantiles"] = dict(zip(QUANTILES, quantiles(maps).tolist(), strict=True))
+    figures: dict = {name: float(value) for name, value in basic.items()}
+    figures["quantiles"] = dict(zip(QUANTILES, quantiles(maps).tolist(), strict=True))
     if labels is not None:
         area, error = auc(top_k_pool(maps), labels)
-        found |= {"auc": area, "mirror": 1 - area, "error": error}
-    return found
+        figures |= {"auc": area, "mirror": 1 - area, "error": error}
+    return figures
 
 
 def diagnose_maps(
@@ -48,13 +48,13 @@ def diagnose_maps(
     student = align(student, *teacher.shape[-2:])
     s, t = student.flatten() - student.mean(), teacher.flatten() - teacher.mean()
     missed = (student - teacher).square()
-    found = {"student": describe(student, labels), "teacher": describe(teacher, labels)}
+    figures = {"student": describe(student, labels), "teacher": describe(teacher, labels)}
     # a single cell moves the range, but not the span from 5 to 95 %
     span = [torch.stack((m.max() - m.min(), quantiles(m)[5] - quantiles(m)[1])) for m in (s, t)]
     ratios = dict(zip(("range_ratio", "core_ratio"), (span[0] / span[1]).tolist(), strict=True))
     fit = {"mse": missed.mean(), "r2": 1 - missed.sum() / t.square().sum()}
     fit["correlation"] = s @ t / (s.norm() * t.norm())
-    return found | ratios | {name: float(value) for name, value in fit.items()}
+    return figures | ratios | {name: float(value) for name, value in fit.items()}
 
 
 def gradient_norms(
@@ -64,12 +64,12 @@ def gradient_norms(
 
     Give terms as they enter the total, weights included; one that a place does not feel has 0.
     """
-    found = {place: dict.fromkeys(terms, 0.0) for place in places}
+    norms = {place: dict.fromkeys(terms, 0.0) for place in places}
     for place, tensors in places.items():
         tensors = [tensors] if isinstance(tensors, Tensor) else list(tensors)
         for name, term in terms.items():
             if term.requires_grad:
                 pulls = torch.autograd.grad(term, tensors, retain_graph=True, allow_unused=True)
                 squares = [float(p.double().square().sum()) for p in pulls if p is not None]
-                found[place][name] = math.sqrt(sum(squares))
-    return found
+                norms[place][name] = math.sqrt(sum(squares))
+    return norms

@@ -36,12 +36,12 @@ def pruned(model, data, steps, seed):
 def rises(model, data, seed: int) -> dict[int, float]:
     """By how much the loss of two batches rises without each of the image adapters."""
     loss = loss_of_two_batches(model, data, seed)
-    found = {}
+    risen = {}
     for place in (None, *range(len(model.depths.image_blocks))):
         model.off = {place}
-        found[place] = loss()
+        risen[place] = loss()
     model.off = set()
-    return {place: found[place] - found[None] for place in found if place is not None}
+    return {place: risen[place] - risen[None] for place in risen if place is not None}
 
 
 def loss_of_two_batches(model, data, seed: int):

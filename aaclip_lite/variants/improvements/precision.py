@@ -30,7 +30,7 @@ def stage(model, data, name: str, steps: int, seed: int, parts: int = 1, half: b
 
 
 def _fixed(model, data):
-    return {name: pair.detach() for name, pair in model.text_anchors(data.classes).items()}
+    return {name: anchor.detach() for name, anchor in model.text_anchors(data.classes).items()}
 
 
 def _fit(**options):

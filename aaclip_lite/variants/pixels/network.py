@@ -85,7 +85,7 @@ def read(
     """What to lay beside patch tokens of eight pixels: features, and how sure each kind is (less
     the highest "none": how sure it is that something lies there), the most of each patch.
     """
-    found = []
+    patches = []
     for batch in images.split(32):
         total = 0
         for axes in TURNS[:turns]:
@@ -93,20 +93,20 @@ def read(
             sure = net.head(features).log_softmax(1)
             sure = torch.cat([sure[:, :-1], -sure[:, -1:]], 1)
             total = total + torch.cat([features, sure], 1).flip(axes) / turns
-        found.append(F.max_pool2d(total, 2).half())
-    return torch.cat(found)
+        patches.append(F.max_pool2d(total, 2).half())
+    return torch.cat(patches)
 
 
 def beside(
     tokens: Mapping[str, Tensor], images: Mapping[str, Tensor], net: PixelNet
 ) -> dict[str, Float[Tensor, "n width h w"]]:
     """Tokens of each split, and then what `net` reads there, of the size that it has on "train"."""
-    found = {split: read(net, own) for split, own in images.items()}
-    flat = found["train"].float().movedim(1, 0).flatten(1)
+    seen = {split: read(net, each) for split, each in images.items()}
+    flat = seen["train"].float().movedim(1, 0).flatten(1)
     mean, deviation = (each[:, None, None] for each in (flat.mean(1), flat.std(1).clamp(min=0.01)))
     return {
-        split: torch.cat([own, ((found[split] - mean) / deviation).to(own)], 1)
-        for split, own in tokens.items()
+        split: torch.cat([each, ((seen[split] - mean) / deviation).to(each)], 1)
+        for split, each in tokens.items()
     }
 
 

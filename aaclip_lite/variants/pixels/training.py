@@ -24,10 +24,10 @@ ROUNDS = (  # first near the defects, then nearly whole pictures
 
 def label_map(masks: Mapping[int, Tensor], side: int) -> UInt8[Tensor, "side side"]:
     """{kind: mask} of a part as the number of the kind at each pixel."""
-    found = torch.full((side, side), NONE, dtype=torch.uint8)
+    numbers = torch.full((side, side), NONE, dtype=torch.uint8)
     for kind, mask in masks.items():
-        found[torch.as_tensor(mask) > 0] = kind
-    return found
+        numbers[torch.as_tensor(mask) > 0] = kind
+    return numbers
 
 
 def crops(images: Images, kinds: Kinds, rows: list[int], side: int, drawn) -> tuple[Images, Kinds]:
@@ -36,7 +36,7 @@ def crops(images: Images, kinds: Kinds, rows: list[int], side: int, drawn) -> tu
     def lot(n):
         return int(torch.randint(n, (1,), generator=drawn))
 
-    found = []
+    cut = []
     for row in rows:
         places = (kinds[row] != NONE).nonzero()
         corner = [lot(size - side + 1) for size in kinds.shape[1:]]
@@ -46,10 +46,10 @@ def crops(images: Images, kinds: Kinds, rows: list[int], side: int, drawn) -> tu
             corner = [min(max(at - lot(side), 0), size - side) for at, size in sizes]
         y, x = (slice(start, start + side) for start in corner)
         turns, mirrored = lot(4), lot(2)
-        pair = images[row, :, y, x], kinds[row, y, x]
-        pair = (each.flip(-1) if mirrored else each for each in pair)
-        found.append([each.rot90(turns, (-2, -1)) for each in pair])
-    return tuple(torch.stack(each) for each in zip(*found, strict=True))
+        both = images[row, :, y, x], kinds[row, y, x]
+        both = (each.flip(-1) if mirrored else each for each in both)
+        cut.append([each.rot90(turns, (-2, -1)) for each in both])
+    return tuple(torch.stack(each) for each in zip(*cut, strict=True))
 
 
 def relit(images: Images, most: float = 0.2) -> Float[Tensor, "n 3 h w"]:
@@ -69,9 +69,9 @@ def relit(images: Images, most: float = 0.2) -> Float[Tensor, "n 3 h w"]:
 def loss(logits: Float[Tensor, "b kinds+1 h w"], kinds: Kinds, pool: float) -> Float[Tensor, ""]:
     """Cross-entropy of every cell, damaged ones up to three times; `pool`: of each map's maximum."""
     count = logits.shape[1] - 1
-    own = torch.stack([(kinds == k).float() for k in range(count)], 1)
+    each_kind = torch.stack([(kinds == k).float() for k in range(count)], 1)
     # the root: a thin line that fills a quarter of a cell is half of its answer
-    share = F.avg_pool2d(own, STEP).sqrt()
+    share = F.avg_pool2d(each_kind, STEP).sqrt()
     none = 1 - share.sum(1, keepdim=True).clamp(max=1)
     sure = logits.log_softmax(1)
     costs = -(torch.cat([share, none], 1) * sure).sum(1)
@@ -95,7 +95,10 @@ def train(net: PixelNet, images: Images, kinds: Kinds, steps: int, seed: int, **
     for _ in range(steps):
         which = torch.randint(len(groups), (batch,), generator=drawn).tolist()
         pools = [sound if i % 4 == 0 else groups[k] for i, k in enumerate(which)]
-        rows = [int(own[torch.randint(len(own), (), generator=drawn)]) for own in pools]
+        rows = [
+            int(pool_rows[torch.randint(len(pool_rows), (), generator=drawn)])
+            for pool_rows in pools
+        ]
         x, answer = crops(images, kinds, rows, side, drawn)
         with torch.autocast("cpu", torch.bfloat16):  # half the time where the processor knows it
             logits = net.train()(relit(x))

@@ -1,15 +1,15 @@
 """Do the loss's parts and the modules' gradients pull as they should?
 
-Special: each part stands beside its value for a constant answer, each gradient beside its noise;
-gradients are measured after unscaling.
+Special: each part stands beside its value for a constant answer, each gradient beside the least that
+moves a weight; gradients are measured after unscaling.
 Use: `doctor.losses(model, batch)`, `doctor.gradients(model, batch, "image")`.
 """
 
 import math
 from collections import defaultdict
+from collections.abc import Iterator
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..losses import detection, dice, focal, orthogonal
@@ -43,22 +43,19 @@ def losses(model, batch: dict, stages: tuple[str, ...] = ("text", "image")) -> F
     return conclude("losses", f"loss of {len(mask)} pictures", found, rows)
 
 
-def all_normal(mask: Tensor) -> dict[str, float]:
-    """What each part of the segmentation loss costs for the answer "all normal", one level."""
-    sure = torch.cat([torch.ones_like(mask), torch.zeros_like(mask)], dim=1)
-    return {part: float(loss(sure, mask).mean()) for part, loss in SEGMENTATION.items()}
-
-
-def coin_toss(mask: Tensor) -> dict[str, float]:
-    """The same for p = 1/2 everywhere."""
-    even = torch.full_like(torch.cat([mask, mask], dim=1), 0.5)
-    return {part: float(loss(even, mask).mean()) for part, loss in SEGMENTATION.items()}
+def constant_answer(mask: Tensor, abnormal: float) -> dict[str, float]:
+    """What each part of the segmentation loss costs, one level, for the same answer everywhere:
+    0 is "all normal", 0.5 a coin toss.
+    """
+    everywhere = torch.full_like(mask, abnormal)
+    p = torch.cat([1 - everywhere, everywhere], dim=1)
+    return {part: float(loss(p, mask).mean()) for part, loss in SEGMENTATION.items()}
 
 
 def _stage_rows(model, batch: dict, stage: str, found: dict[str, list[str]]) -> list[dict]:
     """A stage's rows of the table; what is wrong goes into `found`."""
     values, undecided, levels = _values(model, batch, stage)
-    normal = {part: levels * value for part, value in all_normal(batch["mask"]).items()}
+    normal = {part: levels * cost for part, cost in constant_answer(batch["mask"], 0).items()}
     every = model.trainable(stage)
     shared = [w for name, w in every.items() if stage == "text" or "layer_adapters" in name]
     shared = shared or list(every.values())
@@ -89,87 +86,38 @@ def _stage_rows(model, batch: dict, stage: str, found: dict[str, list[str]]) -> 
 
 
 @torch.enable_grad()
-def gradients(
-    model, batch: dict | None = None, stage: str = "image", loss: Tensor | None = None, scale=1.0
-) -> Finding:
-    """By module, of a batch's loss, of one's own `loss`, or, without both, of what backward() left
-    in .grad.
+def gradients(model, batch: dict | None = None, stage: str = "image", scale=1.0) -> Finding:
+    """By module: of a batch's loss or, without one, of what backward() left in .grad.
 
-    scale: the factor (or GradScaler) that is still in that loss or in .grad; the numbers here are
-    without it.
-    noise: error of the length, from two halves of the batch; agreement: the halves' cosine, 0 for
-    unrelated gradients.
+    scale: the factor (or GradScaler) that is still in .grad; the numbers here are without it.
     """
-    found, weights, halves = defaultdict(list), model.trainable(stage), []
+    weights = model.trainable(stage)
     factor = 1.0
     if batch is None:
         factor = float(scale.get_scale() if hasattr(scale, "get_scale") else scale)
+        every = [w.grad for w in weights.values()]
     else:
-        batch = _ready(model, batch)
-        loss = sum(value.mean() for value in _values(model, batch, stage)[0].values())
-        halves = _halves(model, batch, stage, weights)
-    every = [w.grad for w in weights.values()]
-    if loss is not None:
-        every = _backward(loss, [*weights.values()])
-    if any(w.requires_grad for w in weights.values()):
-        found["detached"] = _detached(loss, every)
-    rows, owned = [], by_module(weights.items())
+        values = _values(model, _ready(model, batch), stage)[0]
+        every = _backward(sum(value.mean() for value in values.values()), [*weights.values()])
+    found, rows, owned = defaultdict(list), [], by_module(weights.items())
+    if any(w.requires_grad for w in weights.values()) and all(g is None for g in every):
+        found["detached"] = [
+            "no weight has a gradient: backward() did not run, or the loss was detached"
+        ]
     for module, parts in by_module(zip(weights, every, strict=True)).items():
-        flat = _flat(parts) / factor
-        row = _module_row(module, flat, owned[module], halves)
-        rows.append(row)
-        read = found["detached"] or module in unread(model.depths)
-        for verdict, reason in _sick(module, flat, owned[module], cut=not read):
+        flat, count = _flat(parts) / factor, sum(w.numel() for w in owned[module])
+        length = float(flat.norm())
+        row = {"module": module, "weights": count, "length": length}
+        rows.append(row | {"a weight": length / count**0.5, "epsilon": EPSILON})
+        reached = found["detached"] or module in unread(model.depths)
+        for verdict, reason in _sick(rows[-1], flat, owned[module], cut=not reached):
             found[verdict].append(reason)
     return conclude("gradients", f"gradients of stage {stage}", found, rows)
 
 
-def _halves(model, batch: dict, stage: str, weights: dict) -> list[dict[str, list]]:
-    """The gradients of two halves of the batch, by module."""
-    halves = []
-    order = batch["label"].argsort(stable=True).tolist()  # so that both halves have both labels
-    for rows in (order[::2], order[1::2]) if len(order) > 1 else ():
-        half = {
-            k: v[rows] if isinstance(v, Tensor) else [v[i] for i in rows] for k, v in batch.items()
-        }
-        part = sum(value.mean() for value in _values(model, half, stage)[0].values())
-        pulls = _backward(part, [*weights.values()])
-        halves.append(by_module(zip(weights, pulls, strict=True)))
-    return halves
-
-
-def _detached(loss: Tensor | None, every: list[Tensor | None]) -> list[str]:
-    if loss is not None and not loss.requires_grad:
-        return ["the loss has no graph: it was detached, or computed under no_grad"]
-    if loss is None and all(g is None for g in every):
-        return ["no weight has a .grad: backward() did not run, or its loss was detached"]
-    return []
-
-
-def _module_row(module: str, flat: Tensor, weights: list[Tensor], halves: list[dict]) -> dict:
-    n, length = sum(w.numel() for w in weights), float(flat.norm())
-    noise, agreement = None, None
-    if halves and len(flat):
-        one, two = (_flat(half[module]) for half in halves)
-        noise = float((one - two).norm()) / 2
-        agreement = float(F.cosine_similarity(one, two, dim=0))
-    return {
-        "module": module,
-        "weights": n,
-        "length": length,
-        "noise": noise,
-        "a weight": length / n**0.5,
-        "epsilon": EPSILON,
-        "agreement": agreement,
-        "unrelated": 0.0,
-        "±": n**-0.5,
-    }
-
-
-def _sick(module: str, flat: Tensor, weights: list[Tensor], cut: bool):
+def _sick(row: dict, flat: Tensor, weights: list[Tensor], cut: bool) -> Iterator[tuple[str, str]]:
     """(verdict, reason) where a module's gradient is not as it should be; cut: 0 is wrong here."""
-    length = float(flat.norm())
-    each = length / sum(w.numel() for w in weights) ** 0.5
+    module, length, each = row["module"], row["length"], row["a weight"]
     if not any(w.requires_grad for w in weights):
         yield "frozen", f"{module}: requires_grad is False"
     elif not math.isfinite(length) or (len(flat) and float(flat.abs().max()) > HALF_MAX):

@@ -7,16 +7,13 @@ Use: `print(doctor.dataset(aa.open_dataset("factory/train")))`.
 
 import math
 from collections import defaultdict
-from itertools import combinations
-
-import numpy as np
-from scipy.spatial.distance import cdist
+from itertools import combinations, product
 
 from ..datasets import DataError, overlap
 from ..files import pictures
 from ..files.audit import UNREADABLE
 from .finding import Finding, conclude, mean_and_error
-from .parts import NEAR, small
+from .parts import almost, from_to, looked_at
 
 
 def dataset(data, other=None, look: int = 200) -> Finding:
@@ -34,12 +31,8 @@ def dataset(data, other=None, look: int = 200) -> Finding:
         found["copies" if problem.startswith("duplicate") else "broken files"].append(problem)
     found["leak"] = _leaks(data, other, look)
     found["broken files"] += _masks(data, found["odd masks"])
-    rows, samples = [], []
-    for name in data.classes:
-        row, looked = _class(name, data, strict, look, found)
-        rows.append(row)
-        labels = sorted({s.label for s in looked})
-        samples += [next(s for s in looked if s.label == label) for label in labels]
+    rows = [_class(name, strict, look, found) for name in data.classes]
+    found["broken files"] = [*dict.fromkeys(found["broken files"])]
     normal, abnormal = (sum(row[label] for row in rows) for label in ("normal", "abnormal"))
     if not (normal and abnormal):
         found["one label"] = [f"all {len(data)} pictures are {'normal' if normal else 'abnormal'}"]
@@ -48,7 +41,7 @@ def dataset(data, other=None, look: int = 200) -> Finding:
     lone = [row["class"] for row in rows if normal and abnormal and row["balance"] in (0, 1)]
     alone = f"one label only, hence no image AUROC: {', '.join(lone)}" if lone else ""
     subject = f"data set of {len(data)} pictures"
-    return conclude("dataset", subject, found, rows, [data.detected, alone], samples[:12])
+    return conclude("dataset", subject, found, rows, [data.detected, alone])
 
 
 def _leaks(data, other, look: int) -> list[str]:
@@ -67,29 +60,16 @@ def _leaks(data, other, look: int) -> list[str]:
 
 
 def _near(first, second, look: int) -> list[str]:
-    """Pictures of one class that two sets show almost alike: saved again, cut or made smaller."""
+    """Pictures of one class that two sets show almost alike."""
     near = []
     for name in sorted({*first.classes} & {*second.classes}):
-        (ours, a), (theirs, b) = (_small(one.filter(name), look) for one in (first, second))
-        if not (ours and theirs):
-            continue
-        apart = cdist(a, b, "cityblock")
-        # against how far pictures of this class lie apart: a line's parts all look similar
-        for i, j in zip(*np.nonzero(apart < NEAR * np.median(apart)), strict=True):
-            near.append(f"{ours[i]} is almost {theirs[j]}: the same part twice?")
+        sides = []
+        for one in (first, second):
+            pictured = [record.image for record in one.filter(name).records]
+            # what cannot be read is named among the broken files
+            sides.append(looked_at(one.root, pictured, look, wrong=[])[0])
+        near += almost(product(*sides))
     return near
-
-
-def _small(data, look: int) -> tuple[list[str], np.ndarray]:
-    """(names, grey pictures of 16 x 16) of about `look` pictures that can be read."""
-    names, seen = [], []
-    for record in data.records[:: max(1, len(data) // look)]:
-        try:
-            seen.append(small(pictures.read(data.root / record.image)))
-        except UNREADABLE:
-            continue  # named among the broken files
-        names.append(record.image)
-    return names, np.reshape(seen, (-1, 256))
 
 
 def _masks(data, odd: list[str]) -> list[str]:
@@ -109,8 +89,8 @@ def _masks(data, odd: list[str]) -> list[str]:
     return empty
 
 
-def _class(name: str, data, strict, look: int, found: dict[str, list[str]]) -> tuple[dict, list]:
-    """(a class's line of the table, the samples looked at); what is wrong goes into `found`."""
+def _class(name: str, data, look: int, found: dict[str, list[str]]) -> dict:
+    """A class's line of the table; what is wrong goes into `found`."""
     mine = [
         [i for i, r in enumerate(data.records) if (r.class_name, r.label) == (name, label)]
         for label in (0, 1)
@@ -118,39 +98,20 @@ def _class(name: str, data, strict, look: int, found: dict[str, list[str]]) -> t
     looked = []
     for index in (i for group in mine for i in group[:: max(1, len(data) // look)]):
         try:
-            looked.append(strict[index])
+            looked.append(data[index])
         except DataError as error:
             found["broken files"] += error.problems
-    row, masks = _class_row(name, *map(len, mine), looked)
+    # how much of each defective picture its mask covers
+    masks = {s.path: float(s.mask.mean()) for s in looked if s.label and s.mask is not None}
     odd = {s.path: "all pixels are equal" for s in looked if s.image.min() == s.image.max()}
     odd |= {path: "the mask is all one" for path, share in masks.items() if share == 1}
     found["broken files"] += [f"content: {path}: {what}" for path, what in odd.items()]
-    found["broken files"][:] = dict.fromkeys(found["broken files"])
-    if masks and sorted(masks.values())[len(masks) // 2] > 0.5:
-        found["swapped masks"].append(
-            f"{name}: masks cover {row['mask share']:.0%} of defective pictures"
-        )
-    return row, looked
-
-
-def _class_row(
-    name: str, normal: int, abnormal: int, looked: list
-) -> tuple[dict, dict[str, float]]:
-    """One class's line of the table, and how much of each defective picture its mask covers."""
-    masks = {s.path: float(s.mask.mean()) for s in looked if s.label and s.mask is not None}
     share, error = mean_and_error(list(masks.values()))
-    sizes = sorted({s.image.shape[1::-1] for s in looked})
-    row = {
-        "class": name,
-        "normal": normal,
-        "abnormal": abnormal,
-        "balance": abnormal / (normal + abnormal),
-        "even": 0.5,
-        "±": 0.5 / math.sqrt(normal + abnormal),
-        "looked at": len(looked),
-        "mask share": share,
-        "mask ±": error,
-        "inverted": None if share is None else 1 - share,
-        "sizes": " to ".join(f"{w}x{h}" for w, h in sizes[:: max(1, len(sizes) - 1)]),
-    }
-    return row, masks
+    if masks and sorted(masks.values())[len(masks) // 2] > 0.5:
+        found["swapped masks"].append(f"{name}: masks cover {share:.0%} of defective pictures")
+    normal, abnormal = map(len, mine)
+    row = {"class": name, "normal": normal, "abnormal": abnormal}
+    row |= {"balance": abnormal / (normal + abnormal), "even": 0.5}
+    row |= {"±": 0.5 / math.sqrt(normal + abnormal), "looked at": len(looked)}
+    row |= {"mask share": share, "mask ±": error, "inverted": None if share is None else 1 - share}
+    return row | {"sizes": from_to({s.image.shape[1::-1] for s in looked})}

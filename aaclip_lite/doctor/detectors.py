@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..detector import ANY
 from ..files import notes
-from ..files.weights import WeightsError, read_safetensors
+from ..files.weights import read_safetensors
 from .finding import Finding, conclude
 
 
@@ -23,7 +23,7 @@ def detector(folder: str | os.PathLike) -> Finding:
     try:
         noted = notes.read(folder)
         banks = read_safetensors(stored) if stored.is_file() else {}
-    except (WeightsError, ValueError) as error:
+    except ValueError as error:
         return conclude("detector", folder, {"broken": [str(error)]})
     entries = noted.get("calibration", {})
     found = defaultdict(list)

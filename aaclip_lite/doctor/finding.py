@@ -6,7 +6,7 @@ Use: `print(finding)`, `finding.table()`, `finding.to_dict()` for JSON.
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 
 import torch
 
@@ -20,15 +20,12 @@ VERDICTS = {  # gravest first; the last is the healthy one
     "losses": "not finite, one label, detached, dominated, at null, balanced",
     "gradients": "detached, frozen, exploding, cut off, vanishing, flowing",
     "anchors": "collapsed, saturated, untrained, apart",
-    "scales": "constant, scale mismatch, alike",
 }
 
 
 @dataclass(repr=False)
 class Finding:
-    """verdict: the gravest of what was found; reasons: all of it; rows: the numbers; samples: a
-    data set's pictures.
-    """
+    """verdict: the gravest of what was found; reasons: all of it; rows: the numbers."""
 
     kind: str  # which of VERDICTS
     subject: str
@@ -36,7 +33,6 @@ class Finding:
     healthy: bool
     reasons: list[str]
     rows: list[dict]
-    samples: list = field(default_factory=list)
 
     def table(self) -> str:
         """The rows as aligned text; "-" is a number that does not exist or is not known."""
@@ -51,9 +47,7 @@ class Finding:
             {k: str(v) if v in (math.inf, -math.inf) or v != v else v for k, v in r.items()}
             for r in self.rows
         ]
-        return {
-            k: getattr(self, k) for k in ("kind", "subject", "verdict", "healthy", "reasons")
-        } | {"rows": rows}
+        return asdict(self) | {"rows": rows}
 
     def __repr__(self) -> str:
         return "\n".join(
@@ -61,16 +55,12 @@ class Finding:
         )
 
 
-def conclude(
-    kind: str, subject: object, found: dict[str, list[str]], rows=(), notes=(), samples=()
-) -> Finding:
+def conclude(kind: str, subject: object, found: dict[str, list[str]], rows=(), notes=()) -> Finding:
     """found: {verdict: reasons}; notes: what is said in any case."""
     order = VERDICTS[kind].split(", ")
     wrong = [verdict for verdict in sorted(found, key=order.index) if found[verdict]]
     reasons = [*(reason for verdict in wrong for reason in found[verdict]), *filter(None, notes)]
-    return Finding(
-        kind, str(subject), (wrong or order[-1:])[0], not wrong, reasons, list(rows), list(samples)
-    )
+    return Finding(kind, str(subject), [*wrong, order[-1]][0], not wrong, reasons, list(rows))
 
 
 def shown(value) -> str:

@@ -5,11 +5,12 @@ Use: `print(doctor.parts("good"))`, before `remember` and `calibrate` learn from
 """
 
 import os
+from collections.abc import Iterable
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from scipy.spatial.distance import pdist, squareform
 
 from ..files import audit, pictures
 from ..files.folders import below
@@ -23,6 +24,7 @@ TAKEN = (
     "no labels are known: taken as sound parts of one product (a data set has good/ and one folder "
     "a kind of defect)"
 )
+Seen = tuple[str, np.ndarray]  # a picture's name, and 256 grey values to compare it by
 
 
 def parts(folder: str | os.PathLike, look: int = 200) -> Finding:
@@ -33,46 +35,42 @@ def parts(folder: str | os.PathLike, look: int = 200) -> Finding:
     problems = audit.problems(folder, [Record(name, 0, "object") for name in names], True)
     copies = [each for each in problems if each.startswith("duplicate")]
     unreadable = [*closed, *(each for each in problems if each not in copies)]
-    seen, sizes = _looked_at(folder, names[:: max(1, len(names) // look)], unreadable)
+    seen, sizes = looked_at(folder, names, look, unreadable)
     unreadable += skipped if not names else []
-    found = {"unreadable": [*dict.fromkeys(unreadable)], "copies": copies + _alike(seen)}
-    ends = sizes[:: max(1, len(sizes) - 1)]
-    row = {"pictures": len(names), "looked at": len(seen)}
-    row |= {"sizes": " to ".join(f"{width}x{height}" for width, height in ends)}
+    # equal ones are told as copies
+    pairs = [(one, two) for one, two in combinations(seen, 2) if not np.array_equal(one[1], two[1])]
+    found = {"unreadable": [*dict.fromkeys(unreadable)], "copies": copies + almost(pairs)}
+    row = {"pictures": len(names), "looked at": len(seen), "sizes": sizes}
     left_out = [f"left out: {each}" for each in skipped if names]
     return conclude("parts", folder, found, [row], [TAKEN, *left_out])
 
 
-def _looked_at(
-    folder: Path, names: list[str], unreadable: list[str]
-) -> tuple[dict[str, np.ndarray], list[tuple[int, ...]]]:
-    """(what pictures look like, by name; their sizes); what is wrong goes into `unreadable`."""
-    seen, sizes = {}, set()
-    for name in names:
+def looked_at(root: Path, names: list[str], look: int, wrong: list[str]) -> tuple[list[Seen], str]:
+    """(about `look` of the pictures, their sizes); what is wrong with them goes into `wrong`."""
+    seen, sizes = [], set()
+    for name in names[:: max(1, len(names) // look)]:
         try:
-            picture = pictures.read(folder / name)
+            picture = pictures.read(root / name)
         except audit.UNREADABLE as error:
-            unreadable.append(f"image: {name}: {audit.reason(error)}")
+            wrong.append(f"image: {name}: {audit.reason(error)}")
             continue
         if picture.min() == picture.max():
-            unreadable.append(f"content: {name}: all pixels are equal")
+            wrong.append(f"content: {name}: all pixels are equal")
         sizes.add(picture.shape[1::-1])
-        seen[name] = small(picture)
-    return seen, sorted(sizes)
+        grey = Image.fromarray(picture).convert("L").resize((16, 16), Image.Resampling.BOX)
+        seen.append((name, np.asarray(grey, float).ravel()))
+    return seen, from_to(sizes)
 
 
-def small(picture: np.ndarray) -> np.ndarray:
-    """A picture as 256 grey values, to compare it by."""
-    grey = Image.fromarray(picture).convert("L")
-    return np.asarray(grey.resize((16, 16), Image.Resampling.BOX), float).ravel()
+def from_to(sizes: set[tuple[int, ...]]) -> str:
+    """The smallest and the largest, or the only one."""
+    ends = sorted(sizes)
+    return " to ".join(f"{width}x{height}" for width, height in ends[:: max(1, len(ends) - 1)])
 
 
-def _alike(seen: dict[str, np.ndarray]) -> list[str]:
-    """Pairs that lie much nearer than pictures of this folder usually do; equal ones are told."""
-    if len(seen) < 3:
-        return []
-    names = list(seen)
-    apart = squareform(pdist(np.stack(list(seen.values())), "cityblock"))
-    near = (apart > 0) & (apart < NEAR * np.median(apart[np.triu_indices(len(names), 1)]))
-    pairs = np.argwhere(np.triu(near))
-    return [f"{names[i]} is almost {names[j]}: the same part twice?" for i, j in pairs]
+def almost(pairs: Iterable[tuple[Seen, Seen]]) -> list[str]:
+    """Pairs that lie much nearer than these usually do: saved again, cut or made smaller."""
+    apart = {(a, b): float(np.abs(one - two).sum()) for (a, one), (b, two) in pairs}
+    # against how far pictures of this kind lie apart: a line's parts all look similar
+    near = NEAR * np.median([*apart.values()]) if apart else 0
+    return [f"{a} is almost {b}: the same part twice?" for (a, b), d in apart.items() if d < near]

@@ -7,11 +7,10 @@ Use: `aa.doctor.checkpoint("runs/a/text.safetensors")`, `aa.doctor.log("runs/a")
 
 from . import statistics
 from .balance import gradients, losses
-from .data import dataset
+from .data import dataset, parts
 from .detectors import detector
 from .finding import Finding
 from .logs import log
-from .parts import parts
 from .weights import checkpoint
 from .words import anchors
 

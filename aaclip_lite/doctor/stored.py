@@ -132,18 +132,15 @@ def strangers(tensors: dict[str, Tensor], header: dict, model) -> dict[str, list
     """Where file and model disagree; a released file names neither backbone nor recipe, so shapes
     must do.
     """
-    pairs = {"backbone": {}, "recipe": {}}
-    if model is not None and header["backbone"]:
-        pairs["backbone"] = {
-            k: (header["backbone"][k], v) for k, v in model.clip.describe().items()
-        }
+    pairs = {}
+    home = header["backbone"]
+    if model is not None and home:
+        pairs["backbone"] = {k: (home[k], v) for k, v in model.clip.describe().items()}
         pairs["recipe"] = header["recipe"].differences(model.recipe, training=False)
         pairs["variant"] = {"variant": (header.get("variant"), model.variant)}
     elif model is not None:
-        weights = {k: w for k, w in model.trainable(header["stage"]).items() if k in tensors}
-        pairs["backbone"] = {
-            k: (tuple(tensors[k].shape), tuple(w.shape)) for k, w in weights.items()
-        }
+        weights = {k: w.shape for k, w in model.trainable(header["stage"]).items() if k in tensors}
+        pairs["backbone"] = {k: (tuple(tensors[k].shape), tuple(s)) for k, s in weights.items()}
     return {
         f"wrong {what}": [
             f"{k} is {a!r} in the file, {b!r} in the model" for k, (a, b) in both.items() if a != b
@@ -170,7 +167,7 @@ def reach(header: dict) -> tuple[float, float | None]:
     one rate a step.
     """
     recipe, stage, step = header["recipe"], header["stage"], header.get("step")
-    rate = header.get("lr") or {"text": recipe.text_lr, "image": recipe.image_lr}[stage]
+    rate = header.get("lr") or getattr(recipe, f"{stage}_lr")
     if step is None or on_a_base(header) or copied(header):
         return rate, None
     edges = [0, *(min(at, step) for at in recipe.milestones if stage != "text"), step]

@@ -5,6 +5,8 @@ Special: checks come before any work, and each names the option, the value and t
 
 import os
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -69,14 +71,12 @@ class Backbone:
 
     def detector(self, name: str, bf16: bool = False):
         from ..detector import AnomalyDetector
-        from ..service.matmul import choose
+        from ..service.matmul import choose, judge_in_bf16
 
         detector = AnomalyDetector.load(name, self.load() if self.said else None, self.place)
         if choose(detector.model.clip):
             print("note: oneDNN multiplies, which is faster here and equal", file=sys.stderr)
         if bf16:
-            from ..service.half import judge_in_bf16
-
             judge_in_bf16(detector.model)
         return detector
 
@@ -154,6 +154,20 @@ def open_data(
 
     data = open_dataset(name, size=size, **({} if reading is None else vars(reading)))
     return data if shots is None else data.few_shot(shots)
+
+
+def remembered(detector, product: str, paths: Iterable[str | Path]) -> int:
+    """How many of these pictures are the detector's own references, which look like themselves."""
+    from ..files.forms import to_tensor
+    from ..files.pictures import PictureError
+    from ..normal import mark
+
+    seen = set(detector.calibration.get(product, {}).get("seen", ()))
+    known = 0
+    for path in paths if seen else ():
+        with suppress(PictureError, OSError):  # what cannot be read is told where it is judged
+            known += mark(to_tensor(path)) in seen
+    return known
 
 
 def is_factory(name: str) -> bool:

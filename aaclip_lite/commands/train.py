@@ -107,16 +107,12 @@ class Command:
         return 0
 
     def _model(self, clip):
+        from ..model import AdaptedCLIP
         from ..variants import load_base
+        from ..variants.cross_attention import CrossAttentionCLIP
 
-        if self.variant is None:
-            from ..model import AdaptedCLIP
-
-            model = AdaptedCLIP(clip, self.recipe)
-        else:
-            from ..variants.cross_attention import CrossAttentionCLIP
-
-            model = CrossAttentionCLIP(clip, self.recipe, self.residual)
+        given = clip, self.recipe
+        model = CrossAttentionCLIP(*given, self.residual) if self.variant else AdaptedCLIP(*given)
         if self.base is not None:
             new = load_base(model, notes.find(self.base))
             more = f"; new: {', '.join(new)}" if new else ""

@@ -33,8 +33,12 @@ def detector(folder: str | os.PathLike) -> Finding:
         if not bank.isfinite().all()
     ]
     found["half"] = _half(folder, entries, banks)
-    names = sorted({*entries, *banks} - {ANY})
-    rows = [_row(name, entries.get(name, {}), banks.get(name)) for name in names]
+    rows = []
+    for name in sorted({*entries, *banks} - {ANY}):
+        entry = entries.get(name, {})
+        row = {"product": name, "sound parts": entry.get("pictures")}
+        row |= {"line": entry.get("threshold"), "false alarms": entry.get("false_alarms")}
+        rows.append(row | {"patches": len(banks[name]) if name in banks else None})
     return conclude("detector", folder, found, rows, _said(rows, entries))
 
 
@@ -46,16 +50,6 @@ def _half(folder: Path, entries: dict, banks: dict[str, Tensor]) -> list[str]:
     told = [f"{name} is remembered, but has no references" for name in remembered - banks.keys()]
     told += [f"{name} has references, but is not noted" for name in banks.keys() - entries.keys()]
     return [f"{each}: {notes.REMEDY}" for each in sorted(told)]
-
-
-def _row(name: str, entry: dict, bank: Tensor | None) -> dict:
-    return {
-        "product": name,
-        "sound parts": entry.get("pictures"),
-        "line": entry.get("threshold"),
-        "false alarms": entry.get("false_alarms"),
-        "patches": None if bank is None else len(bank),
-    }
 
 
 def _said(rows: list[dict], entries: dict) -> list[str]:

@@ -41,8 +41,7 @@ class Backbone:
         kind, _, number = self.device.partition(":")
         if kind not in DEVICES or (number and not number.isdigit()):
             raise ValueError(f"--device {self.device!r}: choose one of {', '.join(DEVICES)}")
-        if self.image_size is not None:
-            in_range("--image-size", self.image_size, 1, 4096)
+        in_range("--image-size", self.image_size, 1, 4096)
 
     @property
     def said(self) -> dict | None:
@@ -183,8 +182,8 @@ def some(given: tuple[str, ...]) -> tuple[str, ...]:
     return given
 
 
-def in_range(option: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:  # also true for NaN
+def in_range(option: str, value: float | None, low: float, high: float) -> None:
+    if value is not None and not low <= value <= high:  # also true for NaN
         raise ValueError(f"{option} {value:g}: give a number from {low:g} to {high:g}")
 
 

@@ -61,13 +61,11 @@ class Command:
         shared.a_rate("--false-alarms", self.false_alarms)
         shared.in_range("--seed", self.seed, 0, shared.LARGEST_SEED)
         shared.in_range("--accumulate", self.accumulate, 1, 10_000)
-        if self.views is not None:
-            shared.in_range("--views", self.views, 1, 10_000)
+        shared.in_range("--views", self.views, 1, 10_000)
+        shared.in_range("--read", self.read, 1, 4096)
         if self.calibrate is not None:
             shared.a_data_set("--calibrate", self.calibrate)
         calibrates = self.stage != "text"
-        if self.read is not None:
-            shared.in_range("--read", self.read, 1, 4096)
         for option in ("--calibrate", "--false-alarms", "--read"):
             shared.only_with(given, option, calibrates, "with --stage both or image")
         shared.only_with(given, "--views", self.stage != "image", "with --stage both or text")
@@ -144,8 +142,8 @@ class Command:
         from ..service.runs import train_image, train_text
 
         run = {"text": train_text, "image": train_image}[stage]
-        options = {"seed": self.seed, "resume": self.resume, "checkpointing": self.checkpointing}
-        options |= {"accumulate": self.accumulate, "bf16": self.bf16}
+        names = ("seed", "resume", "checkpointing", "accumulate", "bf16")
+        options = {name: getattr(self, name) for name in names}
         options |= {"views": self.views} if stage == "text" else {}
         history = run(model, data, self.out, **options)
         if history.rows and processes().is_main_process:

@@ -6,13 +6,12 @@ Use: `aa.doctor.checkpoint("runs/a/text.safetensors")`, `aa.doctor.log("runs/a")
 """
 
 from . import statistics
-from .balance import gradients, losses
+from .balance import anchors, gradients, losses
 from .data import dataset, parts
 from .detectors import detector
 from .finding import Finding
 from .logs import log
 from .weights import checkpoint
-from .words import anchors
 
 __all__ = [
     "Finding",

@@ -15,6 +15,7 @@ from ..datasets import AnomalyDataset
 from ..files.door import expect
 from ..recipe import Recipe
 
+Weights = Mapping[str, Tensor]
 WHOLE = ("epochs", "steps", "batch", "accumulate", "seed", "save_steps", "views")  # numbers
 # a gradient norm so many times the largest that its module had in so many steps
 EXPLODING = 1e3
@@ -85,33 +86,27 @@ class TrainingError(RuntimeError):
     """A run that must not go on; its folder keeps the last good state."""
 
 
-def spoiled(
-    trained: Mapping[str, Tensor], frozen: Mapping[str, Tensor], before: list[int]
-) -> str | None:
-    """What is wrong with the weights, if anything; before: the frozen ones' checksums."""
-    for name, old, new in zip(frozen, before, checksums(frozen), strict=True):
-        if old != new:
-            return f"frozen weight {name} moved"
-    for name, parameter in trained.items():
-        if not parameter.isfinite().all():
-            return f"{name} is not finite"
-    return None
+class Guard:
+    """Refuses a step whose loss or gradients would spoil the weights, and notices what did."""
 
-
-def checksums(weights: Mapping[str, Tensor]) -> list[int]:
-    """Sums of the weights' bits: exact on every device."""
-    kinds = {2: torch.int16, 4: torch.int32, 8: torch.int64}
-    sums = [p.detach().view(kinds[p.element_size()]).sum() for p in weights.values()]
-    return torch.stack(sums).tolist()
-
-
-class StepJudge:
-    """Refuses a step whose loss or gradients would spoil the weights."""
-
-    def __init__(self, stage: str, scaled: bool) -> None:
+    def __init__(self, stage: str, trained: Weights, frozen: Weights, scaled: bool) -> None:
         self.stage = stage
+        self.trained = trained
+        self.frozen = frozen
+        self.before = checksums(frozen)
         self.scaled = scaled  # fp16 with loss scaling
         self.overflows = 0
+
+    def spoiled(self) -> str | None:
+        """What is wrong with the weights, if anything."""
+        pairs = zip(self.frozen, self.before, checksums(self.frozen), strict=True)
+        for name, old, new in pairs:
+            if old != new:
+                return f"frozen weight {name} moved"
+        for name, parameter in self.trained.items():
+            if not parameter.isfinite().all():
+                return f"{name} is not finite"
+        return None
 
     def judge(self, row: dict[str, float], earlier: list[dict]) -> None:
         where = f"{self.stage} stage, step {row['step']}, not taken"
@@ -139,3 +134,10 @@ def _problem(norm: float, usual: list[float]) -> str | None:
     if max([*usual[-PATIENCE:], norm]) < VANISHING:
         return f"has vanished: below {VANISHING} for {PATIENCE} steps, the loss does not reach it"
     return None
+
+
+def checksums(weights: Weights) -> list[int]:
+    """Sums of the weights' bits: exact on every device."""
+    kinds = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+    sums = [p.detach().view(kinds[p.element_size()]).sum() for p in weights.values()]
+    return torch.stack(sums).tolist()

@@ -153,12 +153,8 @@ def load_resume(path, model: AdaptedCLIP, stage: str, optimizer, data: str | Non
         raise MismatchError(
             f"{path} belongs to stage {contents['stage']!r}, this run is stage {stage!r}"
         )
-    metadata = {
-        **contents["progress"],
-        "backbone": contents["backbone"],
-        "variant": contents.get("variant"),
-        "recipe": Recipe.from_dict(contents["recipe"]),
-    }
+    recipe = Recipe.from_dict(contents["recipe"])
+    metadata = contents | {"data": contents["progress"].get("data"), "recipe": recipe}
     refuse_mismatch(path, model, metadata, data, training=True)
     fill(model, contents["adapters"], stage, str(path))
     optimizer.load_state_dict(contents["optimizer"])

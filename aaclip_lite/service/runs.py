@@ -102,7 +102,7 @@ class _Run:
         if stage == "image":
             self.files.take_text_adapters(model)
         self.trained = free(model, stage)
-        self.frozen = {n: p for n, p in model.named_parameters() if n not in self.trained}
+        frozen = {n: p for n, p in model.named_parameters() if n not in self.trained}
         self.modules = defaultdict(list)
         for name, parameter in self.trained.items():
             self.modules[name.split(".fc.")[0]].append(parameter)
@@ -111,8 +111,8 @@ class _Run:
         if options.views is not None:
             parts.views = KeptViews(model, data, options.views)
         self.parts, self.optimizer = self.accelerator.prepare(parts, optimizer)
-        self.before = guards.checksums(self.frozen)
-        self.judge = guards.StepJudge(stage, scaled=self.accelerator.scaler is not None)
+        scaled = self.accelerator.scaler is not None
+        self.guard = guards.Guard(stage, self.trained, frozen, scaled)
         self.identity = identity(stage, model, data, options.seed, options.views)
         self.saved = time.monotonic()
         self.history, self.step = self.files.go_on(
@@ -149,11 +149,8 @@ class _Run:
             f"{sum(p.numel() for p in self.trained.values()):,} trainable weights"
         )
 
-    def _spoiled(self) -> str | None:
-        return guards.spoiled(self.trained, self.frozen, self.before)
-
     def _save(self, finished: bool = False) -> None:
-        if what := self._spoiled():
+        if what := self.guard.spoiled():
             raise TrainingError(
                 f"{self.stage} stage, step {self.step}: {what}; the last save before that stands"
             )
@@ -197,7 +194,7 @@ class _Run:
         try:
             self._steps(on_progress)
         except TrainingError:
-            if not self._spoiled():
+            if not self.guard.spoiled():
                 self._save()
             raise
         self.history.finished = self.step == self.steps
@@ -259,7 +256,7 @@ class _Run:
         epoch = 1 + self.step * self.options.accumulate // self.per_epoch
         row = {"step": self.step + 1, "epoch": epoch, **dict(zip(values, numbers, strict=True))}
         stop = row.pop("stop") > 0
-        self.judge.judge(row, self.history.rows)
+        self.guard.judge(row, self.history.rows)
         self.optimizer.step()
         gradients = [value for name, value in row.items() if name.startswith("gradient/")]
         row["gradient"] = math.hypot(*gradients)

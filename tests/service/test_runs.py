@@ -591,7 +591,8 @@ def test_overflow_in_half_precision_is_waited_for():
     """Under fp16 the scaler leaves out steps whose gradients are not finite; twenty-one in a row
     are an error.
     """
-    judge = guards.StepJudge("text", scaled=True)
+    weights = {"text_adapter.0": torch.zeros(1)}
+    judge = guards.Guard("text", weights, weights, scaled=True)
     row = {"step": 7, "loss": 1.0, "gradient/text_adapter.0": float("inf")}
     for _ in range(20):
         judge.judge(row, [])

@@ -230,7 +230,7 @@ def _begun(part: str, name: str, fresh: dict[str, Tensor], model) -> tuple[Tenso
     if start.any() and not copied:  # matrices start Xavier-uniform, biases as torch does it
         if start.ndim > 1:
             return start, xavier_bound(start.shape)
-        return start, 1 / math.sqrt(fresh[f"{name.removesuffix('bias')}weight"].shape[1])
+        return start, math.sqrt(1 / fresh[f"{name.removesuffix('bias')}weight"].shape[1])
     if copied and model is not None:
         clip = model.clip
         projection = clip.text_projection if part == "text_adapter" else clip.visual.proj

@@ -19,7 +19,7 @@ from ..losses import detection, dice, focal, orthogonal
 from ..model import stack_anchors
 from ..scoring import probability_map
 from ..train import unread
-from .finding import Finding, by_module, conclude, mean_and_error, shown
+from .finding import Finding, Found, by_module, conclude, mean_and_error, shown
 
 EPSILON = 1e-8  # Adam's: below it gradients stop moving weights
 HALF_MAX = 65504.0  # above it half precision ends
@@ -57,7 +57,7 @@ def constant_answer(mask: Tensor, abnormal: float) -> dict[str, float]:
     return {part: float(loss(p, mask).mean()) for part, loss in SEGMENTATION.items()}
 
 
-def _stage_rows(model, batch: dict, stage: str, found: dict[str, list[str]]) -> list[dict]:
+def _stage_rows(model, batch: dict, stage: str, found: Found) -> list[dict]:
     """A stage's rows of the table; what is wrong goes into `found`."""
     values, undecided, levels = _values(model, batch, stage)
     normal = {part: levels * cost for part, cost in constant_answer(batch["mask"], 0).items()}

@@ -21,7 +21,7 @@ from ..datasets import DataError, overlap
 from ..files import audit, pictures
 from ..files.folders import below
 from ..files.manifest import Record
-from .finding import Finding, conclude, mean_and_error
+from .finding import Finding, Found, conclude, mean_and_error
 
 # Of the usual distance between two pictures of a class: below, they are one part. Boards and tiles
 # saved again, or at half their size, lay at 0.02 at most, different ones at 0.16 at least.
@@ -106,7 +106,7 @@ def _masks(data, odd: list[str]) -> list[str]:
     return empty
 
 
-def _class(name: str, data, look: int, found: dict[str, list[str]]) -> dict:
+def _class(name: str, data, look: int, found: Found) -> dict:
     """A class's line of the table; what is wrong goes into `found`."""
     mine = [
         [i for i, r in enumerate(data.records) if (r.class_name, r.label) == (name, label)]

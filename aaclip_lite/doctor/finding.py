@@ -21,6 +21,7 @@ VERDICTS = {  # gravest first; the last is the healthy one
     "gradients": "detached, frozen, exploding, cut off, vanishing, flowing",
     "anchors": "collapsed, saturated, untrained, apart",
 }
+Found = dict[str, list[str]]  # what is wrong: the reasons of each verdict
 
 
 @dataclass(repr=False)
@@ -55,8 +56,8 @@ class Finding:
         )
 
 
-def conclude(kind: str, subject: object, found: dict[str, list[str]], rows=(), notes=()) -> Finding:
-    """found: {verdict: reasons}; notes: what is said in any case."""
+def conclude(kind: str, subject: object, found: Found, rows=(), notes=()) -> Finding:
+    """notes: what is said in any case."""
     order = VERDICTS[kind].split(", ")
     wrong = [verdict for verdict in sorted(found, key=order.index) if found[verdict]]
     reasons = [*(reason for verdict in wrong for reason in found[verdict]), *filter(None, notes)]

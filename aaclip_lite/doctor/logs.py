@@ -26,7 +26,7 @@ from torch import Tensor
 
 from ..checkpoint import read_metadata
 from .balance import constant_answer
-from .finding import Finding, conclude, mean_and_error, shown
+from .finding import Finding, Found, conclude, mean_and_error, shown
 from .stored import written
 
 NAMES = ("text.jsonl", "image.jsonl", "train.log")
@@ -176,7 +176,7 @@ def _levels(stage: str, header: dict) -> int:
 
 
 def _examine_order(
-    stage: str, entries: list[Entry], unit: str, planned: int | None, found: dict[str, list[str]]
+    stage: str, entries: list[Entry], unit: str, planned: int | None, found: Found
 ) -> None:
     """Doubled, missing and misplaced numbers, and an early end."""
     numbers = [entry.number for entry in entries]

@@ -18,6 +18,7 @@ from ..files.late import late
 from ..files.weights import WeightsError, existing, read_pickle, read_safetensors
 from ..model import AdaptedCLIP
 from ..recipe import Recipe
+from .finding import Found
 
 
 def read(path) -> tuple[dict[str, Tensor], dict]:
@@ -68,12 +69,13 @@ def _steps(state: dict) -> list[int]:
     return [int(one["step"]) for one in state["state"].values() if "step" in one]
 
 
-def optimiser(header: dict) -> tuple[dict[str, list[str]], str]:
-    """({verdict: reasons}, a sentence) about the optimiser's state, where the file holds one."""
+def optimiser(header: dict, found: Found) -> str:
+    """A sentence about the optimiser's state, where the file holds one; what is wrong goes into
+    `found`.
+    """
     state = header.get("optimizer")
     if not state:
-        return {}, ""
-    found = {"broken": [], "inconsistent": []}
+        return ""
     steps = _steps(state)
     most = max(steps, default=0)
     groups = state["param_groups"]
@@ -93,7 +95,7 @@ def optimiser(header: dict) -> tuple[dict[str, list[str]], str]:
     length = _last_step(state)
     last = "" if length is None else f"; its last step moved a weight by about {length:.2g}"
     rate, betas = groups[0]["lr"], tuple(groups[0].get("betas", ()))
-    return found, (
+    return (
         f"optimiser: rate {rate:g}, betas {betas}, step {most}, state for {len(steps)} of "
         f"{count} tensors{last}"
     )
@@ -128,7 +130,7 @@ def neighbours(path, header: dict) -> list[str]:
     return said
 
 
-def strangers(tensors: dict[str, Tensor], header: dict, model) -> dict[str, list[str]]:
+def strangers(tensors: dict[str, Tensor], header: dict, model) -> Found:
     """Where file and model disagree; a released file names neither backbone nor recipe, so shapes
     must do.
     """

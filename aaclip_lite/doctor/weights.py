@@ -19,7 +19,7 @@ from ..files.weights import WeightsError
 from ..model import AdaptedCLIP
 from ..recipe import Recipe
 from ..train import unread
-from .finding import Finding, by_module, conclude, shown
+from .finding import Finding, Found, by_module, conclude, shown
 from .statistics import relative_distance, xavier_bound
 from .stored import copied, neighbours, on_a_base, optimiser, reach, read, rebuilt, strangers
 
@@ -56,11 +56,10 @@ def checkpoint(path, model: AdaptedCLIP | None = None) -> Finding:
     fitting = None if found["wrong backbone"] else model
     rows, found["broken"] = tensor_rows(tensors, header["recipe"], fitting)
     travel = _travel(rows, header)
-    about_optimiser, said = optimiser(header)
-    for verdict, reasons in (*_age(rows, travel, header).items(), *about_optimiser.items()):
-        found[verdict] += reasons
-    found["partial"] = _still(travel, header)
-    found["short"] = _short(header)
+    _age(rows, travel, header, found)
+    _still(travel, header, found)
+    _short(header, found)
+    said = optimiser(header, found)
     start = ""
     if fitting is not None and not any(
         found[v] for v in ("wrong variant", "wrong recipe", "broken")
@@ -79,26 +78,26 @@ def _travel(rows: list[dict], header: dict) -> Travel:
     return Travel(told, moved, noise, *reach(header))
 
 
-def _age(rows: list[dict], travel: Travel, header: dict) -> dict[str, list[str]]:
+def _age(rows: list[dict], travel: Travel, header: dict, found: Found) -> None:
     """Untrained, or moved further than its steps could carry it."""
-    step = header.get("step")
     if rows and not travel.told:
         why = "all weights start as CLIP's own projections: give model= to compare with them"
-        return {"unknown": [why]}
-    if rows and not travel.moved:
-        seen = expected_outside(travel.told, travel.reach) if travel.reach else None
-        could = (
-            "no steps are stored" if seen is None else f"its steps could have put {seen:,.0f} there"
+        found["unknown"].append(why)
+    elif rows and not travel.moved:
+        verdict, could = "untrained", "no steps are stored"
+        if travel.reach:
+            seen = expected_outside(travel.told, travel.reach)
+            verdict = "unknown" if seen < TOO_FEW else "untrained"
+            could = f"its steps could have put {seen:,.0f} there"
+        found[verdict].append(f"no weight lies beyond its initial support; {could}")
+    elif travel.reach is not None and travel.moved - 4 * travel.noise > travel.reach:
+        steps = f"{header.get('step')} steps of {travel.rate}"
+        found["inconsistent"].append(
+            f"weights moved by {travel.moved:.3g}, which {steps} cannot do"
         )
-        why = f"no weight lies beyond its initial support; {could}"
-        return {"unknown" if seen is not None and seen < TOO_FEW else "untrained": [why]}
-    if travel.reach is not None and travel.moved - 4 * travel.noise > travel.reach:
-        why = f"weights moved by {travel.moved:.3g}, which {step} steps of {travel.rate} cannot do"
-        return {"inconsistent": [why]}
-    return {}
 
 
-def _still(travel: Travel, header: dict) -> list[str]:
+def _still(travel: Travel, header: dict, found: Found) -> None:
     """Modules at their start although the others moved."""
     home = header["backbone"]
     silent = set()
@@ -113,20 +112,20 @@ def _still(travel: Travel, header: dict) -> list[str]:
         and not any(row["outside"] for row in own)
         and expected_outside(own, travel.moved) > ENOUGH
     ]
-    if not still:
-        return []
-    return [f"{', '.join(still)}: at the start, others moved (a detached loss?)"]
+    if still:
+        found["partial"].append(
+            f"{', '.join(still)}: at the start, others moved (a detached loss?)"
+        )
 
 
-def _short(header: dict) -> list[str]:
+def _short(header: dict, found: Found) -> None:
     unit = "step"
     planned = header.get("steps", getattr(header["recipe"], f"{header['stage']}_steps"))
     if planned is None:
         unit = "epoch"
         planned = header.get("epochs", getattr(header["recipe"], f"{header['stage']}_epochs"))
     if header.get(unit) is not None and header[unit] < planned and not copied(header):
-        return [f"{unit} {header[unit]} of the {planned} that were planned"]
-    return []
+        found["short"].append(f"{unit} {header[unit]} of the {planned} that were planned")
 
 
 def _reference(tensors: dict[str, Tensor], header: dict, model, rows: list[dict]) -> str:

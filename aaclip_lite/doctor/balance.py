@@ -10,7 +10,6 @@ Use: `doctor.losses(model, batch)`, `doctor.gradients(model, batch, "image")`,
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -19,7 +18,7 @@ from ..losses import detection, dice, focal, orthogonal
 from ..model import stack_anchors
 from ..scoring import probability_map
 from ..train import unread
-from .finding import Finding, Found, by_module, conclude, mean_and_error, shown
+from .finding import Finding, Found, by_module, conclude, flat, mean_and_error, shown
 
 EPSILON = 1e-8  # Adam's: below it gradients stop moving weights
 HALF_MAX = 65504.0  # above it half precision ends
@@ -65,7 +64,7 @@ def _stage_rows(model, batch: dict, stage: str, found: Found) -> list[dict]:
     shared = [w for name, w in every.items() if stage == "text" or "layer_adapters" in name]
     shared = shared or list(every.values())
     lengths = {
-        part: float(_flat(_backward(value.mean(), shared)).norm()) for part, value in values.items()
+        part: float(flat(_backward(value.mean(), shared)).norm()) for part, value in values.items()
     }
     rows = []
     for part, value in values.items():
@@ -110,27 +109,28 @@ def gradients(model, batch: dict | None = None, stage: str = "image", scale=1.0)
             "no weight has a gradient: backward() did not run, or the loss was detached"
         ]
     for module, parts in by_module(zip(weights, every, strict=True)).items():
-        flat, count = _flat(parts) / factor, sum(w.numel() for w in owned[module])
-        length = float(flat.norm())
+        pull, count = flat(parts) / factor, sum(w.numel() for w in owned[module])
+        length = float(pull.norm())
         row = {"module": module, "weights": count, "length": length}
         rows.append(row | {"a weight": length / count**0.5, "epsilon": EPSILON})
-        reached = found["detached"] or module in unread(model.depths)
-        for verdict, reason in _sick(rows[-1], flat, owned[module], cut=not reached):
-            found[verdict].append(reason)
+        known = found["detached"] or module in unread(model.depths)
+        _module(rows[-1], pull, owned[module], not known, found)
     return conclude("gradients", f"gradients of stage {stage}", found, rows)
 
 
-def _sick(row: dict, flat: Tensor, weights: list[Tensor], cut: bool) -> Iterator[tuple[str, str]]:
-    """(verdict, reason) where a module's gradient is not as it should be; cut: 0 is wrong here."""
+def _module(row: dict, pull: Tensor, weights: list[Tensor], cut: bool, found: Found) -> None:
+    """What is wrong with a module's gradient goes into `found`; cut: 0 is wrong here."""
     module, length, each = row["module"], row["length"], row["a weight"]
     if not any(w.requires_grad for w in weights):
-        yield "frozen", f"{module}: requires_grad is False"
-    elif not math.isfinite(length) or (len(flat) and float(flat.abs().max()) > HALF_MAX):
-        yield "exploding", f"{module}: length {length:.3g}, beyond what half precision holds"
+        found["frozen"].append(f"{module}: requires_grad is False")
+    elif not math.isfinite(length) or (len(pull) and float(pull.abs().max()) > HALF_MAX):
+        found["exploding"].append(
+            f"{module}: length {length:.3g}, beyond what half precision holds"
+        )
     elif not length and cut:
-        yield "cut off", f"{module}: the loss does not depend on it"
+        found["cut off"].append(f"{module}: the loss does not depend on it")
     elif length and each < EPSILON:
-        yield "vanishing", f"{module}: {each:.3g} a weight, below Adam's epsilon {EPSILON}"
+        found["vanishing"].append(f"{module}: {each:.3g} a weight, below Adam's epsilon {EPSILON}")
 
 
 def _ready(model, batch: dict) -> dict:
@@ -186,13 +186,6 @@ def _backward(loss: Tensor, weights: list[Tensor]) -> list[Tensor | None]:
         torch.autograd.grad(loss, able, retain_graph=True, allow_unused=True) if able else ()
     )
     return [next(found) if able and w.requires_grad else None for w in weights]
-
-
-def _flat(gradients: list[Tensor | None]) -> Tensor:
-    """One row of all numbers, empty if there are none."""
-    return torch.cat(
-        [torch.zeros(0), *(g.detach().flatten().double().cpu() for g in gradients if g is not None)]
-    )
 
 
 # ---- words ----------------------------------------------------------------------------------------

@@ -39,7 +39,15 @@ def detector(folder: str | os.PathLike) -> Finding:
         row = {"product": name, "sound parts": entry.get("pictures")}
         row |= {"line": entry.get("threshold"), "false alarms": entry.get("false_alarms")}
         rows.append(row | {"patches": len(banks[name]) if name in banks else None})
-    return conclude("detector", folder, found, rows, _said(rows, entries))
+    lines, remembered = (
+        ", ".join(row["product"] for row in rows if row[what] is not None) or "no product"
+        for what in ("line", "patches")
+    )
+    said = [f"with a line: {lines}; remembered: {remembered}"]
+    if ANY in entries:
+        parts = entries[ANY]["pictures"]
+        said.append(f"other products get the scale of {parts} parts, and no line")
+    return conclude("detector", folder, found, rows, said)
 
 
 def _half(folder: Path, entries: dict, banks: dict[str, Tensor]) -> list[str]:
@@ -50,15 +58,3 @@ def _half(folder: Path, entries: dict, banks: dict[str, Tensor]) -> list[str]:
     told = [f"{name} is remembered, but has no references" for name in remembered - banks.keys()]
     told += [f"{name} has references, but is not noted" for name in banks.keys() - entries.keys()]
     return [f"{each}: {notes.REMEDY}" for each in sorted(told)]
-
-
-def _said(rows: list[dict], entries: dict) -> list[str]:
-    lines, banks = (
-        ", ".join(row["product"] for row in rows if row[what] is not None) or "no product"
-        for what in ("line", "patches")
-    )
-    said = [f"with a line: {lines}; remembered: {banks}"]
-    if ANY in entries:
-        parts = entries[ANY]["pictures"]
-        said.append(f"other products get the scale of {parts} parts, and no line")
-    return said

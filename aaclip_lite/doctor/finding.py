@@ -6,9 +6,11 @@ Use: `print(finding)`, `finding.table()`, `finding.to_dict()` for JSON.
 
 import math
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import torch
+from torch import Tensor
 
 VERDICTS = {  # gravest first; the last is the healthy one
     "checkpoint": "broken, wrong backbone, wrong variant, wrong recipe, untrained, unknown, "
@@ -83,3 +85,10 @@ def by_module(items) -> dict[str, list]:
     for name, value in items:
         modules[name.split(".fc.")[0]].append(value)
     return modules
+
+
+def flat(weights: Iterable[Tensor | None]) -> Tensor:
+    """One row of all numbers, empty if there are none."""
+    return torch.cat(
+        [torch.zeros(0), *(g.detach().flatten().double().cpu() for g in weights if g is not None)]
+    )

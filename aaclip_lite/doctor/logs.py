@@ -213,7 +213,8 @@ def _row(stage: str, entries: list[Entry], unit: str, nulls, found) -> dict:
     )
     if stage == "image" and not part:
         share = float(masks.flatten(1).amax(1).mean())
-        normal += _entropy(share)
+        # the best constant answer on labels of which this share is 1
+        normal -= sum(p * math.log(p) for p in (share, 1 - share) if p > 0)
         coin += math.log(2)
     row = {"stage": stage, "unit": unit, "found": len(entries)}
     row |= {"what": "segmentation" if part else "loss", "first": None, "last": None, "±": None}
@@ -251,11 +252,6 @@ def _masks(data, abnormal: float, area: float) -> Tensor:
     for row, share in zip(mask, areas, strict=True):
         row[: max(share > 0, round(share * SIDE * SIDE))] = 1
     return mask.reshape(-1, 1, SIDE, SIDE)
-
-
-def _entropy(share: float) -> float:
-    """What the best constant answer costs on labels of which this share is 1."""
-    return -sum(p * math.log(p) for p in (share, 1 - share) if p > 0)
 
 
 def _some(numbers: list[int]) -> str:

@@ -19,7 +19,7 @@ from ..files.weights import WeightsError
 from ..model import AdaptedCLIP
 from ..recipe import Recipe
 from ..train import unread
-from .finding import Finding, Found, by_module, conclude, shown
+from .finding import Finding, Found, by_module, conclude, flat, shown
 from .statistics import relative_distance, xavier_bound
 from .stored import copied, neighbours, on_a_base, optimiser, reach, read, rebuilt, strangers
 
@@ -147,7 +147,8 @@ def _reference(tensors: dict[str, Tensor], header: dict, model, rows: list[dict]
         if row["tensor"] in own and own[row["tensor"]].any():
             row["from seed"] = relative_distance(tensors[row["tensor"]], own[row["tensor"]])
     near, far = (
-        relative_distance(_flat(tensors, drawn), _flat(start, drawn)) for start in (own, other)
+        relative_distance(*(flat(each[n] for n in drawn) for each in (tensors, start)))
+        for start in (own, other)
     )
     if near > far / 2:
         return (
@@ -156,10 +157,6 @@ def _reference(tensors: dict[str, Tensor], header: dict, model, rows: list[dict]
     return (
         f"relative distance {near:.3g} to the start of its seed {seed}; another seed's: {far:.3g}"
     )
-
-
-def _flat(tensors: dict[str, Tensor], names: list[str]) -> Tensor:
-    return torch.cat([tensors[name].detach().double().flatten() for name in names])
 
 
 def _notes(travel: Travel, header: dict, model) -> list[str]:

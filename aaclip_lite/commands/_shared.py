@@ -5,6 +5,8 @@ Special: checks come before any work, and each names the option, the value and t
 
 import os
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -39,8 +41,7 @@ class Backbone:
         kind, _, number = self.device.partition(":")
         if kind not in DEVICES or (number and not number.isdigit()):
             raise ValueError(f"--device {self.device!r}: choose one of {', '.join(DEVICES)}")
-        if self.image_size is not None:
-            in_range("--image-size", self.image_size, 1, 4096)
+        in_range("--image-size", self.image_size, 1, 4096)
 
     @property
     def said(self) -> dict | None:
@@ -69,14 +70,12 @@ class Backbone:
 
     def detector(self, name: str, bf16: bool = False):
         from ..detector import AnomalyDetector
-        from ..service.matmul import choose
+        from ..service.matmul import choose, judge_in_bf16
 
         detector = AnomalyDetector.load(name, self.load() if self.said else None, self.place)
         if choose(detector.model.clip):
             print("note: oneDNN multiplies, which is faster here and equal", file=sys.stderr)
         if bf16:
-            from ..service.half import judge_in_bf16
-
             judge_in_bf16(detector.model)
         return detector
 
@@ -156,6 +155,20 @@ def open_data(
     return data if shots is None else data.few_shot(shots)
 
 
+def remembered(detector, product: str, paths: Iterable[str | Path]) -> int:
+    """How many of these pictures are the detector's own references, which look like themselves."""
+    from ..files.forms import to_tensor
+    from ..files.pictures import PictureError
+    from ..files.sound import mark
+
+    seen = set(detector.calibration.get(product, {}).get("seen", ()))
+    known = 0
+    for path in paths if seen else ():
+        with suppress(PictureError, OSError):  # what cannot be read is told where it is judged
+            known += mark(to_tensor(path)) in seen
+    return known
+
+
 def is_factory(name: str) -> bool:
     return name.startswith("factory/")
 
@@ -169,8 +182,8 @@ def some(given: tuple[str, ...]) -> tuple[str, ...]:
     return given
 
 
-def in_range(option: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:  # also true for NaN
+def in_range(option: str, value: float | None, low: float, high: float) -> None:
+    if value is not None and not low <= value <= high:  # also true for NaN
         raise ValueError(f"{option} {value:g}: give a number from {low:g} to {high:g}")
 
 

@@ -45,11 +45,8 @@ class Command:
         hits = _print_table(parts, found)
         sheet = _save_sheet(parts[: self.shown], found[: self.shown], self.out)
         if self.good_parts:
-            verdicts = [
-                (each.is_anomalous, bool(part.defect))
-                for part, each in zip(parts, found, strict=True)
-            ]
-            right = sum(verdict == truth for verdict, truth in verdicts)
+            pairs = zip(parts, found, strict=True)
+            right = sum(each.is_anomalous == bool(part.defect) for part, each in pairs)
             print(f"\ncalled what they are: {right} of {len(parts)}")
         print(f"peak on the defect in {sum(hits)} of {len(hits)}; pictures: {sheet}")
         return 0

@@ -40,44 +40,43 @@ class Command:
 
     def _examine(self, name: str):
         from .. import doctor
+        from ..checkpoint import load_adapter
         from ..doctor.subjects import subjects
+        from ..files.weights import WeightsError
 
-        files = []
+        alone = {"log": doctor.log, "detector": doctor.detector, "pictures": doctor.parts}
+        adapters = []
         for kind, path in subjects(name):
             if kind == "dataset":
                 yield doctor.dataset(shared.open_data(name, None, reading=self.reading))
-            elif kind == "log":
-                yield doctor.log(path)
-            elif kind == "detector":
-                yield doctor.detector(path)
-            elif kind == "pictures":
-                yield doctor.parts(path)
+            elif kind in alone:
+                yield alone[kind](path)
             else:
-                files.append(path)
-                yield doctor.checkpoint(path, self._model([path]))
-        adapters = [file for file in files if file.suffix == ".safetensors"]
-        model = self._model(adapters) if Path(name).is_dir() and adapters else None
-        if model is not None:
-            yield doctor.anchors(model, self.names)
+                adapters += [path] if path.suffix == ".safetensors" else []
+                yield doctor.checkpoint(path, self._model(path))
+        model = self._model(adapters[0]) if Path(name).is_dir() and adapters else None
+        if model is None:
+            return
+        try:
+            for file in adapters:
+                load_adapter(file, model)
+        except WeightsError:  # said above
+            return
+        yield doctor.anchors(model, self.names)
 
-    def _model(self, files: list[Path]):
-        """The model that adapter files belong to, filled with them where they are several; None if
-        they don't say.
-        """
-        from ..checkpoint import load_adapter, read_metadata
+    def _model(self, file: Path):
+        """The model that an adapter file belongs to; None if it doesn't say."""
+        from ..checkpoint import read_metadata
         from ..files import notes
         from ..files.weights import WeightsError
         from ..model import AdaptedCLIP
         from ..variants import build
 
         try:
-            header = read_metadata(files[0])
+            header = read_metadata(file)
         except WeightsError:  # the doctor names what is wrong with the file
             return None
-        clip = self.backbone.load(notes.read(files[0].parent, alone=True).get("backbone"))
+        clip = self.backbone.load(notes.read(file.parent, alone=True).get("backbone"))
         said = header.get("variant")
         given = (clip, header["recipe"])
-        model = build(said, *given, files[0]) if said else AdaptedCLIP(*given)
-        for file in files if len(files) > 1 else ():
-            load_adapter(file, model)
-        return model
+        return build(said, *given, file) if said else AdaptedCLIP(*given)

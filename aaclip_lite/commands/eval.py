@@ -141,19 +141,9 @@ def notes_on(detector, data) -> Iterator[str]:
         have = ", ".join(strange)
         yield f"the detector knows {', '.join(known)}, the data has {have}: {remedy}"
     for name in data.classes:
-        seen, number = _seen(detector, data, name)
-        if seen:
+        sound = [data.root / r.image for r in data.records if r.class_name == name and not r.label]
+        if seen := shared.remembered(detector, name, sound):
             yield (
-                f"{seen} of {number} sound pictures of {name} are the detector's references, which "
-                "look like themselves: judge others"
+                f"{seen} of {len(sound)} sound pictures of {name} are the detector's references, "
+                "which look like themselves: judge others"
             )
-
-
-def _seen(detector, data, name: str) -> tuple[int, int]:
-    """(pictures that the detector remembers, sound pictures) of a product."""
-    from ..files.forms import to_tensor
-    from ..files.sound import mark
-
-    marks = detector.calibration.get(name, {}).get("seen")
-    sound = [data.root / r.image for r in data.records if r.class_name == name and not r.label]
-    return sum(mark(to_tensor(path)) in marks for path in sound) if marks else 0, len(sound)

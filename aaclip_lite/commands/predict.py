@@ -116,12 +116,9 @@ class Command:
         """References look like themselves. A gate looks at all pictures, which costs decoding them
         twice; for a note, some from everywhere will do.
         """
-        seen = set(detector.calibration.get(self.product, {}).get("seen", ()))
-        if not seen:
-            return
         whole = self.fail_on_anomaly or len(paths) <= LOOKED_AT
         looked = paths if whole else paths[:: -(-len(paths) // LOOKED_AT)]
-        known = sum(_mark(path) in seen for path in looked)
+        known = shared.remembered(detector, self.product, looked)
         if not known:
             return
         which = "pictures" if looked is paths else "pictures looked at"
@@ -183,15 +180,8 @@ class Command:
         return rows, drawn
 
     def _judged(self, detector, paths: list[str]):
-        """Each picture's row and map; one by one where one of them cannot be read."""
-        from ..files.pictures import PictureError
-
-        options = {"any_product": self.any_product}
-        try:
-            found = detector.predict(paths, self.product, self.words, **options) if paths else []
-        except (PictureError, OSError):
-            found = [self._alone(detector, path) for path in paths]
-        for path, each in zip(paths, found, strict=True):
+        """Each picture's row and map."""
+        for path, each in zip(paths, self._found(detector, paths), strict=True):
             about = {"path": path, "file": resolved(path)}
             about |= {"product": self.product, "detector": self.detector}
             if isinstance(each, Exception):
@@ -200,13 +190,17 @@ class Command:
                 row = each._asdict()
                 yield about | {name: row[name] for name in UNJUDGED}, each.map
 
-    def _alone(self, detector, path: str):
+    def _found(self, detector, paths: list[str]) -> list:
+        """Predictions, one by one where a picture cannot be read; the error in that one's place."""
         from ..files.pictures import PictureError
 
+        options = {"any_product": self.any_product}
         try:
-            return detector.predict(path, self.product, self.words, any_product=self.any_product)
+            return detector.predict(paths, self.product, self.words, **options) if paths else []
         except (PictureError, OSError) as error:
-            return error
+            if len(paths) == 1:
+                return [error]
+            return [found for path in paths for found in self._found(detector, [path])]
 
 
 def _line(row: dict) -> str:
@@ -217,18 +211,6 @@ def _line(row: dict) -> str:
     return f"{verdict:15} {row['score']:8.2f}{threshold}  {terminal(row['path'])}"
 
 
-def _mark(path: str) -> int | None:
-    """By which a detector knows its references again; None where the picture cannot be read."""
-    from ..files.forms import to_tensor
-    from ..files.pictures import PictureError
-    from ..files.sound import mark
-
-    try:
-        return mark(to_tensor(path))
-    except (PictureError, OSError):
-        return None
-
-
 def _why_unread(path: str, error: Exception) -> str:
     if isinstance(error, PermissionError):
         return f"{path}: cannot be read ({error.strerror}); make it readable or leave it out"
@@ -237,12 +219,11 @@ def _why_unread(path: str, error: Exception) -> str:
 
 def _refuse_unread(rows: list[dict], closed: list[str]) -> None:
     unread = [row["error"] for row in rows if "error" in row]
-    told = []
-    if unread:
-        count = f"{len(unread)} of {len(rows)} pictures"
-        told.append(f"{count} could not be read, the first: {terminal(unread[0])}")
-    if closed:
-        count = "1 folder" if len(closed) == 1 else f"{len(closed)} folders"
-        told.append(f"{count} could not be read, the first: {terminal(closed[0])}")
+    folders = "1 folder" if len(closed) == 1 else f"{len(closed)} folders"
+    told = [
+        f"{count} could not be read, the first: {terminal(which[0])}"
+        for count, which in ((f"{len(unread)} of {len(rows)} pictures", unread), (folders, closed))
+        if which
+    ]
     if told:
         raise ValueError("; ".join(told))

@@ -61,13 +61,11 @@ class Command:
         shared.a_rate("--false-alarms", self.false_alarms)
         shared.in_range("--seed", self.seed, 0, shared.LARGEST_SEED)
         shared.in_range("--accumulate", self.accumulate, 1, 10_000)
-        if self.views is not None:
-            shared.in_range("--views", self.views, 1, 10_000)
+        shared.in_range("--views", self.views, 1, 10_000)
+        shared.in_range("--read", self.read, 1, 4096)
         if self.calibrate is not None:
             shared.a_data_set("--calibrate", self.calibrate)
         calibrates = self.stage != "text"
-        if self.read is not None:
-            shared.in_range("--read", self.read, 1, 4096)
         for option in ("--calibrate", "--false-alarms", "--read"):
             shared.only_with(given, option, calibrates, "with --stage both or image")
         shared.only_with(given, "--views", self.stage != "image", "with --stage both or text")
@@ -107,16 +105,12 @@ class Command:
         return 0
 
     def _model(self, clip):
+        from ..model import AdaptedCLIP
         from ..variants import load_base
+        from ..variants.cross_attention import CrossAttentionCLIP
 
-        if self.variant is None:
-            from ..model import AdaptedCLIP
-
-            model = AdaptedCLIP(clip, self.recipe)
-        else:
-            from ..variants.cross_attention import CrossAttentionCLIP
-
-            model = CrossAttentionCLIP(clip, self.recipe, self.residual)
+        given = clip, self.recipe
+        model = CrossAttentionCLIP(*given, self.residual) if self.variant else AdaptedCLIP(*given)
         if self.base is not None:
             new = load_base(model, notes.find(self.base))
             more = f"; new: {', '.join(new)}" if new else ""
@@ -148,8 +142,8 @@ class Command:
         from ..service.runs import train_image, train_text
 
         run = {"text": train_text, "image": train_image}[stage]
-        options = {"seed": self.seed, "resume": self.resume, "checkpointing": self.checkpointing}
-        options |= {"accumulate": self.accumulate, "bf16": self.bf16}
+        names = ("seed", "resume", "checkpointing", "accumulate", "bf16")
+        options = {name: getattr(self, name) for name in names}
         options |= {"views": self.views} if stage == "text" else {}
         history = run(model, data, self.out, **options)
         if history.rows and processes().is_main_process:

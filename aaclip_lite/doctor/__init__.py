@@ -6,14 +6,12 @@ Use: `aa.doctor.checkpoint("runs/a/text.safetensors")`, `aa.doctor.log("runs/a")
 """
 
 from . import statistics
-from .balance import gradients, losses
-from .data import dataset
+from .balance import anchors, gradients, losses
+from .data import dataset, parts
 from .detectors import detector
 from .finding import Finding
 from .logs import log
-from .parts import parts
 from .weights import checkpoint
-from .words import anchors, scales
 
 __all__ = [
     "Finding",
@@ -25,6 +23,5 @@ __all__ = [
     "log",
     "losses",
     "parts",
-    "scales",
     "statistics",
 ]

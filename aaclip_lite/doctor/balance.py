@@ -1,26 +1,30 @@
-"""Do the loss's parts and the modules' gradients pull as they should?
+"""Do the loss's parts and the modules' gradients pull as they should, and are the two anchors of a
+class apart?
 
-Special: each part stands beside its value for a constant answer, each gradient beside its noise;
-gradients are measured after unscaling.
-Use: `doctor.losses(model, batch)`, `doctor.gradients(model, batch, "image")`.
+Special: each part stands beside its value for a constant answer, each gradient beside the least that
+moves a weight, anchors beside CLIP's own and beside what random directions would give; gradients are
+measured after unscaling.
+Use: `doctor.losses(model, batch)`, `doctor.gradients(model, batch, "image")`,
+`doctor.anchors(model, ["bottle"])`.
 """
 
 import math
 from collections import defaultdict
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..losses import detection, dice, focal, orthogonal
 from ..model import stack_anchors
 from ..scoring import probability_map
 from ..train import unread
-from .finding import Finding, by_module, conclude, mean_and_error
+from .finding import Finding, Found, by_module, conclude, flat, mean_and_error, shown
 
 EPSILON = 1e-8  # Adam's: below it gradients stop moving weights
 HALF_MAX = 65504.0  # above it half precision ends
 DOMINATED = 0.97  # share of the gradient beyond which the other parts hardly count
+UNDECIDED = math.log(9)  # the logit of p = 0.9
+SATURATED = -math.log(1e-5)  # a logit beyond the focal loss's smoothing
 SEGMENTATION = {  # parts of the segmentation loss, a value a picture
     "focal": lambda p, m: focal(p, m, reduction="none"),
     "dice normal": lambda p, m: dice(p[:, 0], 1 - m, "none"),
@@ -43,27 +47,24 @@ def losses(model, batch: dict, stages: tuple[str, ...] = ("text", "image")) -> F
     return conclude("losses", f"loss of {len(mask)} pictures", found, rows)
 
 
-def all_normal(mask: Tensor) -> dict[str, float]:
-    """What each part of the segmentation loss costs for the answer "all normal", one level."""
-    sure = torch.cat([torch.ones_like(mask), torch.zeros_like(mask)], dim=1)
-    return {part: float(loss(sure, mask).mean()) for part, loss in SEGMENTATION.items()}
+def constant_answer(mask: Tensor, abnormal: float) -> dict[str, float]:
+    """What each part of the segmentation loss costs, one level, for the same answer everywhere:
+    0 is "all normal", 0.5 a coin toss.
+    """
+    everywhere = torch.full_like(mask, abnormal)
+    p = torch.cat([1 - everywhere, everywhere], dim=1)
+    return {part: float(loss(p, mask).mean()) for part, loss in SEGMENTATION.items()}
 
 
-def coin_toss(mask: Tensor) -> dict[str, float]:
-    """The same for p = 1/2 everywhere."""
-    even = torch.full_like(torch.cat([mask, mask], dim=1), 0.5)
-    return {part: float(loss(even, mask).mean()) for part, loss in SEGMENTATION.items()}
-
-
-def _stage_rows(model, batch: dict, stage: str, found: dict[str, list[str]]) -> list[dict]:
+def _stage_rows(model, batch: dict, stage: str, found: Found) -> list[dict]:
     """A stage's rows of the table; what is wrong goes into `found`."""
     values, undecided, levels = _values(model, batch, stage)
-    normal = {part: levels * value for part, value in all_normal(batch["mask"]).items()}
+    normal = {part: levels * cost for part, cost in constant_answer(batch["mask"], 0).items()}
     every = model.trainable(stage)
     shared = [w for name, w in every.items() if stage == "text" or "layer_adapters" in name]
     shared = shared or list(every.values())
     lengths = {
-        part: float(_flat(_backward(value.mean(), shared)).norm()) for part, value in values.items()
+        part: float(flat(_backward(value.mean(), shared)).norm()) for part, value in values.items()
     }
     rows = []
     for part, value in values.items():
@@ -89,95 +90,47 @@ def _stage_rows(model, batch: dict, stage: str, found: dict[str, list[str]]) -> 
 
 
 @torch.enable_grad()
-def gradients(
-    model, batch: dict | None = None, stage: str = "image", loss: Tensor | None = None, scale=1.0
-) -> Finding:
-    """By module, of a batch's loss, of one's own `loss`, or, without both, of what backward() left
-    in .grad.
+def gradients(model, batch: dict | None = None, stage: str = "image", scale=1.0) -> Finding:
+    """By module: of a batch's loss or, without one, of what backward() left in .grad.
 
-    scale: the factor (or GradScaler) that is still in that loss or in .grad; the numbers here are
-    without it.
-    noise: error of the length, from two halves of the batch; agreement: the halves' cosine, 0 for
-    unrelated gradients.
+    scale: the factor (or GradScaler) that is still in .grad; the numbers here are without it.
     """
-    found, weights, halves = defaultdict(list), model.trainable(stage), []
+    weights = model.trainable(stage)
     factor = 1.0
     if batch is None:
         factor = float(scale.get_scale() if hasattr(scale, "get_scale") else scale)
+        every = [w.grad for w in weights.values()]
     else:
-        batch = _ready(model, batch)
-        loss = sum(value.mean() for value in _values(model, batch, stage)[0].values())
-        halves = _halves(model, batch, stage, weights)
-    every = [w.grad for w in weights.values()]
-    if loss is not None:
-        every = _backward(loss, [*weights.values()])
-    if any(w.requires_grad for w in weights.values()):
-        found["detached"] = _detached(loss, every)
-    rows, owned = [], by_module(weights.items())
+        values = _values(model, _ready(model, batch), stage)[0]
+        every = _backward(sum(value.mean() for value in values.values()), [*weights.values()])
+    found, rows, owned = defaultdict(list), [], by_module(weights.items())
+    if any(w.requires_grad for w in weights.values()) and all(g is None for g in every):
+        found["detached"] = [
+            "no weight has a gradient: backward() did not run, or the loss was detached"
+        ]
     for module, parts in by_module(zip(weights, every, strict=True)).items():
-        flat = _flat(parts) / factor
-        row = _module_row(module, flat, owned[module], halves)
-        rows.append(row)
-        read = found["detached"] or module in unread(model.depths)
-        for verdict, reason in _sick(module, flat, owned[module], cut=not read):
-            found[verdict].append(reason)
+        pull, count = flat(parts) / factor, sum(w.numel() for w in owned[module])
+        length = float(pull.norm())
+        row = {"module": module, "weights": count, "length": length}
+        rows.append(row | {"a weight": length / count**0.5, "epsilon": EPSILON})
+        known = found["detached"] or module in unread(model.depths)
+        _module(rows[-1], pull, owned[module], not known, found)
     return conclude("gradients", f"gradients of stage {stage}", found, rows)
 
 
-def _halves(model, batch: dict, stage: str, weights: dict) -> list[dict[str, list]]:
-    """The gradients of two halves of the batch, by module."""
-    halves = []
-    order = batch["label"].argsort(stable=True).tolist()  # so that both halves have both labels
-    for rows in (order[::2], order[1::2]) if len(order) > 1 else ():
-        half = {
-            k: v[rows] if isinstance(v, Tensor) else [v[i] for i in rows] for k, v in batch.items()
-        }
-        part = sum(value.mean() for value in _values(model, half, stage)[0].values())
-        pulls = _backward(part, [*weights.values()])
-        halves.append(by_module(zip(weights, pulls, strict=True)))
-    return halves
-
-
-def _detached(loss: Tensor | None, every: list[Tensor | None]) -> list[str]:
-    if loss is not None and not loss.requires_grad:
-        return ["the loss has no graph: it was detached, or computed under no_grad"]
-    if loss is None and all(g is None for g in every):
-        return ["no weight has a .grad: backward() did not run, or its loss was detached"]
-    return []
-
-
-def _module_row(module: str, flat: Tensor, weights: list[Tensor], halves: list[dict]) -> dict:
-    n, length = sum(w.numel() for w in weights), float(flat.norm())
-    noise, agreement = None, None
-    if halves and len(flat):
-        one, two = (_flat(half[module]) for half in halves)
-        noise = float((one - two).norm()) / 2
-        agreement = float(F.cosine_similarity(one, two, dim=0))
-    return {
-        "module": module,
-        "weights": n,
-        "length": length,
-        "noise": noise,
-        "a weight": length / n**0.5,
-        "epsilon": EPSILON,
-        "agreement": agreement,
-        "unrelated": 0.0,
-        "±": n**-0.5,
-    }
-
-
-def _sick(module: str, flat: Tensor, weights: list[Tensor], cut: bool):
-    """(verdict, reason) where a module's gradient is not as it should be; cut: 0 is wrong here."""
-    length = float(flat.norm())
-    each = length / sum(w.numel() for w in weights) ** 0.5
+def _module(row: dict, pull: Tensor, weights: list[Tensor], cut: bool, found: Found) -> None:
+    """What is wrong with a module's gradient goes into `found`; cut: 0 is wrong here."""
+    module, length, each = row["module"], row["length"], row["a weight"]
     if not any(w.requires_grad for w in weights):
-        yield "frozen", f"{module}: requires_grad is False"
-    elif not math.isfinite(length) or (len(flat) and float(flat.abs().max()) > HALF_MAX):
-        yield "exploding", f"{module}: length {length:.3g}, beyond what half precision holds"
+        found["frozen"].append(f"{module}: requires_grad is False")
+    elif not math.isfinite(length) or (len(pull) and float(pull.abs().max()) > HALF_MAX):
+        found["exploding"].append(
+            f"{module}: length {length:.3g}, beyond what half precision holds"
+        )
     elif not length and cut:
-        yield "cut off", f"{module}: the loss does not depend on it"
+        found["cut off"].append(f"{module}: the loss does not depend on it")
     elif length and each < EPSILON:
-        yield "vanishing", f"{module}: {each:.3g} a weight, below Adam's epsilon {EPSILON}"
+        found["vanishing"].append(f"{module}: {each:.3g} a weight, below Adam's epsilon {EPSILON}")
 
 
 def _ready(model, batch: dict) -> dict:
@@ -235,8 +188,58 @@ def _backward(loss: Tensor, weights: list[Tensor]) -> list[Tensor | None]:
     return [next(found) if able and w.requires_grad else None for w in weights]
 
 
-def _flat(gradients: list[Tensor | None]) -> Tensor:
-    """One row of all numbers, empty if there are none."""
-    return torch.cat(
-        [torch.zeros(0), *(g.detach().flatten().double().cpu() for g in gradients if g is not None)]
+# ---- words ----------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def anchors(model, names) -> Finding:
+    """Per class: cosine and distance of the two anchors, beside those of CLIP's own text tower
+    (frozen).
+
+    reach: logit scale x distance, the logit of a patch that points straight from normal to
+    abnormal; random: what one that points anywhere gets. Cosines of random directions are 0 within
+    1 / sqrt(d).
+    """
+    scale = model.recipe.logit_scale
+    own, frozen = model.text_anchors(names), model.text_anchors(names, adapted=False)
+    if not own:
+        raise ValueError("anchors needs at least one class name")
+    rows = [_anchor_row(name, pair, frozen[name], scale) for name, pair in own.items()]
+    reach, error = mean_and_error([row["reach"] for row in rows])
+    random, _ = mean_and_error([row["random"] for row in rows])
+    found = {}
+    if reach < UNDECIDED:
+        surest = 1 / (1 + math.exp(-reach))
+        found["collapsed"] = [
+            f"scale x distance is {reach:.3g}: no patch gets beyond p = {surest:.2f}"
+        ]
+    if random > SATURATED:
+        found["saturated"] = [
+            f"random directions get logits of {random:.3g}, {SATURATED:.3g} leaves no gradient"
+        ]
+    moved = any(abs(row["cosine"] - row["frozen cosine"]) >= 1e-6 for row in rows)
+    if model.recipe.trains_text and not moved:
+        found["untrained"] = [
+            "the anchors are those of CLIP's own text tower: stage 1 has not moved them"
+        ]
+    note = (
+        f"mean of {len(rows)} classes: logit scale {scale:g} x distance = {reach:.3g} ± "
+        f"{shown(error)}"
     )
+    return conclude("anchors", f"anchors of {len(rows)} classes", found, rows, [note])
+
+
+def _anchor_row(name: str, pair: Tensor, frozen: Tensor, scale: float) -> dict:
+    cosine, cosine0 = (float(a[:, 0] @ a[:, 1]) for a in (pair, frozen))
+    apart, apart0 = (float((a[:, 1] - a[:, 0]).norm()) for a in (pair, frozen))
+    return {
+        "class": name,
+        "cosine": cosine,
+        "frozen cosine": cosine0,
+        "random ±": len(pair) ** -0.5,
+        "distance": apart,
+        "frozen distance": apart0,
+        "reach": scale * apart,
+        "frozen reach": scale * apart0,
+        "random": scale * apart / len(pair) ** 0.5,
+    }

@@ -1,22 +1,36 @@
-"""Is a data set fit to train on: balance, masks, sizes, copies, leaks?
+"""Are pictures fit to learn from: a data set's balance, masks, sizes, copies, leaks; a bare folder of
+sound parts.
 
-Special: each share stands beside its null (even labels, inverted masks) and its error. Every mask
-is read; of the pictures a sample is decoded.
-Use: `print(doctor.dataset(aa.open_dataset("factory/train")))`.
+Special: each share stands beside its null (even labels, inverted masks) and its error. Equal bytes
+are looked for among all, every mask is read; of about `look` pictures all pixels are decoded.
+Use: `print(doctor.dataset(aa.open_dataset("factory/train")))`; `print(doctor.parts("good"))`, before
+`remember` and `calibrate` learn from them.
 """
 
 import math
+import os
 from collections import defaultdict
-from itertools import combinations
+from collections.abc import Iterable
+from itertools import combinations, product
+from pathlib import Path
 
 import numpy as np
-from scipy.spatial.distance import cdist
+from PIL import Image
 
 from ..datasets import DataError, overlap
-from ..files import pictures
-from ..files.audit import UNREADABLE
-from .finding import Finding, conclude, mean_and_error
-from .parts import NEAR, small
+from ..files import audit, pictures
+from ..files.folders import below
+from ..files.manifest import Record
+from .finding import Finding, Found, conclude, mean_and_error
+
+# Of the usual distance between two pictures of a class: below, they are one part. Boards and tiles
+# saved again, or at half their size, lay at 0.02 at most, different ones at 0.16 at least.
+NEAR = 0.1
+TAKEN = (
+    "no labels are known: taken as sound parts of one product (a data set has good/ and one folder "
+    "a kind of defect)"
+)
+Seen = tuple[str, np.ndarray]  # a picture's name, and 256 grey values to compare it by
 
 
 def dataset(data, other=None, look: int = 200) -> Finding:
@@ -34,12 +48,8 @@ def dataset(data, other=None, look: int = 200) -> Finding:
         found["copies" if problem.startswith("duplicate") else "broken files"].append(problem)
     found["leak"] = _leaks(data, other, look)
     found["broken files"] += _masks(data, found["odd masks"])
-    rows, samples = [], []
-    for name in data.classes:
-        row, looked = _class(name, data, strict, look, found)
-        rows.append(row)
-        labels = sorted({s.label for s in looked})
-        samples += [next(s for s in looked if s.label == label) for label in labels]
+    rows = [_class(name, strict, look, found) for name in data.classes]
+    found["broken files"] = [*dict.fromkeys(found["broken files"])]
     normal, abnormal = (sum(row[label] for row in rows) for label in ("normal", "abnormal"))
     if not (normal and abnormal):
         found["one label"] = [f"all {len(data)} pictures are {'normal' if normal else 'abnormal'}"]
@@ -48,7 +58,7 @@ def dataset(data, other=None, look: int = 200) -> Finding:
     lone = [row["class"] for row in rows if normal and abnormal and row["balance"] in (0, 1)]
     alone = f"one label only, hence no image AUROC: {', '.join(lone)}" if lone else ""
     subject = f"data set of {len(data)} pictures"
-    return conclude("dataset", subject, found, rows, [data.detected, alone], samples[:12])
+    return conclude("dataset", subject, found, rows, [data.detected, alone])
 
 
 def _leaks(data, other, look: int) -> list[str]:
@@ -67,29 +77,16 @@ def _leaks(data, other, look: int) -> list[str]:
 
 
 def _near(first, second, look: int) -> list[str]:
-    """Pictures of one class that two sets show almost alike: saved again, cut or made smaller."""
+    """Pictures of one class that two sets show almost alike."""
     near = []
     for name in sorted({*first.classes} & {*second.classes}):
-        (ours, a), (theirs, b) = (_small(one.filter(name), look) for one in (first, second))
-        if not (ours and theirs):
-            continue
-        apart = cdist(a, b, "cityblock")
-        # against how far pictures of this class lie apart: a line's parts all look similar
-        for i, j in zip(*np.nonzero(apart < NEAR * np.median(apart)), strict=True):
-            near.append(f"{ours[i]} is almost {theirs[j]}: the same part twice?")
+        sides = []
+        for one in (first, second):
+            pictured = [record.image for record in one.filter(name).records]
+            # what cannot be read is named among the broken files
+            sides.append(looked_at(one.root, pictured, look, wrong=[])[0])
+        near += almost(product(*sides))
     return near
-
-
-def _small(data, look: int) -> tuple[list[str], np.ndarray]:
-    """(names, grey pictures of 16 x 16) of about `look` pictures that can be read."""
-    names, seen = [], []
-    for record in data.records[:: max(1, len(data) // look)]:
-        try:
-            seen.append(small(pictures.read(data.root / record.image)))
-        except UNREADABLE:
-            continue  # named among the broken files
-        names.append(record.image)
-    return names, np.reshape(seen, (-1, 256))
 
 
 def _masks(data, odd: list[str]) -> list[str]:
@@ -104,13 +101,13 @@ def _masks(data, odd: list[str]) -> list[str]:
                     empty.append(f"content: {record.mask}: all zero, but label 1")
                 elif share < 0.5:  # more is told as swapped
                     odd += pictures.odd_mask(path, record.mask)
-            except UNREADABLE:
+            except audit.UNREADABLE:
                 continue  # named among the broken files
     return empty
 
 
-def _class(name: str, data, strict, look: int, found: dict[str, list[str]]) -> tuple[dict, list]:
-    """(a class's line of the table, the samples looked at); what is wrong goes into `found`."""
+def _class(name: str, data, look: int, found: Found) -> dict:
+    """A class's line of the table; what is wrong goes into `found`."""
     mine = [
         [i for i, r in enumerate(data.records) if (r.class_name, r.label) == (name, label)]
         for label in (0, 1)
@@ -118,39 +115,72 @@ def _class(name: str, data, strict, look: int, found: dict[str, list[str]]) -> t
     looked = []
     for index in (i for group in mine for i in group[:: max(1, len(data) // look)]):
         try:
-            looked.append(strict[index])
+            looked.append(data[index])
         except DataError as error:
             found["broken files"] += error.problems
-    row, masks = _class_row(name, *map(len, mine), looked)
+    # how much of each defective picture its mask covers
+    masks = {s.path: float(s.mask.mean()) for s in looked if s.label and s.mask is not None}
     odd = {s.path: "all pixels are equal" for s in looked if s.image.min() == s.image.max()}
     odd |= {path: "the mask is all one" for path, share in masks.items() if share == 1}
     found["broken files"] += [f"content: {path}: {what}" for path, what in odd.items()]
-    found["broken files"][:] = dict.fromkeys(found["broken files"])
-    if masks and sorted(masks.values())[len(masks) // 2] > 0.5:
-        found["swapped masks"].append(
-            f"{name}: masks cover {row['mask share']:.0%} of defective pictures"
-        )
-    return row, looked
-
-
-def _class_row(
-    name: str, normal: int, abnormal: int, looked: list
-) -> tuple[dict, dict[str, float]]:
-    """One class's line of the table, and how much of each defective picture its mask covers."""
-    masks = {s.path: float(s.mask.mean()) for s in looked if s.label and s.mask is not None}
     share, error = mean_and_error(list(masks.values()))
-    sizes = sorted({s.image.shape[1::-1] for s in looked})
-    row = {
-        "class": name,
-        "normal": normal,
-        "abnormal": abnormal,
-        "balance": abnormal / (normal + abnormal),
-        "even": 0.5,
-        "±": 0.5 / math.sqrt(normal + abnormal),
-        "looked at": len(looked),
-        "mask share": share,
-        "mask ±": error,
-        "inverted": None if share is None else 1 - share,
-        "sizes": " to ".join(f"{w}x{h}" for w, h in sizes[:: max(1, len(sizes) - 1)]),
-    }
-    return row, masks
+    if masks and sorted(masks.values())[len(masks) // 2] > 0.5:
+        found["swapped masks"].append(f"{name}: masks cover {share:.0%} of defective pictures")
+    normal, abnormal = map(len, mine)
+    row = {"class": name, "normal": normal, "abnormal": abnormal}
+    row |= {"balance": abnormal / (normal + abnormal), "even": 0.5}
+    row |= {"±": 0.5 / math.sqrt(normal + abnormal), "looked at": len(looked)}
+    row |= {"mask share": share, "mask ±": error, "inverted": None if share is None else 1 - share}
+    return row | {"sizes": from_to({s.image.shape[1::-1] for s in looked})}
+
+
+# ---- a folder of sound parts ---------------------------------------------------------------------
+
+
+def parts(folder: str | os.PathLike, look: int = 200) -> Finding:
+    """What is wrong with a folder of pictures that are all taken as sound."""
+    folder = Path(folder)
+    files, skipped, closed = below(folder)
+    names = [file.relative_to(folder).as_posix() for file in files]
+    problems = audit.problems(folder, [Record(name, 0, "object") for name in names], True)
+    copies = [each for each in problems if each.startswith("duplicate")]
+    unreadable = [*closed, *(each for each in problems if each not in copies)]
+    seen, sizes = looked_at(folder, names, look, unreadable)
+    unreadable += skipped if not names else []
+    # equal ones are told as copies
+    pairs = [(one, two) for one, two in combinations(seen, 2) if not np.array_equal(one[1], two[1])]
+    found = {"unreadable": [*dict.fromkeys(unreadable)], "copies": copies + almost(pairs)}
+    row = {"pictures": len(names), "looked at": len(seen), "sizes": sizes}
+    left_out = [f"left out: {each}" for each in skipped if names]
+    return conclude("parts", folder, found, [row], [TAKEN, *left_out])
+
+
+def looked_at(root: Path, names: list[str], look: int, wrong: list[str]) -> tuple[list[Seen], str]:
+    """(about `look` of the pictures, their sizes); what is wrong with them goes into `wrong`."""
+    seen, sizes = [], set()
+    for name in names[:: max(1, len(names) // look)]:
+        try:
+            picture = pictures.read(root / name)
+        except audit.UNREADABLE as error:
+            wrong.append(f"image: {name}: {audit.reason(error)}")
+            continue
+        if picture.min() == picture.max():
+            wrong.append(f"content: {name}: all pixels are equal")
+        sizes.add(picture.shape[1::-1])
+        grey = Image.fromarray(picture).convert("L").resize((16, 16), Image.Resampling.BOX)
+        seen.append((name, np.asarray(grey, float).ravel()))
+    return seen, from_to(sizes)
+
+
+def from_to(sizes: set[tuple[int, ...]]) -> str:
+    """The smallest and the largest, or the only one."""
+    ends = sorted(sizes)
+    return " to ".join(f"{width}x{height}" for width, height in ends[:: max(1, len(ends) - 1)])
+
+
+def almost(pairs: Iterable[tuple[Seen, Seen]]) -> list[str]:
+    """Pairs that lie much nearer than these usually do: saved again, cut or made smaller."""
+    apart = {(a, b): float(np.abs(one - two).sum()) for (a, one), (b, two) in pairs}
+    # against how far pictures of this kind lie apart: a line's parts all look similar
+    near = NEAR * np.median([*apart.values()]) if apart else 0
+    return [f"{a} is almost {b}: the same part twice?" for (a, b), d in apart.items() if d < near]

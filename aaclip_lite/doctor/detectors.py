@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..detector import ANY
 from ..files import notes
-from ..files.weights import WeightsError, read_safetensors
+from ..files.weights import read_safetensors
 from .finding import Finding, conclude
 
 
@@ -23,7 +23,7 @@ def detector(folder: str | os.PathLike) -> Finding:
     try:
         noted = notes.read(folder)
         banks = read_safetensors(stored) if stored.is_file() else {}
-    except (WeightsError, ValueError) as error:
+    except ValueError as error:
         return conclude("detector", folder, {"broken": [str(error)]})
     entries = noted.get("calibration", {})
     found = defaultdict(list)
@@ -33,9 +33,21 @@ def detector(folder: str | os.PathLike) -> Finding:
         if not bank.isfinite().all()
     ]
     found["half"] = _half(folder, entries, banks)
-    names = sorted({*entries, *banks} - {ANY})
-    rows = [_row(name, entries.get(name, {}), banks.get(name)) for name in names]
-    return conclude("detector", folder, found, rows, _said(rows, entries))
+    rows = []
+    for name in sorted({*entries, *banks} - {ANY}):
+        entry = entries.get(name, {})
+        row = {"product": name, "sound parts": entry.get("pictures")}
+        row |= {"line": entry.get("threshold"), "false alarms": entry.get("false_alarms")}
+        rows.append(row | {"patches": len(banks[name]) if name in banks else None})
+    lines, remembered = (
+        ", ".join(row["product"] for row in rows if row[what] is not None) or "no product"
+        for what in ("line", "patches")
+    )
+    said = [f"with a line: {lines}; remembered: {remembered}"]
+    if ANY in entries:
+        parts = entries[ANY]["pictures"]
+        said.append(f"other products get the scale of {parts} parts, and no line")
+    return conclude("detector", folder, found, rows, said)
 
 
 def _half(folder: Path, entries: dict, banks: dict[str, Tensor]) -> list[str]:
@@ -46,25 +58,3 @@ def _half(folder: Path, entries: dict, banks: dict[str, Tensor]) -> list[str]:
     told = [f"{name} is remembered, but has no references" for name in remembered - banks.keys()]
     told += [f"{name} has references, but is not noted" for name in banks.keys() - entries.keys()]
     return [f"{each}: {notes.REMEDY}" for each in sorted(told)]
-
-
-def _row(name: str, entry: dict, bank: Tensor | None) -> dict:
-    return {
-        "product": name,
-        "sound parts": entry.get("pictures"),
-        "line": entry.get("threshold"),
-        "false alarms": entry.get("false_alarms"),
-        "patches": None if bank is None else len(bank),
-    }
-
-
-def _said(rows: list[dict], entries: dict) -> list[str]:
-    lines, banks = (
-        ", ".join(row["product"] for row in rows if row[what] is not None) or "no product"
-        for what in ("line", "patches")
-    )
-    said = [f"with a line: {lines}; remembered: {banks}"]
-    if ANY in entries:
-        parts = entries[ANY]["pictures"]
-        said.append(f"other products get the scale of {parts} parts, and no line")
-    return said

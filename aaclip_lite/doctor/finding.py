@@ -6,9 +6,11 @@ Use: `print(finding)`, `finding.table()`, `finding.to_dict()` for JSON.
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 
 import torch
+from torch import Tensor
 
 VERDICTS = {  # gravest first; the last is the healthy one
     "checkpoint": "broken, wrong backbone, wrong variant, wrong recipe, untrained, unknown, "
@@ -20,15 +22,13 @@ VERDICTS = {  # gravest first; the last is the healthy one
     "losses": "not finite, one label, detached, dominated, at null, balanced",
     "gradients": "detached, frozen, exploding, cut off, vanishing, flowing",
     "anchors": "collapsed, saturated, untrained, apart",
-    "scales": "constant, scale mismatch, alike",
 }
+Found = dict[str, list[str]]  # what is wrong: the reasons of each verdict
 
 
 @dataclass(repr=False)
 class Finding:
-    """verdict: the gravest of what was found; reasons: all of it; rows: the numbers; samples: a
-    data set's pictures.
-    """
+    """verdict: the gravest of what was found; reasons: all of it; rows: the numbers."""
 
     kind: str  # which of VERDICTS
     subject: str
@@ -36,7 +36,6 @@ class Finding:
     healthy: bool
     reasons: list[str]
     rows: list[dict]
-    samples: list = field(default_factory=list)
 
     def table(self) -> str:
         """The rows as aligned text; "-" is a number that does not exist or is not known."""
@@ -51,9 +50,7 @@ class Finding:
             {k: str(v) if v in (math.inf, -math.inf) or v != v else v for k, v in r.items()}
             for r in self.rows
         ]
-        return {
-            k: getattr(self, k) for k in ("kind", "subject", "verdict", "healthy", "reasons")
-        } | {"rows": rows}
+        return asdict(self) | {"rows": rows}
 
     def __repr__(self) -> str:
         return "\n".join(
@@ -61,16 +58,12 @@ class Finding:
         )
 
 
-def conclude(
-    kind: str, subject: object, found: dict[str, list[str]], rows=(), notes=(), samples=()
-) -> Finding:
-    """found: {verdict: reasons}; notes: what is said in any case."""
+def conclude(kind: str, subject: object, found: Found, rows=(), notes=()) -> Finding:
+    """notes: what is said in any case."""
     order = VERDICTS[kind].split(", ")
     wrong = [verdict for verdict in sorted(found, key=order.index) if found[verdict]]
     reasons = [*(reason for verdict in wrong for reason in found[verdict]), *filter(None, notes)]
-    return Finding(
-        kind, str(subject), (wrong or order[-1:])[0], not wrong, reasons, list(rows), list(samples)
-    )
+    return Finding(kind, str(subject), [*wrong, order[-1]][0], not wrong, reasons, list(rows))
 
 
 def shown(value) -> str:
@@ -92,3 +85,10 @@ def by_module(items) -> dict[str, list]:
     for name, value in items:
         modules[name.split(".fc.")[0]].append(value)
     return modules
+
+
+def flat(weights: Iterable[Tensor | None]) -> Tensor:
+    """One row of all numbers, empty if there are none."""
+    return torch.cat(
+        [torch.zeros(0), *(g.detach().flatten().double().cpu() for g in weights if g is not None)]
+    )

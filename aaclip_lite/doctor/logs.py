@@ -1,25 +1,32 @@
 """Did a run learn, as far as its log tells: epochs, losses beside empty answers, times.
 
 Special: losses stand beside what the answer "all normal" and a coin toss cost on such masks; what
-was assumed about the masks is said.
+was assumed about the masks is said. Of the public code's lines it knows "training text epoch N:"
+with "loss: X" behind it and "args: {...}", of this project's the rows of {"step", "loss",
+"segmentation", ...}; every other line is passed over.
 Use: `print(doctor.log("runs/a"))`, `doctor.log("ckpt/train.log", data=data)`, or a list of lines.
 """
 
+import ast
+import json
 import math
 import os
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..checkpoint import read_metadata
-from ..files.weights import WeightsError
-from .balance import all_normal, coin_toss
-from .finding import Finding, conclude, mean_and_error, shown
-from .loglines import Entry, Parsed, parse
+from .balance import constant_answer
+from .finding import Finding, Found, conclude, mean_and_error, shown
 from .stored import written
 
 NAMES = ("text.jsonl", "image.jsonl", "train.log")
@@ -28,6 +35,24 @@ STAGES = ("text", "image")
 PUBLIC_EPOCHS = {"text": 5, "image": 20}
 PUBLIC_LEVELS = {"text": 1, "image": 4}
 SIDE = 64  # of the masks that the null values are computed on
+EPOCH = re.compile(r"training (text|image) epoch (\d+):")
+LOSS = re.compile(r"(?<![\w_])loss: (\S+)")
+ARGS = re.compile(r"args: (\{.*\})")
+TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d")
+
+
+class Entry(NamedTuple):
+    number: int  # epoch from 0 (public code) or step from 1 (this project)
+    loss: float | None  # None: announced, never reported
+    segmentation: float | None  # that part alone, where it is logged
+
+
+@dataclass
+class Parsed:
+    entries: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
+    units: dict[str, str] = field(default_factory=dict)
+    args: dict = field(default_factory=dict)
+    times: list[datetime] = field(default_factory=list)
 
 
 def log(
@@ -42,7 +67,7 @@ def log(
     data: the training set, whose masks give the null values; without it `abnormal` (share of
     defective pictures) and `area` (of a defect) are assumed. planned: {"text": epochs or steps}.
     """
-    subject, parsed, notes, homes = _read(path_or_lines)
+    subject, parsed, notes, headers = _read(path_or_lines)
     if not any(parsed.entries.values()):
         why = 'no line says "training text epoch N:" or is a row with "step" and "loss"'
         return conclude("log", subject, {"unreadable": [why]}, (), notes)
@@ -55,10 +80,13 @@ def log(
     found, rows = defaultdict(list), []
     for stage in STAGES:
         if entries := parsed.entries.get(stage):
-            length = _planned(stage, parsed, planned, homes)
-            _examine_order(stage, entries, parsed.units[stage], length, found)
-            levels = _levels(stage, parsed.units[stage], homes)
-            rows.append(_row(stage, entries, parsed.units[stage], (masks, levels), found))
+            unit = parsed.units[stage]
+            said = {} if unit == "epoch" else headers.get(stage, {})
+            length = int(parsed.args.get(f"{stage}_epoch", PUBLIC_EPOCHS[stage]))
+            length = (planned or {}).get(stage, length if unit == "epoch" else said.get("steps"))
+            _examine_order(stage, entries, unit, length, found)
+            levels = PUBLIC_LEVELS[stage] if unit == "epoch" else _levels(stage, said)
+            rows.append(_row(stage, entries, unit, (masks, levels), found))
     if parsed.units.get("text") == "epoch" and not parsed.entries.get("image"):
         found["stopped"].append("stage image never began")
     backwards = sum(later < earlier for earlier, later in pairwise(parsed.times))
@@ -69,12 +97,12 @@ def log(
     return conclude("log", subject, found, rows, notes)
 
 
-def _read(given) -> tuple[str, Parsed, list[str], dict[str, Path]]:
-    """(what it is, its entries, notes on file times, {stage: adapters that lie beside it})."""
+def _read(given) -> tuple[str, Parsed, list[str], dict[str, dict]]:
+    """(what it is, its entries, notes on file times, {stage: what the adapters beside it say})."""
     if isinstance(given, str) and "\n" in given:
         given = given.splitlines()
     if not isinstance(given, str | os.PathLike):
-        return "log", parse(given), [], {}
+        return "log", _parse((line, None) for line in given), [], {}
     path = Path(given)
     files = [path]
     if path.is_dir():
@@ -83,44 +111,62 @@ def _read(given) -> tuple[str, Parsed, list[str], dict[str, Path]]:
             raise FileNotFoundError(f"{path} holds no log: none of {', '.join(NAMES)} is there")
     elif not path.is_file():
         raise FileNotFoundError(f"{path}: no such log; check the path")
-    parsed, notes, homes = Parsed(), [], {}
+    lines, notes = [], []
     for file in files:
         stage = file.stem if file.stem in STAGES else None
         text = file.read_text(encoding="utf-8", errors="replace")
-        parsed.add(parse(text.splitlines(), stage))
+        lines += [(line, stage) for line in text.splitlines()]
         notes.append(f"{file.name} was written last at {written(file)}")
     folder = path if path.is_dir() else path.parent
-    for stage in STAGES:
-        home = folder / f"{stage}.safetensors"
-        if home.is_file():
-            homes[stage] = home
+    homes = {stage: folder / f"{stage}.safetensors" for stage in STAGES}
+    homes = {stage: home for stage, home in homes.items() if home.is_file()}
     if len(homes) == 2 and written(homes["image"]) < written(homes["text"]):
         notes.append("image.safetensors is older than text.safetensors: stage 2 saw other words")
-    return str(path), parsed, notes, homes
+    headers = {}
+    for stage, home in homes.items():
+        with suppress(ValueError):  # the checkpoint's own examination says why
+            headers[stage] = read_metadata(home)
+    return str(path), _parse(lines), notes, headers
 
 
-def _header(stage: str, homes: Mapping[str, Path]) -> dict:
-    if stage not in homes:
-        return {}
-    try:
-        return read_metadata(homes[stage])
-    except (WeightsError, ValueError):  # the checkpoint's own examination says what is wrong
-        return {}
+def _parse(lines: Iterable[tuple[str, str | None]]) -> Parsed:
+    """Each line with the stage that its file's name tells, for JSON rows that do not say it."""
+    parsed = Parsed()
+    waiting = None  # the epoch that was announced and has no loss yet
+    for line, stage in lines:
+        if found := TIME.search(line):
+            with suppress(ValueError):  # a thirteenth month
+                parsed.times.append(datetime.fromisoformat(found[0]))
+        if line.lstrip().startswith("{"):
+            _take_row(parsed, line, stage)
+        elif found := EPOCH.search(line):
+            waiting = found[1]
+            parsed.units[waiting] = "epoch"
+            parsed.entries[waiting].append(Entry(int(found[2]), None, None))
+        elif (found := LOSS.search(line)) and waiting:
+            loss = math.nan
+            with suppress(ValueError):
+                loss = float(found[1].rstrip(",;"))
+            parsed.entries[waiting][-1] = parsed.entries[waiting][-1]._replace(loss=loss)
+            waiting = None
+        elif found := ARGS.search(line):
+            with suppress(ValueError, SyntaxError):
+                told = ast.literal_eval(found[1])  # plain values only: nothing is run
+                parsed.args = told if isinstance(told, dict) else {}
+    return parsed
 
 
-def _planned(stage: str, parsed: Parsed, planned, homes) -> int | None:
-    """How many epochs or steps the stage was to have; None where nobody says."""
-    if planned and stage in planned:
-        return planned[stage]
-    if parsed.units[stage] == "step":
-        return _header(stage, homes).get("steps")
-    return int(parsed.args.get(f"{stage}_epoch", PUBLIC_EPOCHS[stage]))
+def _take_row(parsed: Parsed, line: str, stage: str | None) -> None:
+    with suppress(json.JSONDecodeError):
+        row = json.loads(line)
+        if isinstance(row, dict) and {"loss", "step"} <= row.keys():
+            own = row.get("stage") or stage or ("image" if "detection" in row else "text")
+            parsed.units[own] = "step"
+            loss = math.nan if row["loss"] is None else float(row["loss"])
+            parsed.entries[own].append(Entry(int(row["step"]), loss, row.get("segmentation")))
 
 
-def _levels(stage: str, unit: str, homes) -> int:
-    if unit == "epoch":
-        return PUBLIC_LEVELS[stage]
-    header = _header(stage, homes)
+def _levels(stage: str, header: dict) -> int:
     if not header:
         return 4
     if stage == "text" and header["recipe"].stage1_levels == "last":
@@ -130,7 +176,7 @@ def _levels(stage: str, unit: str, homes) -> int:
 
 
 def _examine_order(
-    stage: str, entries: list[Entry], unit: str, planned: int | None, found: dict[str, list[str]]
+    stage: str, entries: list[Entry], unit: str, planned: int | None, found: Found
 ) -> None:
     """Doubled, missing and misplaced numbers, and an early end."""
     numbers = [entry.number for entry in entries]
@@ -162,12 +208,15 @@ def _row(stage: str, entries: list[Entry], unit: str, nulls, found) -> dict:
     part = all(entry.segmentation is not None for entry in entries)
     losses = [entry.segmentation if part else entry.loss for entry in entries]
     losses = [loss for loss in losses if loss is not None]
-    row = {"stage": stage, "unit": unit, "found": len(entries)}
-    normal, coin = (levels * sum(parts(masks).values()) for parts in (all_normal, coin_toss))
+    normal, coin = (
+        levels * sum(constant_answer(masks, abnormal).values()) for abnormal in (0, 0.5)
+    )
     if stage == "image" and not part:
         share = float(masks.flatten(1).amax(1).mean())
-        normal += _entropy(share)
+        # the best constant answer on labels of which this share is 1
+        normal -= sum(p * math.log(p) for p in (share, 1 - share) if p > 0)
         coin += math.log(2)
+    row = {"stage": stage, "unit": unit, "found": len(entries)}
     row |= {"what": "segmentation" if part else "loss", "first": None, "last": None, "±": None}
     row |= {"all normal": normal, "coin toss": coin}
     bad = [e.number for e in entries if e.loss is not None and not math.isfinite(e.loss)]
@@ -203,11 +252,6 @@ def _masks(data, abnormal: float, area: float) -> Tensor:
     for row, share in zip(mask, areas, strict=True):
         row[: max(share > 0, round(share * SIDE * SIDE))] = 1
     return mask.reshape(-1, 1, SIDE, SIDE)
-
-
-def _entropy(share: float) -> float:
-    """What the best constant answer costs on labels of which this share is 1."""
-    return -sum(p * math.log(p) for p in (share, 1 - share) if p > 0)
 
 
 def _some(numbers: list[int]) -> str:

@@ -18,6 +18,7 @@ from ..files.late import late
 from ..files.weights import WeightsError, existing, read_pickle, read_safetensors
 from ..model import AdaptedCLIP
 from ..recipe import Recipe
+from .finding import Found
 
 
 def read(path) -> tuple[dict[str, Tensor], dict]:
@@ -68,12 +69,13 @@ def _steps(state: dict) -> list[int]:
     return [int(one["step"]) for one in state["state"].values() if "step" in one]
 
 
-def optimiser(header: dict) -> tuple[dict[str, list[str]], str]:
-    """({verdict: reasons}, a sentence) about the optimiser's state, where the file holds one."""
+def optimiser(header: dict, found: Found) -> str:
+    """A sentence about the optimiser's state, where the file holds one; what is wrong goes into
+    `found`.
+    """
     state = header.get("optimizer")
     if not state:
-        return {}, ""
-    found = {"broken": [], "inconsistent": []}
+        return ""
     steps = _steps(state)
     most = max(steps, default=0)
     groups = state["param_groups"]
@@ -93,7 +95,7 @@ def optimiser(header: dict) -> tuple[dict[str, list[str]], str]:
     length = _last_step(state)
     last = "" if length is None else f"; its last step moved a weight by about {length:.2g}"
     rate, betas = groups[0]["lr"], tuple(groups[0].get("betas", ()))
-    return found, (
+    return (
         f"optimiser: rate {rate:g}, betas {betas}, step {most}, state for {len(steps)} of "
         f"{count} tensors{last}"
     )
@@ -128,22 +130,19 @@ def neighbours(path, header: dict) -> list[str]:
     return said
 
 
-def strangers(tensors: dict[str, Tensor], header: dict, model) -> dict[str, list[str]]:
+def strangers(tensors: dict[str, Tensor], header: dict, model) -> Found:
     """Where file and model disagree; a released file names neither backbone nor recipe, so shapes
     must do.
     """
-    pairs = {"backbone": {}, "recipe": {}}
-    if model is not None and header["backbone"]:
-        pairs["backbone"] = {
-            k: (header["backbone"][k], v) for k, v in model.clip.describe().items()
-        }
+    pairs = {}
+    home = header["backbone"]
+    if model is not None and home:
+        pairs["backbone"] = {k: (home[k], v) for k, v in model.clip.describe().items()}
         pairs["recipe"] = header["recipe"].differences(model.recipe, training=False)
         pairs["variant"] = {"variant": (header.get("variant"), model.variant)}
     elif model is not None:
-        weights = {k: w for k, w in model.trainable(header["stage"]).items() if k in tensors}
-        pairs["backbone"] = {
-            k: (tuple(tensors[k].shape), tuple(w.shape)) for k, w in weights.items()
-        }
+        weights = {k: w.shape for k, w in model.trainable(header["stage"]).items() if k in tensors}
+        pairs["backbone"] = {k: (tuple(tensors[k].shape), tuple(s)) for k, s in weights.items()}
     return {
         f"wrong {what}": [
             f"{k} is {a!r} in the file, {b!r} in the model" for k, (a, b) in both.items() if a != b
@@ -170,7 +169,7 @@ def reach(header: dict) -> tuple[float, float | None]:
     one rate a step.
     """
     recipe, stage, step = header["recipe"], header["stage"], header.get("step")
-    rate = header.get("lr") or {"text": recipe.text_lr, "image": recipe.image_lr}[stage]
+    rate = header.get("lr") or getattr(recipe, f"{stage}_lr")
     if step is None or on_a_base(header) or copied(header):
         return rate, None
     edges = [0, *(min(at, step) for at in recipe.milestones if stage != "text"), step]

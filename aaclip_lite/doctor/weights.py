@@ -1,8 +1,9 @@
 """Is a checkpoint trained, untrained, half-trained, or of another model?
 
 Special: size alone shows nothing: Xavier-uniform 768 x 768 has mean |w| 0.031, and between 0.030
-and 0.032 after 100 steps of 1e-5. What tells is the share of weights beyond their start's support,
-and the distance to the start itself where seed and model are known.
+and 0.032 after 100 steps of 1e-5. What tells is the share of weights beyond their start's support (a
+uniform start leaves none there, so it tells how far weights moved, without knowing the start weight
+by weight), and the distance to the start itself where seed and model are known.
 Use: `print(doctor.checkpoint("runs/a/text.safetensors", model))`.
 """
 
@@ -13,15 +14,20 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..adapters import image_adapters, text_adapters
 from ..files.weights import WeightsError
 from ..model import AdaptedCLIP
+from ..recipe import Recipe
 from ..train import unread
-from .finding import Finding, by_module, conclude, shown
-from .starts import TOO_FEW, expected_outside, tensor_rows
-from .statistics import relative_distance
+from .finding import Finding, Found, by_module, conclude, flat, shown
+from .statistics import relative_distance, xavier_bound
 from .stored import copied, neighbours, on_a_base, optimiser, reach, read, rebuilt, strangers
 
-ENOUGH = 10  # events expected: where none is seen, so many prove it
+# events expected: where none is seen, fewer than three prove nothing, and ten prove it
+TOO_FEW = 3
+ENOUGH = 10
+# of a variant whose towers look at each other: matrices start Xavier-uniform, biases at zero
+ATTENTION = [f"{at}_proj.{kind}" for at in ("q", "k", "v", "out") for kind in ("weight", "bias")]
 
 
 class Travel(NamedTuple):
@@ -50,11 +56,10 @@ def checkpoint(path, model: AdaptedCLIP | None = None) -> Finding:
     fitting = None if found["wrong backbone"] else model
     rows, found["broken"] = tensor_rows(tensors, header["recipe"], fitting)
     travel = _travel(rows, header)
-    about_optimiser, said = optimiser(header)
-    for verdict, reasons in (*_age(rows, travel, header).items(), *about_optimiser.items()):
-        found[verdict] += reasons
-    found["partial"] = _still(travel, header)
-    found["short"] = _short(header)
+    _age(rows, travel, header, found)
+    _still(travel, header, found)
+    _short(header, found)
+    said = optimiser(header, found)
     start = ""
     if fitting is not None and not any(
         found[v] for v in ("wrong variant", "wrong recipe", "broken")
@@ -73,55 +78,54 @@ def _travel(rows: list[dict], header: dict) -> Travel:
     return Travel(told, moved, noise, *reach(header))
 
 
-def _age(rows: list[dict], travel: Travel, header: dict) -> dict[str, list[str]]:
+def _age(rows: list[dict], travel: Travel, header: dict, found: Found) -> None:
     """Untrained, or moved further than its steps could carry it."""
-    step = header.get("step")
     if rows and not travel.told:
         why = "all weights start as CLIP's own projections: give model= to compare with them"
-        return {"unknown": [why]}
-    if rows and not travel.moved:
-        seen = expected_outside(travel.told, travel.reach) if travel.reach else None
-        could = (
-            "no steps are stored" if seen is None else f"its steps could have put {seen:,.0f} there"
+        found["unknown"].append(why)
+    elif rows and not travel.moved:
+        verdict, could = "untrained", "no steps are stored"
+        if travel.reach:
+            seen = expected_outside(travel.told, travel.reach)
+            verdict = "unknown" if seen < TOO_FEW else "untrained"
+            could = f"its steps could have put {seen:,.0f} there"
+        found[verdict].append(f"no weight lies beyond its initial support; {could}")
+    elif travel.reach is not None and travel.moved - 4 * travel.noise > travel.reach:
+        steps = f"{header.get('step')} steps of {travel.rate}"
+        found["inconsistent"].append(
+            f"weights moved by {travel.moved:.3g}, which {steps} cannot do"
         )
-        why = f"no weight lies beyond its initial support; {could}"
-        return {"unknown" if seen is not None and seen < TOO_FEW else "untrained": [why]}
-    if travel.reach is not None and travel.moved - 4 * travel.noise > travel.reach:
-        why = f"weights moved by {travel.moved:.3g}, which {step} steps of {travel.rate} cannot do"
-        return {"inconsistent": [why]}
-    return {}
 
 
-def _still(travel: Travel, header: dict) -> list[str]:
+def _still(travel: Travel, header: dict, found: Found) -> None:
     """Modules at their start although the others moved."""
     home = header["backbone"]
     silent = set()
     if home:
         depths = header["recipe"].resolve(home["vision_blocks"], home["text_blocks_count"])
         silent = unread(depths)
-    pairs = [(row["tensor"], row) for row in travel.told if travel.moved]
-    modules = by_module(pair for pair in pairs if pair[0].split(".fc.")[0] not in silent)
     still = [
         module
-        for module, own in modules.items()
-        if not any(row["outside"] for row in own) and expected_outside(own, travel.moved) > ENOUGH
+        for module, own in by_module((row["tensor"], row) for row in travel.told).items()
+        if travel.moved
+        and module not in silent
+        and not any(row["outside"] for row in own)
+        and expected_outside(own, travel.moved) > ENOUGH
     ]
-    if not still:
-        return []
-    return [f"{', '.join(still)}: at the start, others moved (a detached loss?)"]
+    if still:
+        found["partial"].append(
+            f"{', '.join(still)}: at the start, others moved (a detached loss?)"
+        )
 
 
-def _short(header: dict) -> list[str]:
-    recipe = header["recipe"]
-    side = "text" if header["stage"] == "text" else "image"
-    plans = {
-        unit: header.get(f"{unit}s", getattr(recipe, f"{side}_{unit}s"))
-        for unit in ("step", "epoch")
-    }
-    unit = "epoch" if plans["step"] is None else "step"
-    if header.get(unit) is not None and header[unit] < plans[unit] and not copied(header):
-        return [f"{unit} {header[unit]} of the {plans[unit]} that were planned"]
-    return []
+def _short(header: dict, found: Found) -> None:
+    unit = "step"
+    planned = header.get("steps", getattr(header["recipe"], f"{header['stage']}_steps"))
+    if planned is None:
+        unit = "epoch"
+        planned = header.get("epochs", getattr(header["recipe"], f"{header['stage']}_epochs"))
+    if header.get(unit) is not None and header[unit] < planned and not copied(header):
+        found["short"].append(f"{unit} {header[unit]} of the {planned} that were planned")
 
 
 def _reference(tensors: dict[str, Tensor], header: dict, model, rows: list[dict]) -> str:
@@ -143,7 +147,8 @@ def _reference(tensors: dict[str, Tensor], header: dict, model, rows: list[dict]
         if row["tensor"] in own and own[row["tensor"]].any():
             row["from seed"] = relative_distance(tensors[row["tensor"]], own[row["tensor"]])
     near, far = (
-        relative_distance(_flat(tensors, drawn), _flat(start, drawn)) for start in (own, other)
+        relative_distance(*(flat(each[n] for n in drawn) for each in (tensors, start)))
+        for start in (own, other)
     )
     if near > far / 2:
         return (
@@ -152,10 +157,6 @@ def _reference(tensors: dict[str, Tensor], header: dict, model, rows: list[dict]
     return (
         f"relative distance {near:.3g} to the start of its seed {seed}; another seed's: {far:.3g}"
     )
-
-
-def _flat(tensors: dict[str, Tensor], names: list[str]) -> Tensor:
-    return torch.cat([tensors[name].detach().double().flatten() for name in names])
 
 
 def _notes(travel: Travel, header: dict, model) -> list[str]:
@@ -182,3 +183,93 @@ def _notes(travel: Travel, header: dict, model) -> list[str]:
     if model and not header["backbone"]:
         notes.append("the file does not name its backbone: only shapes compared")
     return notes
+
+
+# ---- how tensors started, and how far they moved -------------------------------------------------
+
+
+def expected_outside(rows: list[dict], distance: float) -> float:
+    """How many weights lie beyond their support once all have moved so far."""
+    return sum(
+        r["weights"] * (min(1.0, distance / (2 * r["support"])) if r["support"] else 1.0)
+        for r in rows
+    )
+
+
+def tensor_rows(tensors: dict[str, Tensor], recipe: Recipe, model) -> tuple[list[dict], list[str]]:
+    """(one row a tensor, what is broken); starts are those of the code that builds adapters."""
+    rows, broken = [], []
+    for part in sorted({name.split(".")[0] for name in tensors}):
+        start = f"{part}."
+        own = {n.removeprefix(start): w for n, w in tensors.items() if n.startswith(start)}
+        fresh = _fresh(part, own, recipe)
+        fitting = {n for n in own.keys() & fresh.keys() if own[n].shape == fresh[n].shape}
+        if strange := {*own, *fresh} - fitting:
+            names = ", ".join(sorted(strange))
+            broken.append(f"{part}: {names}: unlike recipe {recipe.name!r} in name or shape")
+        for name in sorted(fitting):
+            w = own[name]
+            begun, support = _begun(part, name, fresh, model)
+            row = {"tensor": f"{part}.{name}", **_movement(w, begun.to(w.dtype), support)}
+            rows.append(row)
+            if not w.isfinite().all():
+                broken.append(f"{part}.{name} is not finite")
+            elif row["null"] and not w.any():
+                broken.append(f"{part}.{name} is all zero")
+    return rows, broken
+
+
+def _begun(part: str, name: str, fresh: dict[str, Tensor], model) -> tuple[Tensor, float]:
+    """(a tensor's start, NaN where it is not known; the support of a uniform start, else 0)."""
+    start = fresh[name]
+    copied = bool(start.isnan().any())
+    if start.any() and not copied:  # matrices start Xavier-uniform, biases as torch does it
+        if start.ndim > 1:
+            return start, xavier_bound(start.shape)
+        return start, math.sqrt(1 / fresh[f"{name.removesuffix('bias')}weight"].shape[1])
+    if copied and model is not None:
+        clip = model.clip
+        projection = clip.text_projection if part == "text_adapter" else clip.visual.proj
+        start = projection.detach().cpu().T
+    return start, 0.0
+
+
+def _fresh(part: str, own: dict[str, Tensor], recipe: Recipe) -> dict[str, Tensor]:
+    """The adapters as training starts them, NaN where that is CLIP's own projection."""
+    if part.endswith("_attention"):
+        like = {name: own.get(name, torch.zeros(1)) for name in ATTENTION}
+        return {n: torch.full(w.shape, float(n.endswith("weight"))) for n, w in like.items()}
+    numbers = [int(name.split(".")[0]) for name in own if name[0].isdigit()]
+    head = "det_proj" if part == "image_adapter" else str(max(numbers, default=0))
+    shape = own.get(f"{head}.fc.weight", own.get(f"{head}.fc.0.weight", torch.zeros(1, 1))).shape
+    blank = torch.full(shape[::-1], math.nan)
+    blocks, levels = (
+        len({n.split(".")[1] for n in own if n.startswith(kind)}) for kind in ("layer_", "seg_")
+    )
+    # a diagnosis must not change what a training run draws next
+    with torch.random.fork_rng(devices=[]):
+        if part == "text_adapter":
+            return text_adapters(recipe, *blank.shape, int(head), blank).state_dict()
+        return image_adapters(recipe, *blank.shape, blocks, levels, blank).state_dict()
+
+
+def _movement(w: Tensor, start: Tensor, support: float) -> dict:
+    """Mean |w| beside its value before training, and what moved; support 0: the start is known
+    weight by weight.
+    """
+    n, slack, w, start = w.numel(), 1 + torch.finfo(w.dtype).eps, w.double(), start.double()
+    row = {"weights": n, "mean |w|": float(w.abs().mean())}
+    if start.isnan().any():
+        return row | dict.fromkeys(("null", "±", "support", "outside", "moved", "moved ±"))
+    away = (w.abs() - support * slack).clamp(min=0) if support else (w - start).abs()
+    outside = float((away > 0).double().mean())
+    # where none is seen, three may have been missed
+    noise = math.sqrt(max(outside * (1 - outside), TOO_FEW / n) / n)
+    return row | {
+        "null": support / 2 or float(start.abs().mean()),
+        "±": support / math.sqrt(12 * n),
+        "support": support,
+        "outside": outside,
+        "moved": 2 * support * outside or float(away.mean()),
+        "moved ±": 2 * support * noise,
+    }

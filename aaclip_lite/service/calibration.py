@@ -4,8 +4,6 @@ and how well a line from five sound parts keeps its promise. One product: sound_
 Use: `detector.calibrate(open_dataset("factory/val"))`, which calls `calibrate` here.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -32,7 +30,11 @@ def calibrate(detector: AnomalyDetector, data: AnomalyDataset, false_alarms: flo
         references = sound.references(decision.FEWEST)
     except ValueError:  # the set keeps no sound parts apart
         return entry | {"few": few}
-    few["words"] |= met(_scores(detector, references), scores, false_alarms)
+    alarms = 0
+    for name, raw in _scores(detector, references).items():
+        line = decision.draw_line(raw, few["words"]["spread"], false_alarms)
+        alarms += above(scores[name], line)
+    few["words"] |= {"alarms": alarms, "parts": len(sound)}
     taught = detector.with_references(references)
     raw = _scores(taught, sound)
     spread = middle(raw)
@@ -40,10 +42,7 @@ def calibrate(detector: AnomalyDetector, data: AnomalyDataset, false_alarms: flo
     general = {"few": {"references": {"spread": spread}}}
     taught.calibration = {"*": general}
     taught = taught.with_references(references)
-    alarms = 0
-    for name, each in raw.items():
-        own = taught.calibration[name]
-        alarms += int((scoring.z_scores(each, own["score"]) > own["threshold"]).sum())
+    alarms = sum(above(each, taught.calibration[name]) for name, each in raw.items())
     few["references"] = {"spread": spread, "alarms": alarms, "parts": len(sound)}
     return entry | {"few": few}
 
@@ -53,33 +52,24 @@ def middle(scores: Scores) -> float:
     return float(np.median([decision.spread(each) for each in scores.values()]))
 
 
-def met(references: Scores, scores: Scores, false_alarms: float) -> dict:
-    """How many sound parts lines from the references would have called anomalous."""
-    others = middle(scores)
-    alarms = 0
-    for name, raw in scores.items():
-        line = decision.draw_line(references[name], others, false_alarms)
-        alarms += int((scoring.z_scores(raw, line["score"]) > line["threshold"]).sum())
-    return {"alarms": alarms, "parts": sum(map(len, scores.values()))}
+def above(raw: Tensor, line: dict) -> int:
+    """How many of a product's sound parts a line would have called anomalous."""
+    return int((scoring.z_scores(raw, line["score"]) > line["threshold"]).sum())
 
 
 def _scores(
     detector: AnomalyDetector, data: AnomalyDataset, everyone: Measured | None = None
 ) -> Scores:
+    device = detector.model.clip.text_projection.device
     scores = {}
     for name in data.classes:
-        measured = list(_measured(detector, data.filter(name), name))
-        scores[name] = torch.cat([each for _, each in measured]).double()
-        for maps, each in measured if everyone else ():
-            everyone.add(maps, each)
+        anchor, measured = detector.anchor(name), []
+        for batch in data.filter(name).batches(16, device=device):
+            anchors = anchor.expand(len(batch["image"]), -1, -1)
+            bank = detector.references.get(name)
+            maps, raw = detector.measure(batch["image"], anchors, bank, name)
+            measured.append(raw)
+            if everyone is not None:
+                everyone.add(maps, raw)
+        scores[name] = torch.cat(measured).double()
     return scores
-
-
-def _measured(
-    detector: AnomalyDetector, part: AnomalyDataset, name: str
-) -> Iterator[tuple[Tensor, Tensor]]:
-    anchor = detector.anchor(name)
-    device = detector.model.clip.text_projection.device
-    for batch in part.batches(16, device=device):
-        anchors = anchor.expand(len(batch["image"]), -1, -1)
-        yield detector.measure(batch["image"], anchors, detector.references.get(name), name)

@@ -23,13 +23,12 @@ from ..files.door import door
 from ..files.locks import only_one
 from ..model import AdaptedCLIP
 from ..train import History, free, learning_rate
-from .guards import StepJudge, TrainingError, checksums, spoiled
+from . import guards
+from .guards import Options, TrainingError, chosen
 from .matmul import quick_products
-from .options import Options, chosen, refuse_unfit
 from .processes import choose_accelerator, described, held_interrupts, memory_mb, processes
-from .runfiles import RunFiles, identity
-from .share import BatchShare
-from .views import KeptViews
+from .resume import RunFiles, identity
+from .share import BatchShare, KeptViews, borrowed
 
 __all__ = ["Options", "TrainingError", "train_image", "train_text"]
 
@@ -60,13 +59,11 @@ def train_image(
 def _train(
     stage: str, model: AdaptedCLIP, data: AnomalyDataset, out: Path, on_progress, options: Options
 ) -> History:
-    recipe = model.recipe
-    checkpointing = model.clip.checkpointing
     if stage == "image" and options.views is not None:
         raise ValueError(
             "views keeps features that do not change: stage 1's, not those behind image adapters"
         )
-    if stage == "text" and not recipe.trains_text:
+    if stage == "text" and not model.recipe.trains_text:
         if options.epochs or options.steps:
             raise ValueError(
                 "Recipe.text_steps or text_epochs is 0, CLIP's own text tower: its adapters cannot "
@@ -74,23 +71,17 @@ def _train(
             )
         print("text stage: nothing to train, the recipe takes CLIP's own text tower")
         return History(stage, finished=True)
-    flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-    try:
-        model.recipe = options.applied_to(recipe, stage)
-        model.clip.checkpointing = checkpointing or options.checkpointing
+    with borrowed(model):
+        model.recipe = options.applied_to(model.recipe, stage)
+        model.clip.checkpointing |= options.checkpointing
         # before anything is written, the lock included
-        refuse_unfit(stage, model.recipe, data, processes().num_processes)
+        guards.refuse_unfit(stage, model.recipe, data, processes().num_processes)
         with only_one(out, ours=processes().is_main_process), quick_products(model.clip):
             run = _Run(stage, model, data, out, options)
             if not run.history.finished:
                 run.loop(on_progress)
             run.accelerator.wait_for_everyone()  # one process writes what all read next
             return run.history
-    finally:
-        model.recipe = recipe
-        model.clip.checkpointing = checkpointing
-        for parameter, flag in flags:
-            parameter.requires_grad_(flag).grad = None
 
 
 class _Run:
@@ -111,7 +102,7 @@ class _Run:
         if stage == "image":
             self.files.take_text_adapters(model)
         self.trained = free(model, stage)
-        self.frozen = {n: p for n, p in model.named_parameters() if n not in self.trained}
+        frozen = {n: p for n, p in model.named_parameters() if n not in self.trained}
         self.modules = defaultdict(list)
         for name, parameter in self.trained.items():
             self.modules[name.split(".fc.")[0]].append(parameter)
@@ -120,8 +111,8 @@ class _Run:
         if options.views is not None:
             parts.views = KeptViews(model, data, options.views)
         self.parts, self.optimizer = self.accelerator.prepare(parts, optimizer)
-        self.before = checksums(self.frozen)
-        self.judge = StepJudge(stage, scaled=self.accelerator.scaler is not None)
+        scaled = self.accelerator.scaler is not None
+        self.guard = guards.Guard(stage, self.trained, frozen, scaled)
         self.identity = identity(stage, model, data, options.seed, options.views)
         self.saved = time.monotonic()
         self.history, self.step = self.files.go_on(
@@ -158,11 +149,8 @@ class _Run:
             f"{sum(p.numel() for p in self.trained.values()):,} trainable weights"
         )
 
-    def _spoiled(self) -> str | None:
-        return spoiled(self.trained, self.frozen, self.before)
-
     def _save(self, finished: bool = False) -> None:
-        if what := self._spoiled():
+        if what := self.guard.spoiled():
             raise TrainingError(
                 f"{self.stage} stage, step {self.step}: {what}; the last save before that stands"
             )
@@ -206,7 +194,7 @@ class _Run:
         try:
             self._steps(on_progress)
         except TrainingError:
-            if not self._spoiled():
+            if not self.guard.spoiled():
                 self._save()
             raise
         self.history.finished = self.step == self.steps
@@ -268,7 +256,7 @@ class _Run:
         epoch = 1 + self.step * self.options.accumulate // self.per_epoch
         row = {"step": self.step + 1, "epoch": epoch, **dict(zip(values, numbers, strict=True))}
         stop = row.pop("stop") > 0
-        self.judge.judge(row, self.history.rows)
+        self.guard.judge(row, self.history.rows)
         self.optimizer.step()
         gradients = [value for name, value in row.items() if name.startswith("gradient/")]
         row["gradient"] = math.hypot(*gradients)

@@ -60,14 +60,9 @@ def read(name: str | Path, clip: FrozenCLIP | None) -> Saved:
             f"{error}. Give the backbone that belongs to it: clip=load_clip(...)"
         ) from None
     _refuse_strangers(folder, model, metadata)
-    known = ("stage", "recipe", "backbone", "variant", "checksum", "text_adapters")
-    training = {
-        stage: {key: value for key, value in header.items() if key not in known}
-        for stage, header in metadata.items()
-    }
     banks = folder / REFERENCES
     found = read_safetensors(banks) if banks.is_file() else {}
-    return Saved(model, noted, {name: bank.float() for name, bank in found.items()}, training)
+    return Saved(model, noted, {name: bank.float() for name, bank in found.items()}, metadata)
 
 
 def write(

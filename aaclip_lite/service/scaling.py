@@ -20,11 +20,11 @@ from ..files.locks import only_one
 from ..model import STAGES, AdaptedCLIP
 from ..train import endless, free
 from . import memory
+from .guards import chosen
 from .matmul import quick_products
-from .options import chosen
 from .processes import choose_accelerator, described, processes
 from .runs import train_image, train_text
-from .share import BatchShare
+from .share import BatchShare, borrowed
 
 MOST_STEPS = 1000  # that are measured in each stage
 
@@ -120,10 +120,8 @@ def shown(model: AdaptedCLIP, data: AnomalyDataset, stage: str) -> int:
 
 def speed(model, data, stage: str, probe: int, on: Accelerator, chosen: dict, bf16: bool) -> float:
     """Pictures a second of forward and backward passes, the first step left out."""
-    flags = {parameter: parameter.requires_grad for parameter in model.parameters()}
-    kept = model.recipe, model.clip.checkpointing, model.training
-    model.to(on.device)
-    try:
+    with borrowed(model):
+        model.to(on.device)
         if stage == "image":
             model.recipe = model.recipe.replace(image_batch=chosen["image_batch"])
             model.clip.checkpointing = chosen["checkpointing"]
@@ -142,11 +140,6 @@ def speed(model, data, stage: str, probe: int, on: Accelerator, chosen: dict, bf
             model.zero_grad(set_to_none=True)
             pictures += len(batch["label"]) if number else 0
         return pictures / (_now(on) - began)
-    finally:
-        model.recipe, model.clip.checkpointing = kept[:2]
-        model.train(kept[2])
-        for parameter, flag in flags.items():
-            parameter.requires_grad_(flag).grad = None
 
 
 def _now(on: Accelerator) -> float:

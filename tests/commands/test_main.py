@@ -261,6 +261,12 @@ def test_doctor_exits_1_where_something_is_wrong(capsys, place, tmp_path):
     assert code == 1 and "broken" in text and "40 pictures" in text
 
 
+def test_doctor_looks_at_the_words_of_a_run_whose_stage_2_has_not_begun(capsys, place):
+    assert train(place, "words", "--stage", "text") == 0
+    text = run(capsys, "doctor", place / "words", *clip_of(place))[1]
+    assert "anchors of 3 classes" in text and "has not moved them" not in text
+
+
 # ---- the others ----------------------------------------------------------------------------------
 
 

@@ -370,7 +370,6 @@ def test_a_sound_data_set(tmp_path):
     )
     assert (line["balance"], line["even"], line["±"]) == (0.5, 0.5, 0.5 / math.sqrt(12))
     assert line["mask share"] == pytest.approx(0.09) and line["inverted"] == pytest.approx(0.91)
-    assert [s.label for s in finding.samples] == [0, 1] and finding.samples[1].mask.sum() == 36
 
 
 @pytest.mark.parametrize(
@@ -540,15 +539,10 @@ def test_gradients_of_a_healthy_run(healthy, batch, stage):
         p.numel() for p in healthy.trainable(stage).values()
     )
     for line in finding.rows:
-        assert (
-            line["noise"] > 0
-            and -1 <= line["agreement"] <= 1
-            and line["±"] == line["weights"] ** -0.5
-        )
         assert line["a weight"] == pytest.approx(line["length"] / math.sqrt(line["weights"]))
 
 
-def test_gradients_are_measured_after_unscaling_in_all_three_forms(clip, batch):
+def test_gradients_are_measured_after_unscaling_in_both_forms(clip, batch):
     model = build(clip)
     stage_loss(model, batch, "image").backward()
     expected = {
@@ -561,10 +555,9 @@ def test_gradients_are_measured_after_unscaling_in_all_three_forms(clip, batch):
             return 1024.0
 
     by_batch = doctor.gradients(model, batch)
-    by_loss = doctor.gradients(model, loss=1024 * stage_loss(model, batch, "image"), scale=1024)
     (1024 * stage_loss(model, batch, "image")).backward()
     left_behind = doctor.gradients(model, scale=Scaler())
-    for finding in (by_batch, by_loss, left_behind):
+    for finding in (by_batch, left_behind):
         for name, length in expected.items():
             assert row(finding, "module", f"image_adapter.{name}")["length"] == pytest.approx(
                 length, rel=1e-4
@@ -575,31 +568,18 @@ def test_gradients_are_measured_after_unscaling_in_all_three_forms(clip, batch):
     )
 
 
-def test_noise_is_what_the_halves_of_the_batch_disagree_on(clip, batch):
-    model, order = build(clip), [i // 2 for i in range(16)]
-    twice = {
-        k: [v[i] for i in order] if isinstance(v, list) else v[order] for k, v in batch.items()
-    }
-    for line in doctor.gradients(model, twice).rows:  # both halves are the whole batch
-        assert line["noise"] == pytest.approx(0, abs=1e-5 * line["length"])
-        assert line["agreement"] == pytest.approx(1, abs=1e-5)
-    line = row(doctor.gradients(model, batch), "module", "image_adapter.seg_proj.0")
-    assert 0.01 * line["length"] < line["noise"] < line["length"] and line["agreement"] < 0.999
-
-
 def test_a_detached_a_frozen_and_a_cut_off_loss_are_told_apart(clip, batch):
     model = build(clip)
-    loss = stage_loss(model, batch, "image")
-    assert doctor.gradients(model, loss=loss).verdict == "flowing"
-    detached = doctor.gradients(model, loss=loss.detach())
+    detached = doctor.gradients(model)  # backward() never ran
     assert detached.verdict == "detached" and detached.reasons == [
-        "the loss has no graph: it was detached, or computed under no_grad"
+        "no weight has a gradient: backward() did not run, or the loss was detached"
     ]
-    assert doctor.gradients(model).verdict == "detached"  # backward() never ran
+    stage_loss(model, batch, "image").backward()
+    assert doctor.gradients(model).verdict == "flowing"
+    model.zero_grad()
     features = model(model.preprocess(batch["image"]))
-    finding = doctor.gradients(
-        model, loss=features.levels[0].sum() + features.detection.detach().sum()
-    )
+    (features.levels[0].sum() + features.detection.detach().sum()).backward()
+    finding = doctor.gradients(model)
     assert finding.verdict == "cut off"
     assert {reason.split(":")[0] for reason in finding.reasons} == {
         "image_adapter.det_proj",
@@ -619,12 +599,12 @@ def test_a_detached_a_frozen_and_a_cut_off_loss_are_told_apart(clip, batch):
 
 def test_vanishing_and_exploding_gradients(clip, batch):
     model = build(clip)
-    loss = stage_loss(model, batch, "image")
-    assert doctor.gradients(model, loss=1e-12 * loss).verdict == "vanishing"
-    assert doctor.gradients(model, loss=1e-12 * loss, scale=1e-12).verdict == "flowing"
-    assert doctor.gradients(model, loss=1e8 * loss).verdict == "exploding"
-    (math.nan * loss).backward()
-    assert doctor.gradients(model).verdict == "exploding"
+    for factor, verdict in ((1e-12, "vanishing"), (1e8, "exploding"), (math.nan, "exploding")):
+        model.zero_grad()
+        (factor * stage_loss(model, batch, "image")).backward()
+        assert doctor.gradients(model).verdict == verdict
+        if factor == 1e-12:
+            assert doctor.gradients(model, scale=factor).verdict == "flowing"
 
 
 # ---- anchors and logits --------------------------------------------------------------------------
@@ -674,26 +654,6 @@ def test_trained_and_fresh_anchors(clip, healthy):
     assert doctor.anchors(build(clip), NAMES).verdict == "untrained"
     # meant to be CLIP's own
     assert doctor.anchors(build(clip, COURSE.replace(text_steps=0)), NAMES).verdict == "apart"
-
-
-def test_logit_scales_of_two_models(clip, batch):
-    model, pictures = build(clip), batch["image"]
-    same = doctor.scales(model, build(clip), pictures)
-    assert same.verdict == "alike" and all(line["b / a"] == pytest.approx(1) for line in same.rows)
-    louder = doctor.scales(model, build(clip, COURSE.replace(logit_scale=1000.0)), pictures)
-    assert louder.verdict == "scale mismatch" and louder.reasons[0].startswith(
-        "map: model b's logits spread 10 times"
-    )
-    quiet, loud = (line for line in louder.rows if line["logits"] == "map")
-    # the same factor in every picture
-    assert loud["b / a"] == pytest.approx(10, rel=1e-4) and loud["±"] < 1e-3
-    for name in ("lowest", "highest", "mean", "std"):
-        assert loud[name] == pytest.approx(10 * quiet[name], rel=1e-4)
-    assert row(louder, "model", "b", logits="detection")["b / a"] == pytest.approx(1)
-    quieter = doctor.scales(model, build(clip, COURSE.replace(logit_scale=20.0)), pictures)
-    assert quieter.verdict == "scale mismatch" and "0.2 times" in quieter.reasons[0]
-    # equal pictures
-    assert doctor.scales(model, model, pictures[:1].expand(2, -1, -1, -1)).verdict == "constant"
 
 
 # ---- the finding itself --------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from aaclip_lite.detector import AnomalyDetector
 from aaclip_lite.files import keep
 from aaclip_lite.load import load_clip
 from aaclip_lite.model import AdaptedCLIP, stack_anchors
-from aaclip_lite.service import guards, half, processes, runs, views
+from aaclip_lite.service import guards, matmul, processes, runs, share
 from aaclip_lite.service.runs import TrainingError, train_image, train_text
 from aaclip_lite.train import History
 from tests import tiny
@@ -190,7 +190,7 @@ def test_what_views_cannot_do_is_told(clip, data, tmp_path, monkeypatch):
         train_image(build(clip), data, tmp_path / "a", views=1)
     with pytest.raises(ValueError, match=r"views = 1, Recipe.dense_axis = 'batch'"):
         train_text(build(clip, dense_axis="batch"), data, tmp_path / "a", views=1)
-    monkeypatch.setattr(views.psutil, "virtual_memory", lambda: SimpleNamespace(available=1e4))
+    monkeypatch.setattr(share.psutil, "virtual_memory", lambda: SimpleNamespace(available=1e4))
     with pytest.raises(
         ValueError,
         match=r"views = 3: the features of 12 pictures need 0\.\d GB .* take fewer views",
@@ -570,8 +570,8 @@ def test_a_judge_in_bf16_gives_close_maps_in_fp32(clip, data, monkeypatch):
     judge = AnomalyDetector(model)
     pictures = [data[i].image for i in range(3)]
     exact = judge.predict(pictures, "bolt")
-    monkeypatch.setattr(half, "cost", lambda: 0.5)
-    half.judge_in_bf16(model)
+    monkeypatch.setattr(matmul, "cost", lambda: 0.5)
+    matmul.judge_in_bf16(model)
     found = judge.predict(pictures, "bolt")
     for one, two in zip(exact, found, strict=True):
         gap = np.abs(one.map - two.map).max() / np.square(one.map).mean() ** 0.5
@@ -582,16 +582,17 @@ def test_a_judge_in_bf16_gives_close_maps_in_fp32(clip, data, monkeypatch):
 
 
 def test_bf16_without_such_products_is_told(clip, monkeypatch):
-    monkeypatch.setattr(half, "cost", lambda: 2.5)
+    monkeypatch.setattr(matmul, "cost", lambda: 2.5)
     with pytest.warns(UserWarning, match=r"2\.5 times as long as in fp32.*leave bf16 out"):
-        half.judge_in_bf16(build(clip))
+        matmul.judge_in_bf16(build(clip))
 
 
 def test_overflow_in_half_precision_is_waited_for():
     """Under fp16 the scaler leaves out steps whose gradients are not finite; twenty-one in a row
     are an error.
     """
-    judge = guards.StepJudge("text", scaled=True)
+    weights = {"text_adapter.0": torch.zeros(1)}
+    judge = guards.Guard("text", weights, weights, scaled=True)
     row = {"step": 7, "loss": 1.0, "gradient/text_adapter.0": float("inf")}
     for _ in range(20):
         judge.judge(row, [])

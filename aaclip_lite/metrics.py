@@ -8,25 +8,27 @@ itself stands in `files/curves.py`.
     histogram = PixelHistogram(); histogram.update(maps, masks); histogram.result()
 """
 
-from .files.curves import Curve, Undefined, binned_curve, exact_curve, jsonable, region_shares
-from .files.figures import IMAGE_NAMES, PIXEL_NAMES, bootstrap, image_metrics, pixel_metrics, pro
-from .files.histogram import PixelHistogram
+from .files.curves import Undefined, exact_curve, jsonable
+from .files.figures import (
+    IMAGE_NAMES,
+    PIXEL_NAMES,
+    PixelHistogram,
+    bootstrap,
+    image_metrics,
+    pixel_metrics,
+)
 
 __all__ = [
     "IMAGE_NAMES",
     "PIXEL_NAMES",
-    "Curve",
     "PixelHistogram",
     "Undefined",
-    "binned_curve",
     "bootstrap",
     "evaluate",
     "exact_curve",
     "image_metrics",
     "jsonable",
     "pixel_metrics",
-    "pro",
-    "region_shares",
 ]
 
 

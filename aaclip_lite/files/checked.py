@@ -14,6 +14,7 @@ from pathlib import Path
 
 LARGEST = 256 << 20  # bytes of a file
 LONGEST = 4096  # characters of one text
+MOST = 100_000  # entries of a list or an object
 Shape = Callable[[object, str], object]
 
 
@@ -123,9 +124,7 @@ def text(longest: int = LONGEST) -> Shape:
 
 def one_of(*choices: str) -> Shape:
     def shape(value, where):
-        if value not in choices:
-            _refuse(value, where, f"one of {', '.join(choices)}")
-        return value
+        return value if value in choices else _refuse(value, where, f"one of {', '.join(choices)}")
 
     return shape
 
@@ -158,23 +157,23 @@ def pair(*shapes: Shape) -> Shape:
     return shape
 
 
-def listing(inner: Shape, most: int = 100_000) -> Shape:
+def listing(inner: Shape) -> Shape:
     """A list of any length."""
 
     def shape(value, where):
-        if not isinstance(value, list | tuple) or len(value) > most:
-            _refuse(value, where, f"a list of at most {most} values")
+        if not isinstance(value, list | tuple) or len(value) > MOST:
+            _refuse(value, where, f"a list of at most {MOST} values")
         return [inner(each, f"{where}[{i}]") for i, each in enumerate(value)]
 
     return shape
 
 
-def mapping(inner: Shape, most: int = 100_000) -> Shape:
+def mapping(inner: Shape) -> Shape:
     """An object with any names."""
 
     def shape(value, where):
-        if not isinstance(value, dict) or len(value) > most:
-            _refuse(value, where, f"an object of at most {most} entries")
+        if not isinstance(value, dict) or len(value) > MOST:
+            _refuse(value, where, f"an object of at most {MOST} entries")
         return {text()(k, f"a name in {where}"): inner(v, f"{where}.{k}") for k, v in value.items()}
 
     return shape
@@ -185,8 +184,8 @@ def fields(required: tuple[str, ...] = (), others: bool = False, **shapes: Shape
 
     def shape(value, where):
         found = fields_open(value, where)
-        unknown = sorted(found.keys() - shapes.keys())
-        if unknown and not others:
+        unknown = [] if others else sorted(found.keys() - shapes.keys())
+        if unknown:
             raise ValueError(
                 f"{where or 'it'} has a key {_short(unknown[0])!r} that is not known; known: "
                 f"{', '.join(shapes)}"

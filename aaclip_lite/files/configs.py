@@ -6,18 +6,20 @@ Use: `refuse_unbounded(config, "clip.json")`, `foreign_parts(config)`, `refuse_e
 
 from torch import Tensor
 
+from .checked import anything, either, fields, integer, listing, maybe
 from .weights import WeightsError
 
-# of what a config may ask for: several times the largest CLIP there is
-LARGEST = {
-    "embed_dim": 8192,
-    "width": 16_384,
-    "layers": 256,
-    "heads": 256,
-    "patch_size": 512,
-    "context_length": 4096,
-    "vocab_size": 2_000_000,
+_SIZES = {  # several times those of the largest CLIP there is
+    "embed_dim": maybe(integer(1, 8192)),
+    "width": maybe(integer(1, 16_384)),
+    "layers": maybe(either(listing(anything), integer(1, 256))),
+    "heads": maybe(integer(1, 256)),
+    "patch_size": maybe(integer(1, 512)),
+    "context_length": maybe(integer(1, 4096)),
+    "vocab_size": maybe(integer(1, 2_000_000)),
 }
+_TOWER = fields(others=True, **_SIZES)
+_CONFIG = fields(others=True, vision_cfg=_TOWER, text_cfg=_TOWER, **_SIZES)
 
 FOREIGN = (
     "custom_text",
@@ -65,22 +67,10 @@ def foreign_blocks(model) -> list[str]:
 
 def refuse_unbounded(config: object, label: str) -> None:
     """Numbers that no CLIP has; building one of them would take all memory."""
-    if not isinstance(config, dict):
-        return
-    for part in ("vision_cfg", "text_cfg"):
-        if not isinstance(config.get(part, {}), dict):
-            raise WeightsError(f"{label}: {part} is {config[part]!r}, expected an object")
-    inner = [(part, config.get(part, {})) for part in ("vision_cfg", "text_cfg")]
-    for place, values in [("config", config), *inner]:
-        for name, largest in LARGEST.items():
-            value = values.get(name)
-            if value is None or (name == "layers" and isinstance(value, list)):
-                continue
-            if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= largest:
-                raise WeightsError(
-                    f"{label}: {place}.{name} is {value!r}, expected a whole number from 1 to "
-                    f"{largest}"
-                )
+    try:
+        _CONFIG(config, "config")
+    except ValueError as error:
+        raise WeightsError(f"{label}: {error}") from error
 
 
 def refuse_endless(state: dict[str, Tensor], label: object) -> None:

@@ -75,8 +75,8 @@ class Curve(NamedTuple):
         """The best F1 that any threshold gives."""
         return float((2 * self.tp / (self.tp[-1] + self.tp + self.fp)).max())
 
-    def pro(self, limit: float = PRO_LIMIT) -> float:
-        """Mean overlap of a defect's region, over false-positive rates up to `limit`, divided by it.
+    def pro(self) -> float:
+        """Mean overlap of a defect's region, over false-positive rates up to PRO_LIMIT, divided by it.
 
         Every region weighs the same: finding a small defect counts as much as a large one.
         """
@@ -86,11 +86,11 @@ class Curve(NamedTuple):
         rate = np.concatenate([[0], corners, [1]])
         height = np.concatenate([[0, 0], np.repeat(self.overlap, 2)[:-1], [1]])
         # the limit cuts the segment that ends at this corner
-        kept = np.searchsorted(rate, limit, side="right")
-        cut = np.interp(limit, rate[kept - 1 : kept + 1], height[kept - 1 : kept + 1])
-        rate = np.append(rate[:kept], limit)
+        kept = np.searchsorted(rate, PRO_LIMIT, side="right")
+        cut = np.interp(PRO_LIMIT, rate[kept - 1 : kept + 1], height[kept - 1 : kept + 1])
+        rate = np.append(rate[:kept], PRO_LIMIT)
         height = np.append(height[:kept], cut)
-        return float(np.diff(rate) @ (height[1:] + height[:-1]) / 2 / limit)
+        return float(np.diff(rate) @ (height[1:] + height[:-1]) / 2 / PRO_LIMIT)
 
     def figures(self) -> list[float]:
         """AUROC, AP, F1-max and PRO."""

@@ -16,7 +16,7 @@ from . import layouts, photographs
 from .audit import quick_problems
 from .door import door
 from .download import FetchError, came, download
-from .locks import only_one
+from .keep import only_one
 from .sources import SOURCES, Source
 from .unpack import unpack
 

@@ -12,7 +12,7 @@ Use: `config, file = named("TinyCLIP-ViT-8M-16", "yfcc15m")`.
 from pathlib import Path
 
 from .environment import generated_path
-from .locks import only_one
+from .keep import only_one
 
 NAME = "TinyCLIP-ViT-8M-16"
 TAG = "yfcc15m"

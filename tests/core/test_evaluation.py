@@ -239,7 +239,7 @@ def test_the_seed_decides_intervals_and_nothing_else(clip, data):
 def test_processes_share_the_classes_and_all_get_the_same_report(clip, data, monkeypatch):
     alone, shares, reports = evaluate(Bright(clip), data, rounds=5, progress=False), {}, []
     module = sys.modules["aaclip_lite.evaluation"]
-    ruler = sys.modules["aaclip_lite.files.ruler"]
+    ruler = sys.modules["aaclip_lite.files.tally"]
 
     def gather(into, mine):
         shares[ranks[0]] = mine

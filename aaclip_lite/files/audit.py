@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from . import pictures
-from .layouts import Record
+from .manifest import Record
 
 UNREADABLE = (OSError, ValueError)  # what the decoder raises
 
@@ -56,20 +56,18 @@ def quick_problems(root: Path, records: Iterable[Record], image_level: bool) -> 
         if record.label == 1 and record.mask is None and not image_level:
             yield f"mask: {record.image}: abnormal, but without a mask (or declare image_level=True)"
         sizes = {}
-        for role in ("image", "inside") if image_level else ("image", "mask", "inside"):
-            name = getattr(record, role)
-            if name is not None and (
-                os.path.isabs(name) or os.path.normpath(name).split(os.sep)[0] == ".."
-            ):
+        files = record.files(image_level)
+        for role, name in files.items():
+            if os.path.isabs(name) or os.path.normpath(name).split(os.sep)[0] == "..":
                 yield f"path: {name}: lies outside {root}"
-            elif name is not None:
-                try:
-                    sizes[role] = pictures.header(root / name)
-                except UNREADABLE as error:
-                    yield f"{role}: {name}: {reason(error)}"
+                continue
+            try:
+                sizes[role] = pictures.header(root / name)
+            except UNREADABLE as error:
+                yield f"{role}: {name}: {reason(error)}"
         for role, size in sizes.items():
             if size != sizes.get("image", size):
-                yield f"size: {getattr(record, role)}: {size}, but its picture is {sizes['image']} (width, height)"
+                yield f"size: {files[role]}: {size}, but its picture is {sizes['image']} (width, height)"
 
 
 def tell_odd_masks(root: Path, records: Iterable[Record]) -> None:

@@ -17,6 +17,7 @@ from .audit import quick_problems
 from .door import door
 from .download import FetchError, came, download
 from .keep import only_one
+from .manifest import DataError
 from .sources import SOURCES, Source
 from .unpack import unpack
 
@@ -139,7 +140,7 @@ def _look(home: Path) -> str:
     """What `open_dataset` will find there, in a line; refused where it would find it lacking."""
     try:
         files = layouts.read(home, None, None, "object")
-    except layouts.DataError as error:
+    except DataError as error:
         raise _lacking(home, error.problems) from error
     classes = {record.class_name for record in files.records}
     problems = [*files.problems, *quick_problems(files.root, files.records, False)]

@@ -14,10 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .folders import ENDINGS, FOREIGN, MASKS, OWN, REMEDY, walk
-from .manifest import TOLERABLE, DataError, Record, read_manifest
+from .manifest import DataError, Record, read_manifest
 
-__all__ = ["LAYOUTS", "TOLERABLE", "DataError", "Record", "read", "read_manifest"]
-PICTURES = ENDINGS
 NORMAL = ("good", "ok", "normal")
 # layouts' words for train, val, test
 SPLITS = {"validation": "val", "valid": "val", "test_public": "test"}
@@ -138,7 +136,7 @@ def pictures_below(root: Path) -> list[str]:
     drawn = sum(file.endswith(OWN) for file in below)
     if drawn:
         warnings.warn(f"{root}: {drawn} heat maps that predict drew are left out", stacklevel=4)
-    return sorted(f for f in below if f.lower().endswith(PICTURES) and not f.endswith(OWN))
+    return sorted(f for f in below if f.lower().endswith(ENDINGS) and not f.endswith(OWN))
 
 
 def detect(root: Path, files: list[str]) -> str:

@@ -33,33 +33,24 @@ def named(source, weights) -> tuple:
         return source, weights
     if weights == "own":
         raise ValueError(f"which weights of {NAME}? {TAG!r}, a file, or None for random ones")
-    config = {
-        key: dict(value) if isinstance(value, dict) else value for key, value in CONFIG.items()
-    }
     if isinstance(weights, str) and weights.lower() == TAG and not Path(weights).exists():
-        return config, _file()
-    return config, weights
+        weights = _file()
+    return CONFIG, weights
 
 
 def _file() -> Path:
     """Of the cache, else fetched; what fetches is imported by those who need it."""
-    from .download import FetchError, download
+    from .download import FetchError, download, refuse_other
+
+    def check(file: Path) -> None:
+        refuse_other(file, FILE, SHA256)
 
     folder = generated_path("weights")
     try:
         with only_one(folder):
-            return download(ADDRESSES, folder / FILE, _check, None, MOST)
+            return download(ADDRESSES, folder / FILE, check, None, MOST)
     except FetchError as error:
         raise FileNotFoundError(
             f"{error}\nEither give a local file, load_clip({NAME!r}, weights='path/to/file'), or put "
             f"{FILE} into {folder}"
         ) from error
-
-
-def _check(path: Path) -> None:
-    import pooch
-
-    from .download import WrongFile
-
-    if (found := pooch.file_hash(str(path))) != SHA256:
-        raise WrongFile(f"its SHA-256 is {found}, that of {FILE} is {SHA256}")

@@ -18,27 +18,31 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-PLAIN = {
-    "vision_cfg": {"image_size", "patch_size", "width", "layers", "head_width", "mlp_ratio"},
-    "text_cfg": {"context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio"},
-}
-NEEDED = {  # where open_clip has numbers of its own for what is left out
-    "vision_cfg": {"image_size", "patch_size", "width", "layers"},
-    "text_cfg": {"context_length", "vocab_size", "width", "heads", "layers"},
-}
+from .checked import anything, fields, integer
+
+_PLAIN = fields(  # open_clip has numbers of its own for what is left out
+    ("embed_dim", "vision_cfg", "text_cfg"),
+    embed_dim=integer(),
+    quick_gelu=anything,
+    vision_cfg=fields(
+        ("image_size", "patch_size", "width", "layers"),
+        **dict.fromkeys(("image_size", "patch_size", "width", "layers"), integer()),
+        **dict.fromkeys(("head_width", "mlp_ratio"), anything),
+    ),
+    text_cfg=fields(
+        ("context_length", "vocab_size", "width", "heads", "layers"),
+        **dict.fromkeys(("context_length", "vocab_size", "width", "heads", "layers"), integer()),
+        mlp_ratio=anything,
+    ),
+)
 
 
 def is_plain(config: dict) -> bool:
     """Whether `towers` knows every word of the config, and all the numbers are there."""
-    if config.keys() - {"embed_dim", "quick_gelu", *PLAIN}:
+    try:
+        return bool(_PLAIN(config, ""))
+    except ValueError:
         return False
-    return all(
-        NEEDED[part] <= config[part].keys() <= PLAIN[part]
-        and all(
-            isinstance(value, int) for key, value in config[part].items() if key in NEEDED[part]
-        )
-        for part in PLAIN
-    )
 
 
 class LayerNorm(nn.LayerNorm):
@@ -69,45 +73,41 @@ def _transformer(width: int, heads: int, layers: int, ratio: float) -> nn.Module
 
 def towers(config: dict) -> nn.Module:
     """Weights are whatever the memory holds, or nothing on the device "meta"."""
-    return _Towers(config["embed_dim"], config["vision_cfg"], config["text_cfg"])
+    text = config["text_cfg"]
+    clip = nn.Module()
+    clip.positional_embedding = _empty(text["context_length"], text["width"])
+    clip.text_projection = _empty(text["width"], config["embed_dim"])
+    clip.logit_scale = _empty()
+    clip.visual = _vision(config["embed_dim"], **config["vision_cfg"])
+    clip.transformer = _transformer(
+        text["width"], text["heads"], text["layers"], text.get("mlp_ratio", 4.0)
+    )
+    # a random start on the device "meta" would import torch's compiler
+    words = torch.empty(text["vocab_size"], text["width"])
+    clip.token_embedding = nn.Embedding.from_pretrained(words, freeze=False)
+    clip.ln_final = LayerNorm(text["width"])
+    return clip
 
 
-class _Towers(nn.Module):
-    def __init__(self, out: int, vision: dict, text: dict) -> None:
-        super().__init__()
-        self.positional_embedding = _empty(text["context_length"], text["width"])
-        self.text_projection = _empty(text["width"], out)
-        self.logit_scale = _empty()
-        self.visual = _Vision(out, **vision)
-        self.transformer = _transformer(
-            text["width"], text["heads"], text["layers"], text.get("mlp_ratio", 4.0)
-        )
-        # a random start on the device "meta" would import torch's compiler
-        words = torch.empty(text["vocab_size"], text["width"])
-        self.token_embedding = nn.Embedding.from_pretrained(words, freeze=False)
-        self.ln_final = LayerNorm(text["width"])
-
-
-class _Vision(nn.Module):
-    def __init__(
-        self,
-        out: int,
-        image_size: int,
-        patch_size: int,
-        width: int,
-        layers: int,
-        head_width: int = 64,
-        mlp_ratio: float = 4.0,
-    ) -> None:
-        super().__init__()
-        self.image_size = (image_size, image_size)
-        self.class_embedding = _empty(width)
-        self.positional_embedding = _empty((image_size // patch_size) ** 2 + 1, width)
-        self.proj = _empty(width, out)
-        self.conv1 = nn.Conv2d(3, width, patch_size, patch_size, bias=False)
-        self.ln_pre = LayerNorm(width)
-        self.transformer = _transformer(width, width // head_width, layers, mlp_ratio)
-        self.ln_post = LayerNorm(width)
+def _vision(
+    out: int,
+    image_size: int,
+    patch_size: int,
+    width: int,
+    layers: int,
+    head_width: int = 64,
+    mlp_ratio: float = 4.0,
+) -> nn.Module:
+    visual = nn.Module()
+    visual.image_size = (image_size, image_size)
+    visual.class_embedding = _empty(width)
+    visual.positional_embedding = _empty((image_size // patch_size) ** 2 + 1, width)
+    visual.proj = _empty(width, out)
+    visual.conv1 = nn.Conv2d(3, width, patch_size, patch_size, bias=False)
+    visual.ln_pre = LayerNorm(width)
+    visual.transformer = _transformer(width, width // head_width, layers, mlp_ratio)
+    visual.ln_post = LayerNorm(width)
+    return visual
 
 
 def _empty(*shape: int) -> nn.Parameter:

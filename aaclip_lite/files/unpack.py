@@ -68,7 +68,7 @@ def unpack(path: str | Path, folder: str | Path, most: int) -> int:
 def tree(path: str | Path, most: int) -> str:
     """git's name (SHA-1) of the folder that the archive holds, its one outermost folder left out."""
     room = most
-    blobs = {}
+    top: dict[str, dict | tuple[bytes, bytes]] = {}
     with _told(path):
         for (_, *names), entry in _entries(path):
             if entry.kind == "file":
@@ -79,25 +79,19 @@ def tree(path: str | Path, most: int) -> str:
                     blob.update(chunk)
                     room -= len(chunk)
                 mode = b"100755" if entry.runs else b"100644"
-                blobs[tuple(names)] = (mode, blob.digest())
-    return _tree(blobs).hex()
+                folder = top
+                for name in names[:-1]:
+                    folder = folder.setdefault(f"{name}/", {})
+                folder[names[-1]] = (mode, blob.digest())
+    return _tree(top).hex()
 
 
-def _tree(blobs: dict[tuple[str, ...], tuple[bytes, bytes]]) -> bytes:
-    found = {}
-    inner: dict[str, dict] = {}
-    for (first, *rest), blob in blobs.items():
-        if rest:
-            inner.setdefault(first, {})[tuple(rest)] = blob
-        else:
-            found[first.encode()] = (first.encode(), blob)
-    for name, below in inner.items():
-        # git sorts a folder as if its name ended in a slash
-        found[name.encode() + b"/"] = (name.encode(), (b"40000", _tree(below)))
-    rows = [
-        mode + b" " + name + b"\0" + digest for _, (name, (mode, digest)) in sorted(found.items())
-    ]
-    body = b"".join(rows)
+def _tree(held: dict) -> bytes:
+    """held: {name of a file: (mode, digest)} and {name of a folder and a slash: what it holds}"""
+    body = b""
+    for name, inner in sorted(held.items()):  # git too sorts a folder as if it ended in a slash
+        mode, digest = (b"40000", _tree(inner)) if isinstance(inner, dict) else inner
+        body += mode + b" " + name.removesuffix("/").encode() + b"\0" + digest
     return hashlib.sha1(b"tree %d\0" % len(body) + body).digest()
 
 

@@ -87,22 +87,22 @@ def copies(paths: Iterable[Path]) -> list[list[Path]]:
     """Groups of files with the same bytes. Only files of one size are read, and whole only if
     samples of them agree.
     """
-
-    def sample(path: Path) -> bytes:
-        with open(path, "rb") as stream:
-            start = stream.read(4096)
-            stream.seek(path.stat().st_size // 2)
-            return start + stream.read(4096)
-
     groups = [[path for path in paths if path.is_file()]]
-    for key in (
-        lambda path: path.stat().st_size,
-        sample,
-        lambda path: hashlib.sha256(path.read_bytes()).digest(),
-    ):
+    for key in (lambda path: path.stat().st_size, _sample, _whole):
         parts = defaultdict(list)
         for number, group in enumerate(groups):
             for path in group:
                 parts[number, key(path)].append(path)
         groups = [part for part in parts.values() if len(part) > 1]
     return groups
+
+
+def _sample(path: Path) -> bytes:
+    with open(path, "rb") as stream:
+        start = stream.read(4096)
+        stream.seek(path.stat().st_size // 2)
+        return start + stream.read(4096)
+
+
+def _whole(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()

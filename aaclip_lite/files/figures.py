@@ -27,13 +27,10 @@ def _as_pixels(
     maps, masks, inside
 ) -> tuple[Float[np.ndarray, "N H W"], Bool[np.ndarray, "N H W"], Bool[np.ndarray, "N H W"] | None]:
     """Maps, masks and object masks; (N, 1, H, W) is accepted, any non-zero mask value is defect."""
-    planes = {"maps": maps, "masks": masks}
-    if inside is not None:
-        planes["inside"] = inside
-    planes = {name: _as_numpy(values, name) for name, values in planes.items()}
+    planes = {"maps": maps, "masks": masks} | ({} if inside is None else {"inside": inside})
     for name, values in planes.items():
-        if values.ndim == 4 and values.shape[1] == 1:
-            planes[name] = values[:, 0]
+        values = _as_numpy(values, name)
+        planes[name] = values[:, 0] if values.ndim == 4 and values.shape[1] == 1 else values
     shapes = {name: values.shape for name, values in planes.items()}
     if planes["maps"].ndim != 3 or len(set(shapes.values())) > 1:
         raise ValueError(f"all need one shape (N, H, W), got {shapes}")
@@ -67,12 +64,13 @@ class PixelHistogram:
 
     Bin edges are multiples of a power of two that doubles when a new score does not fit, so
     widening merges whole bins and every score stays in the bin that it would have been put in now.
-    peak_hit is exact.
+    peak_hit is exact. rounds: as many further histograms, in which a picture counts as often as its
+    weights say.
     """
 
-    def __init__(self, bins: int = 1 << 14):
-        # defective, normal, region shares; defective and normal inside the object
-        self.counts = np.zeros((5, bins))
+    def __init__(self, bins: int = 1 << 14, rounds: int = 0):
+        # of each round: defective, normal, region shares; defective and normal inside the object
+        self.counts = np.zeros((1 + rounds, 5, bins))
         self.width = 0.0  # of a bin; the bins cover (first ... first + bins) * width
         self.first = 0
         self.low = np.inf
@@ -86,7 +84,7 @@ class PixelHistogram:
         """Make the bins reach from low to high: shift them, and double their width as often as that
         takes.
         """
-        bins = self.counts.shape[1]
+        bins = self.counts.shape[-1]
         old_width = self.width
         self.low = min(self.low, low)
         self.high = max(self.high, high)
@@ -100,14 +98,15 @@ class PixelHistogram:
             self._move(bottom - (bins - 1 - (top - bottom)) // 2, old_width or self.width)
 
     def _move(self, first: int, old_width: float) -> None:
-        bins = self.counts.shape[1]
-        used = np.flatnonzero(self.counts.any(0))
+        bins = self.counts.shape[-1]
+        used = np.flatnonzero(self.counts.any((0, 1)))
         moved = (used + self.first) // int(self.width / old_width) - first
-        rows = [np.bincount(moved, row[used], bins).astype(float) for row in self.counts]
-        self.counts = np.stack(rows)
+        for row in self.counts.reshape(-1, bins):
+            row[:] = np.bincount(moved, row[used], bins)
         self.first = first
 
-    def update(self, maps, masks, inside=None) -> "PixelHistogram":
+    def update(self, maps, masks, inside=None, weights=None) -> "PixelHistogram":
+        """weights (N, rounds): how often each picture counts in the further rounds."""
         maps, masks, inside = _as_pixels(maps, masks, inside)
         if self.with_inside not in (None, inside is not None):
             raise ValueError("object masks were given for some pictures and not for others")
@@ -119,12 +118,17 @@ class PixelHistogram:
             place = self._places(maps[number])
             mask = masks[number]
             defective = place[mask]
+            before = self.counts[0].copy() if weights is not None else None
             self._count(0, place.ravel(), defective)
             shares, regions = region_shares(mask[None])
-            self.counts[2] += np.bincount(defective, shares, self.counts.shape[1])
+            self.counts[0, 2] += np.bincount(defective, shares, self.counts.shape[-1])
             self.regions += regions
             if inside is not None:
                 self._count(3, place[inside[number]], place[mask & inside[number]])
+            if weights is not None:
+                change = self.counts[0] - before
+                used = np.flatnonzero(change.any(0))
+                self.counts[1:, :, used] += weights[number][:, None, None] * change[:, used]
         hits = peak_hits(maps, masks)
         self.hits += sum(hits)
         self.defective += len(hits)
@@ -133,21 +137,32 @@ class PixelHistogram:
     def _places(self, one: Float[np.ndarray, "H W"]) -> np.ndarray:
         """Each pixel's bin."""
         # float32 holds these whole numbers exactly and is faster
-        exact = one.dtype == np.float32 and abs(self.first) + self.counts.shape[1] < 1 << 24
+        exact = one.dtype == np.float32 and abs(self.first) + self.counts.shape[-1] < 1 << 24
         kind = np.float32 if exact else np.float64
         scaled = one * kind(1 / self.width)  # a power of two
         return (np.floor(scaled, out=scaled) - kind(self.first)).astype(np.intp)
 
     def _count(self, row: int, everywhere: np.ndarray, defective: np.ndarray) -> None:
-        count = np.bincount(defective, minlength=self.counts.shape[1])
-        self.counts[row] += count
-        self.counts[row + 1] += np.bincount(everywhere, minlength=self.counts.shape[1]) - count
+        bins = self.counts.shape[-1]
+        count = np.bincount(defective, minlength=bins)
+        self.counts[0, row] += count
+        self.counts[0, row + 1] += np.bincount(everywhere, minlength=bins) - count
 
     def result(self) -> dict[str, float]:
-        positive, negative, shares, *within = self.counts
+        positive, negative, shares, *within = self.counts[0]
         figures = binned_curve(positive, negative, shares / max(self.regions, 1)).figures()
         inside = binned_curve(*within).figures() if self.with_inside else None
         return _by_name(figures, inside, self.hits, self.defective)
+
+    def replicas(self) -> Float[np.ndarray, "rounds_and_1 5"]:
+        """AUROC, AP, F1-max, PRO, AUROC inside; in the first row every picture counts once."""
+        table = []
+        for positive, negative, shares, *within in self.counts:
+            inside = binned_curve(*within).figures()[0] if self.with_inside else np.nan
+            # a region's shares sum to 1
+            curve = binned_curve(positive, negative, shares / max(shares.sum(), 1))
+            table.append([*curve.figures(), inside])
+        return np.array(table, float)
 
 
 def image_metrics(scores, labels) -> dict[str, float]:

@@ -22,17 +22,8 @@ SPLITS = {"validation": "val", "valid": "val", "test_public": "test"}
 # published folder: AA-CLIP's class
 MEDICAL = {"Brain_AD": "Brain", "Liver_AD": "Liver", "Retina_RESC_AD": "Retina"}
 MEDICAL |= {"CVC-ClinicDB": "Colon_clinicDB", "CVC-ColonDB": "Colon_colonDB"}
-VISA = {
-    "candle",
-    "capsules",
-    "cashew",
-    "chewinggum",
-    "fryum",
-    "macaroni1",
-    "macaroni2",
-    "pcb1",
-    "pipe_fryum",
-}
+VISA = {"candle", "capsules", "cashew", "chewinggum", "fryum", "pipe_fryum", "pcb1"}
+VISA |= {"macaroni1", "macaroni2"}
 MPDD = {"bracket_black", "bracket_brown", "bracket_white", "connector", "metal_plate", "tubes"}
 # A layout: what gives it away, the pictures that belong to it, where their masks may lie (less the
 # ending and _mask).

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, distributed
 from tqdm.auto import tqdm
 
-from .curves import Undefined, binned_curve
+from .curves import Undefined
 from .figures import PIXEL_NAMES, PixelHistogram, image_metrics, pixel_metrics
 from .forms import refuse_endless
 
@@ -76,37 +76,6 @@ def _processes() -> tuple[int, int]:
     return (distributed.get_rank(), distributed.get_world_size()) if up else (0, 1)
 
 
-class Resampled(PixelHistogram):
-    """A coarse histogram and `rounds` more below it, in which a picture counts as often as its
-    weights say.
-    """
-
-    def __init__(self, rounds: int, bins: int = 512) -> None:
-        super().__init__(bins)
-        self.counts = np.zeros((5 * (1 + rounds), bins))
-
-    def add(self, one: tuple[np.ndarray, ...], weights: Float[np.ndarray, " rounds"]) -> None:
-        """one: map, mask and object mask of one picture, each (1, H, W)."""
-        anomaly_map = one[0]
-        self._cover(float(anomaly_map.min()), float(anomaly_map.max()))
-        before = self.counts[:5].copy()
-        self.update(*one)  # fills the first five rows
-        change = self.counts[:5] - before
-        used = np.flatnonzero(change.any(0))
-        rounds = self.counts.reshape(-1, 5, self.counts.shape[1])[1:]
-        rounds[:, :, used] += weights[:, None, None] * change[:, used]
-
-    def figures(self) -> Float[np.ndarray, "rounds_and_1 5"]:
-        """AUROC, AP, F1-max, PRO, AUROC inside; in the first row every picture counts once."""
-        table = []
-        for positive, negative, shares, *within in self.counts.reshape(-1, 5, self.counts.shape[1]):
-            inside = binned_curve(*within).figures()[0] if self.with_inside else np.nan
-            # a region's shares sum to 1
-            curve = binned_curve(positive, negative, shares / max(shares.sum(), 1))
-            table.append([*curve.figures(), inside])
-        return np.array(table, float)
-
-
 class Tally:
     """All of one class from one source of maps; with rounds = 0 no intervals, no kinds, no rows of
     pictures.
@@ -115,7 +84,7 @@ class Tally:
     def __init__(self, rounds: int, name: str, seed: int) -> None:
         self.rounds = rounds
         self.pixels = PixelHistogram()
-        self.resampled = Resampled(rounds)
+        self.resampled = PixelHistogram(512, rounds)
         self.kinds: dict[str, PixelHistogram] = {}
         # the same in however many processes
         self.generator = np.random.default_rng([seed, zlib.crc32(name.encode())])
@@ -153,7 +122,7 @@ class Tally:
         mask = one[1]
         if mask is None:
             return row
-        self.resampled.add(one, self.weights[-1])
+        self.resampled.update(*one, weights=self.weights[-1:])
         if not mask.any():
             return row
         self.kinds.setdefault(defect, PixelHistogram(1 << 12)).update(*one)
@@ -204,4 +173,4 @@ class Tally:
             list(image_metrics(scores.repeat(often), labels.repeat(often)).values())
             for often in weights
         ]
-        return np.column_stack([self.resampled.figures(), share, np.array(images, float)])
+        return np.column_stack([self.resampled.replicas(), share, np.array(images, float)])

@@ -92,14 +92,13 @@ def _refuse(value: object, where: str, wanted: str):
 
 def number(low: float = -math.inf, high: float = math.inf, above: bool = False) -> Shape:
     """A finite number in [low, high], in (low, high] with `above`."""
+    span = f"above {low:g}, up to {high:g}" if above else f"from {low:g} to {high:g}"
 
     def shape(value, where):
         known = isinstance(value, int | float) and not isinstance(value, bool)
-        if not known or not math.isfinite(value) or not low <= value <= high:
-            _refuse(value, where, f"a number from {low:g} to {high:g}")
-        if above and value == low:
-            _refuse(value, where, f"a number above {low:g}, up to {high:g}")
-        return value
+        if not known or not low <= value <= high or (above and value == low):
+            _refuse(value, where, f"a number {span}")
+        return value if math.isfinite(value) else _refuse(value, where, "a finite number")
 
     return shape
 

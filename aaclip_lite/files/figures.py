@@ -182,14 +182,12 @@ def bootstrap(
     classes: Mapping[str, Sequence],
     statistic: Callable,
     rounds: int = 200,
-    level: float = 0.95,
-    seed: int = 0,
 ) -> tuple[float, float, float]:
-    """(figure, low, high): the mean over classes of statistic(*arrays), and the interval that
-    `level` of the rounds lie in when the pictures (first axis of each array) of every class are
-    drawn anew. Undefined classes are left out.
+    """(figure, low, high): the mean over classes of statistic(*arrays), and the interval that 95 %
+    of the rounds lie in when the pictures (first axis of each array) of every class are drawn anew,
+    always in the same way. Undefined classes are left out.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
 
     def mean(draw: Callable[[int], np.ndarray]) -> float:
         figures = []
@@ -202,5 +200,5 @@ def bootstrap(
     drawn = [mean(lambda count: generator.integers(count, size=count)) for _ in range(rounds)]
     if np.isnan(drawn).all():
         return (Undefined("the figure is undefined in every class"),) * 3
-    low, high = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2]).tolist()
+    low, high = np.nanquantile(drawn, [(1 - 0.95) / 2, (1 + 0.95) / 2]).tolist()
     return mean(np.arange), low, high

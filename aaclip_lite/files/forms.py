@@ -34,12 +34,11 @@ def list_pictures(images: Picture | Sequence[Picture]) -> list[Picture]:
         refuse_none(images, held.found)
         return held.found
     several = list(images) if is_several(images) else [images]
-    for path in (
-        each for each in several if isinstance(each, str | Path) and not Path(each).is_file()
-    ):
-        raise FileNotFoundError(
-            f"{path}: no such picture; check the path, as seen from {Path.cwd()}"
-        )
+    for each in several:
+        if isinstance(each, str | Path) and not Path(each).is_file():
+            raise FileNotFoundError(
+                f"{each}: no such picture; check the path, as seen from {Path.cwd()}"
+            )
     if not several:
         raise PictureError("no pictures were given: the list is empty")
     return several

@@ -90,24 +90,25 @@ def read(path: Path, layout: str | None, root: str | Path | None, class_name: st
         if not manifest.is_file():
             raise FileNotFoundError(f"{manifest}: no such manifest")
         default = "test" if layout == "factory" else "all"
-        records, problems = read_manifest(manifest)
-        layout = layout or "manifest"
-        root = Path(root or manifest.parent)
-    else:
-        if root is not None:
-            raise ValueError(
-                f"root={root}: only a manifest's files can lie elsewhere, a folder is its own root"
-            )
-        root = path
-        files = pictures_below(path)
-        published = (path / "split_csv").is_dir() or any("/Data/Images/" in f for f in files)
-        if layout in (None, "visa") and published:
-            layout = "visa_raw"
-        layout = layout or detect(path, files)
-        default = "all" if layout == "folder" else "test"
-        if layout != "visa_raw":
-            return Files(path, layout, *read_folders(path, layout, files, class_name), default)
-        records, problems = read_visa_raw(path)
+        place = Path(root or manifest.parent)
+        return _listed(place, layout or "manifest", *read_manifest(manifest), default)
+    if root is not None:
+        raise ValueError(
+            f"root={root}: only a manifest's files can lie elsewhere, a folder is its own root"
+        )
+    files = pictures_below(path)
+    published = (path / "split_csv").is_dir() or any("/Data/Images/" in f for f in files)
+    if layout == "visa_raw" or (layout in (None, "visa") and published):
+        return _listed(path, "visa_raw", *read_visa_raw(path), "test")
+    layout = layout or detect(path, files)
+    default = "all" if layout == "folder" else "test"
+    return Files(path, layout, *read_folders(path, layout, files, class_name), default)
+
+
+def _listed(
+    root: Path, layout: str, records: list[Record], problems: list[str], default: str
+) -> Files:
+    """What a list names: its classes are those of its lines."""
     classes = {record.class_name for record in records}
     return Files(root, layout, records, classes, problems, default)
 

@@ -215,7 +215,7 @@ def curve_bounds(curve):
 
 def bounds_of(histogram):
     """(lowest, highest) value that the exact figure can have, for every figure of `result`."""
-    positive, negative, shares, *within = histogram.counts
+    positive, negative, shares, *within = histogram.counts[0]
     curve = curves.binned_curve(positive, negative, shares / histogram.regions)
     bounds = dict(zip(PIXEL_NAMES, curve_bounds(curve), strict=False))
     bounds["inside_auroc"] = curve_bounds(curves.binned_curve(*within))[0]

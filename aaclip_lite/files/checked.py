@@ -25,7 +25,11 @@ class JsonError(ValueError):
 def read_json(path: str | Path, shape: Shape | None = None, remedy: str = "save it again"):
     """The file's value; shape: what it has to be, an object if nothing is said."""
     path = Path(path)
-    return parse(_text(path, remedy), shape, str(path), remedy)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    if path.stat().st_size > LARGEST:
+        raise JsonError(f"{path}: {path.stat().st_size:,} bytes are too many; {remedy}")
+    return parse(decoded(path.read_bytes(), path), shape, str(path), remedy)
 
 
 def parse(words: str, shape: Shape | None = None, where: str = "", remedy: str = "save it again"):
@@ -39,14 +43,6 @@ def parse(words: str, shape: Shape | None = None, where: str = "", remedy: str =
         raise JsonError(f"{where}: nested too deeply; {remedy}") from error
     except ValueError as error:
         raise JsonError(f"{where}: {_short(error)}; {remedy}") from error
-
-
-def _text(path: Path, remedy: str) -> str:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    if path.stat().st_size > LARGEST:
-        raise JsonError(f"{path}: {path.stat().st_size:,} bytes are too many; {remedy}")
-    return decoded(path.read_bytes(), path)
 
 
 def decoded(data: bytes, where: object) -> str:

@@ -133,21 +133,21 @@ def pictures_below(root: Path) -> list[str]:
 
 def detect(root: Path, files: list[str]) -> str:
     """The layout's name, from the files below the root."""
-    fitting = []
-    for name, (mark, *_) in FOLDERS.items():
-        if any(re.search(rf"{mark}[^/]+$", f"/{file}") for file in files):
-            fitting.append(name)
-    if not fitting:
+    fitting = (
+        name
+        for name, (mark, *_) in FOLDERS.items()
+        if any(re.search(rf"{mark}[^/]+$", f"/{file}") for file in files)
+    )
+    first = next(fitting, None)
+    if first is None:
         held = ", ".join(sorted(p.name for p in root.iterdir())[:8]) or "nothing"
-        remedy = (
-            "name the layout, or put pictures into good/ and one folder a kind of defect, masks "
-            "into masks/"
+        told = (
+            f"layout: {root.name}: cannot be told from its files; it holds {held}; name the layout, "
+            "or put pictures into good/ and one folder a kind of defect, masks into masks/"
         )
-        raise DataError(
-            [f"layout: {root.name}: cannot be told from its files; it holds {held}; {remedy}"], root
-        )
-    if fitting[0] != "mvtec":
-        return fitting[0]
+        raise DataError([told], root)
+    if first != "mvtec":
+        return first
     # three data sets share MVTec's layout
     names = {file.split("/")[0] for file in files} | {root.name}
     if names & VISA:

@@ -85,12 +85,9 @@ def read_manifest(file: Path) -> tuple[list[Record], list[str]]:
             continue
         where = f"manifest: {file.name}: line {number}"
         try:
-            entry = parse(line, _NAMED, where)
+            records.append(_record(_LINE(parse(line, _NAMED, where), "")))
         except JsonError:
             problems.append(f"{where} is no JSON object with image_path and class_name")
-            continue
-        try:
-            records.append(_record(_LINE(entry, "")))
         except ValueError as error:
             problems.append(f"{where}: {error}")
     if not records and not problems:

@@ -119,7 +119,7 @@ def refuse_beyond_one(values: np.ndarray | Tensor) -> None:
     low, high = float(values.min()), float(values.max())
     if not (low >= 0 and high <= 1):  # also true for NaN
         raise PictureError(
-            f"floating-point values must lie in [0, 1]; here {low:.3g} to {high:.3g}"
+            f"floating-point values must lie in [0, 1]; this one: {low:.3g} to {high:.3g}"
         )
 
 

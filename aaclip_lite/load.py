@@ -24,8 +24,7 @@ from .files.checked import read_json
 from .files.configs import is_plain, tokenize, towers
 from .files.door import door
 from .files.environment import data_path
-from .files.hub import fetched
-from .files.tinyclip import named
+from .files.hub import fetched, named
 from .files.weights import WeightsError, read_state
 
 LARGEST_SIDE = 4096

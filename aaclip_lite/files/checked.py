@@ -129,25 +129,21 @@ def maybe(inner: Shape) -> Shape:
     return lambda value, where: None if value is None else inner(value, where)
 
 
-def either(*shapes: Shape) -> Shape:
+def either(first: Shape, second: Shape) -> Shape:
     def shape(value, where):
-        for number_of, inner in enumerate(shapes, 1):
-            try:
-                return inner(value, where)
-            except ValueError:
-                if number_of == len(shapes):
-                    raise
+        try:
+            return first(value, where)
+        except ValueError:
+            return second(value, where)
 
     return shape
 
 
-def pair(*shapes: Shape) -> Shape:
-    """A list of as many values."""
-
+def pair(first: Shape, second: Shape) -> Shape:
     def shape(value, where):
-        if not isinstance(value, list | tuple) or len(value) != len(shapes):
-            _refuse(value, where, f"a list of {len(shapes)} values")
-        return [inner(v, f"{where}[{i}]") for i, (inner, v) in enumerate(zip(shapes, value))]  # noqa: B905
+        if not isinstance(value, list | tuple) or len(value) != 2:
+            _refuse(value, where, "a list of 2 values")
+        return [first(value[0], f"{where}[0]"), second(value[1], f"{where}[1]")]
 
     return shape
 

@@ -168,16 +168,10 @@ def _opened(source: Source) -> AbstractContextManager[Image.Image]:
 def _refuse_odd(picture: Image.Image) -> None:
     """Sizes that cannot be meant, and files of several pictures."""
     refuse_size(*picture.size)
-    if picture.format == "MPO":
-        return
-    try:
-        picture.seek(1)
-    except (EOFError, ValueError):
-        return
-    finally:
-        if getattr(picture, "tell", int)() != 0:
-            picture.seek(0)
-    raise PictureError("has several pages or frames; save the one that is meant as its own file")
+    if picture.format != "MPO" and getattr(picture, "is_animated", False):
+        raise PictureError(
+            "has several pages or frames; save the one that is meant as its own file"
+        )
 
 
 def _reduced(picture: Image.Image) -> Image.Image:

@@ -55,13 +55,6 @@ class Curve(NamedTuple):
     negatives: int
     noun: str  # "pictures" or "pixels", for the reason of an undefined figure
 
-    def undefined(self) -> Undefined | None:
-        if len(self.tp) and self.negatives:
-            return None
-        if len(self.tp):
-            return Undefined(f"only defective {self.noun}")
-        return Undefined(f"only normal {self.noun}" if self.negatives else f"no {self.noun}")
-
     def auroc(self) -> float:
         """Share of (defective, normal) pairs in the right order; equal scores count half."""
         normal_below = self.negatives - (self.fp_above + self.fp) / 2
@@ -94,9 +87,10 @@ class Curve(NamedTuple):
 
     def figures(self) -> list[float]:
         """AUROC, AP, F1-max and PRO."""
-        if reason := self.undefined():
-            return [reason] * 4
-        return [self.auroc(), self.ap(), self.f1max(), self.pro()]
+        if len(self.tp) and self.negatives:
+            return [self.auroc(), self.ap(), self.f1max(), self.pro()]
+        kind = "only defective" if len(self.tp) else "only normal" if self.negatives else "no"
+        return [Undefined(f"{kind} {self.noun}")] * 4
 
     def _steps(self) -> np.ndarray:
         return np.diff(self.tp, prepend=0)

@@ -17,9 +17,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .files.checked import anything, fields, fields_open, integer, maybe, one_of, parse, text
-from .files.digest import checksum
 from .files.keep import atomic
-from .files.weights import WeightsError, existing, read_pickle, read_safetensors
+from .files.weights import WeightsError, checksum, existing, read_pickle, read_safetensors
 from .model import STAGES, AdaptedCLIP
 from .recipe import Recipe
 

@@ -20,8 +20,7 @@ from torch.utils.checkpoint import checkpoint
 
 from .files.activation import activation_cost
 from .files.beginnings import shared_beginnings
-from .files.digest import backbone_digest
-from .files.weights import fitted
+from .files.weights import backbone_digest, fitted
 from .recipe import Recipe
 
 MEAN_STD = {

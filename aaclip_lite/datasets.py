@@ -27,8 +27,8 @@ from .files import audit, batching, decoding, layouts
 from .files.decoding import Cache
 from .files.door import door
 from .files.late import late
-from .files.layouts import LAYOUTS, TOLERABLE, DataError, Record
-from .files.shots import few_shot
+from .files.layouts import LAYOUTS
+from .files.manifest import TOLERABLE, DataError, Record, few_shot
 
 __all__ = ["AnomalyDataset", "DataError", "Record", "Sample", "open_dataset", "overlap"]
 

@@ -16,10 +16,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from . import scoring
-from .files.promise import FEWEST, RATE, explain, needed, rate_interval
+from .files.promise import FEWEST, RATE, needed, rate_interval
 from .files.sound import note
 
-__all__ = ["FEWEST", "RATE", "draw_line", "explain", "needed", "rate_interval", "spread"]
+__all__ = ["FEWEST", "RATE", "draw_line", "needed", "rate_interval", "spread"]
 
 REACH = 1.8  # deviations above the mean, for about RATE false alarms on validation stations
 TRUST = 8  # sound parts that the scatter seen on other products counts as

@@ -23,7 +23,7 @@ from .datasets import AnomalyDataset
 from .files.door import expect
 from .files.late import late
 from .files.report import NAMES, Report, assemble
-from .files.ruler import Ruler
+from .files.tally import Ruler
 from .model import AdaptedCLIP, Features, stack_anchors
 
 __all__ = ["NAMES", "Judged", "MapsAndScores", "Options", "Report", "Words", "evaluate", "maps_of"]

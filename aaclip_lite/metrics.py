@@ -2,7 +2,7 @@
 hottest pixel lies on the defect.
 
 Special: exact, in float64, or from histograms; a figure that has no value says why. The counting
-itself stands in `files/curves.py`.
+itself stands in `files/curves.py`, a method of `Curve` for each figure.
 
     evaluate(scores, labels, maps, masks)      # {"pixel_auroc": 0.93, ..., "image_auroc": 0.88, ...}
     histogram = PixelHistogram(); histogram.update(maps, masks); histogram.result()
@@ -12,19 +12,24 @@ import numpy as np
 from jaxtyping import Shaped
 from torch import Tensor
 
-from .files.curves import Curve, Undefined, binned_curve, exact_curve, jsonable, region_shares
-from .files.figures import IMAGE_NAMES, PIXEL_NAMES, bootstrap, image_metrics, pixel_metrics, pro
-from .files.histogram import PixelHistogram
+from .files.curves import Undefined, exact_curve, jsonable, region_shares
+from .files.figures import (
+    IMAGE_NAMES,
+    PIXEL_NAMES,
+    PixelHistogram,
+    as_pixels,
+    bootstrap,
+    image_metrics,
+    pixel_metrics,
+)
 
 Numbers = Shaped[np.ndarray | Tensor, "..."]
 
 __all__ = [
     "IMAGE_NAMES",
     "PIXEL_NAMES",
-    "Curve",
     "PixelHistogram",
     "Undefined",
-    "binned_curve",
     "bootstrap",
     "evaluate",
     "exact_curve",
@@ -32,7 +37,6 @@ __all__ = [
     "jsonable",
     "pixel_metrics",
     "pro",
-    "region_shares",
 ]
 
 
@@ -58,3 +62,15 @@ def evaluate(
         # undefined, not left out: a table keeps its columns
         return pixels | dict.fromkeys(IMAGE_NAMES, Undefined("no image scores were given"))
     return pixels | image_metrics(scores, labels)
+
+
+def pro(maps: Numbers, masks: Numbers) -> float:
+    """Per-region overlap: the mean share of a defect's region that lies above a threshold, over the
+    thresholds that take at most 30 % of the sound pixels for defects. maps, masks (n, H, W).
+    """
+    maps, masks, _ = as_pixels(maps, masks, None)
+    # each region's pixels weigh 1 / its size: a small defect counts as much as a large one
+    shares, regions = region_shares(masks)
+    curve = exact_curve(maps[masks], maps[~masks], shares / max(regions, 1))
+    # its area, divided by the limit: all of every region before the first false alarm gives 1
+    return curve.figures()[-1]

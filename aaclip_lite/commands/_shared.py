@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ..files.devices import refuse_device
+from ..files.door import refuse_device
 from ..files.escape import terminal
 from ..files.folders import below
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..files import notes
-from ..files.locks import only_one
+from ..files.keep import only_one
 from . import _shared as shared
 
 PROGRAM = "detector.onnx"

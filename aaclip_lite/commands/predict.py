@@ -12,7 +12,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from ..files.escape import terminal
-from ..files.locks import only_one
+from ..files.keep import only_one
 from ..files.notes import products
 from . import _shared as shared
 from ._verdicts import Kept, draw, resolved, small

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..files import notes
-from ..files.keep import sweep
-from ..files.locks import only_one
+from ..files.keep import only_one, sweep
 from ..recipe import Recipe
 from . import _shared as shared
 

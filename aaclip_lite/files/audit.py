@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from . import pictures
-from .layouts import Record
+from .manifest import Record
 
 UNREADABLE = (OSError, ValueError)  # what the decoder raises
 
@@ -56,20 +56,18 @@ def quick_problems(root: Path, records: Iterable[Record], image_level: bool) -> 
         if record.label == 1 and record.mask is None and not image_level:
             yield f"mask: {record.image}: abnormal, but without a mask (or declare image_level=True)"
         sizes = {}
-        for role in ("image", "inside") if image_level else ("image", "mask", "inside"):
-            name = getattr(record, role)
-            if name is not None and (
-                os.path.isabs(name) or os.path.normpath(name).split(os.sep)[0] == ".."
-            ):
+        files = record.files(image_level)
+        for role, name in files.items():
+            if os.path.isabs(name) or os.path.normpath(name).split(os.sep)[0] == "..":
                 yield f"path: {name}: lies outside {root}"
-            elif name is not None:
-                try:
-                    sizes[role] = pictures.header(root / name)
-                except UNREADABLE as error:
-                    yield f"{role}: {name}: {reason(error)}"
+                continue
+            try:
+                sizes[role] = pictures.header(root / name)
+            except UNREADABLE as error:
+                yield f"{role}: {name}: {reason(error)}"
         for role, size in sizes.items():
             if size != sizes.get("image", size):
-                yield f"size: {getattr(record, role)}: {size}, but its picture is {sizes['image']} (width, height)"
+                yield f"size: {files[role]}: {size}, but its picture is {sizes['image']} (width, height)"
 
 
 def tell_odd_masks(root: Path, records: Iterable[Record]) -> None:
@@ -89,22 +87,22 @@ def copies(paths: Iterable[Path]) -> list[list[Path]]:
     """Groups of files with the same bytes. Only files of one size are read, and whole only if
     samples of them agree.
     """
-
-    def sample(path: Path) -> bytes:
-        with open(path, "rb") as stream:
-            start = stream.read(4096)
-            stream.seek(path.stat().st_size // 2)
-            return start + stream.read(4096)
-
     groups = [[path for path in paths if path.is_file()]]
-    for key in (
-        lambda path: path.stat().st_size,
-        sample,
-        lambda path: hashlib.sha256(path.read_bytes()).digest(),
-    ):
+    for key in (lambda path: path.stat().st_size, _sample, _whole):
         parts = defaultdict(list)
         for number, group in enumerate(groups):
             for path in group:
                 parts[number, key(path)].append(path)
         groups = [part for part in parts.values() if len(part) > 1]
     return groups
+
+
+def _sample(path: Path) -> bytes:
+    with open(path, "rb") as stream:
+        start = stream.read(4096)
+        stream.seek(path.stat().st_size // 2)
+        return start + stream.read(4096)
+
+
+def _whole(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 LARGEST = 256 << 20  # bytes of a file
 LONGEST = 4096  # characters of one text
+MOST = 100_000  # entries of a list or an object
 Shape = Callable[[object, str], object]
 
 
@@ -24,7 +25,11 @@ class JsonError(ValueError):
 def read_json(path: str | Path, shape: Shape | None = None, remedy: str = "save it again"):
     """The file's value; shape: what it has to be, an object if nothing is said."""
     path = Path(path)
-    return parse(_text(path, remedy), shape, str(path), remedy)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    if path.stat().st_size > LARGEST:
+        raise JsonError(f"{path}: {path.stat().st_size:,} bytes are too many; {remedy}")
+    return parse(decoded(path.read_bytes(), path), shape, str(path), remedy)
 
 
 def parse(words: str, shape: Shape | None = None, where: str = "", remedy: str = "save it again"):
@@ -38,14 +43,6 @@ def parse(words: str, shape: Shape | None = None, where: str = "", remedy: str =
         raise JsonError(f"{where}: nested too deeply; {remedy}") from error
     except ValueError as error:
         raise JsonError(f"{where}: {_short(error)}; {remedy}") from error
-
-
-def _text(path: Path, remedy: str) -> str:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    if path.stat().st_size > LARGEST:
-        raise JsonError(f"{path}: {path.stat().st_size:,} bytes are too many; {remedy}")
-    return decoded(path.read_bytes(), path)
 
 
 def decoded(data: bytes, where: object) -> str:
@@ -91,14 +88,13 @@ def _refuse(value: object, where: str, wanted: str):
 
 def number(low: float = -math.inf, high: float = math.inf, above: bool = False) -> Shape:
     """A finite number in [low, high], in (low, high] with `above`."""
+    span = f"above {low:g}, up to {high:g}" if above else f"from {low:g} to {high:g}"
 
     def shape(value, where):
         known = isinstance(value, int | float) and not isinstance(value, bool)
-        if not known or not math.isfinite(value) or not low <= value <= high:
-            _refuse(value, where, f"a number from {low:g} to {high:g}")
-        if above and value == low:
-            _refuse(value, where, f"a number above {low:g}, up to {high:g}")
-        return value
+        if not known or not low <= value <= high or (above and value == low):
+            _refuse(value, where, f"a number {span}")
+        return value if math.isfinite(value) else _refuse(value, where, "a finite number")
 
     return shape
 
@@ -123,9 +119,7 @@ def text(longest: int = LONGEST) -> Shape:
 
 def one_of(*choices: str) -> Shape:
     def shape(value, where):
-        if value not in choices:
-            _refuse(value, where, f"one of {', '.join(choices)}")
-        return value
+        return value if value in choices else _refuse(value, where, f"one of {', '.join(choices)}")
 
     return shape
 
@@ -135,46 +129,42 @@ def maybe(inner: Shape) -> Shape:
     return lambda value, where: None if value is None else inner(value, where)
 
 
-def either(*shapes: Shape) -> Shape:
+def either(first: Shape, second: Shape) -> Shape:
     def shape(value, where):
-        for number_of, inner in enumerate(shapes, 1):
-            try:
-                return inner(value, where)
-            except ValueError:
-                if number_of == len(shapes):
-                    raise
+        try:
+            return first(value, where)
+        except ValueError:
+            return second(value, where)
 
     return shape
 
 
-def pair(*shapes: Shape) -> Shape:
-    """A list of as many values."""
-
+def pair(first: Shape, second: Shape) -> Shape:
     def shape(value, where):
-        if not isinstance(value, list | tuple) or len(value) != len(shapes):
-            _refuse(value, where, f"a list of {len(shapes)} values")
-        return [inner(v, f"{where}[{i}]") for i, (inner, v) in enumerate(zip(shapes, value))]  # noqa: B905
+        if not isinstance(value, list | tuple) or len(value) != 2:
+            _refuse(value, where, "a list of 2 values")
+        return [first(value[0], f"{where}[0]"), second(value[1], f"{where}[1]")]
 
     return shape
 
 
-def listing(inner: Shape, most: int = 100_000) -> Shape:
+def listing(inner: Shape) -> Shape:
     """A list of any length."""
 
     def shape(value, where):
-        if not isinstance(value, list | tuple) or len(value) > most:
-            _refuse(value, where, f"a list of at most {most} values")
+        if not isinstance(value, list | tuple) or len(value) > MOST:
+            _refuse(value, where, f"a list of at most {MOST} values")
         return [inner(each, f"{where}[{i}]") for i, each in enumerate(value)]
 
     return shape
 
 
-def mapping(inner: Shape, most: int = 100_000) -> Shape:
+def mapping(inner: Shape) -> Shape:
     """An object with any names."""
 
     def shape(value, where):
-        if not isinstance(value, dict) or len(value) > most:
-            _refuse(value, where, f"an object of at most {most} entries")
+        if not isinstance(value, dict) or len(value) > MOST:
+            _refuse(value, where, f"an object of at most {MOST} entries")
         return {text()(k, f"a name in {where}"): inner(v, f"{where}.{k}") for k, v in value.items()}
 
     return shape
@@ -185,8 +175,8 @@ def fields(required: tuple[str, ...] = (), others: bool = False, **shapes: Shape
 
     def shape(value, where):
         found = fields_open(value, where)
-        unknown = sorted(found.keys() - shapes.keys())
-        if unknown and not others:
+        unknown = [] if others else sorted(found.keys() - shapes.keys())
+        if unknown:
             raise ValueError(
                 f"{where or 'it'} has a key {_short(unknown[0])!r} that is not known; known: "
                 f"{', '.join(shapes)}"

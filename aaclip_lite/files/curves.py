@@ -55,13 +55,6 @@ class Curve(NamedTuple):
     negatives: int
     noun: str  # "pictures" or "pixels", for the reason of an undefined figure
 
-    def undefined(self) -> Undefined | None:
-        if len(self.tp) and self.negatives:
-            return None
-        if len(self.tp):
-            return Undefined(f"only defective {self.noun}")
-        return Undefined(f"only normal {self.noun}" if self.negatives else f"no {self.noun}")
-
     def auroc(self) -> float:
         """Share of (defective, normal) pairs in the right order; equal scores count half."""
         normal_below = self.negatives - (self.fp_above + self.fp) / 2
@@ -75,8 +68,8 @@ class Curve(NamedTuple):
         """The best F1 that any threshold gives."""
         return float((2 * self.tp / (self.tp[-1] + self.tp + self.fp)).max())
 
-    def pro(self, limit: float = PRO_LIMIT) -> float:
-        """Mean overlap of a defect's region, over false-positive rates up to `limit`, divided by it.
+    def pro(self) -> float:
+        """Mean overlap of a defect's region, over false-positive rates up to PRO_LIMIT, divided by it.
 
         Every region weighs the same: finding a small defect counts as much as a large one.
         """
@@ -86,17 +79,18 @@ class Curve(NamedTuple):
         rate = np.concatenate([[0], corners, [1]])
         height = np.concatenate([[0, 0], np.repeat(self.overlap, 2)[:-1], [1]])
         # the limit cuts the segment that ends at this corner
-        kept = np.searchsorted(rate, limit, side="right")
-        cut = np.interp(limit, rate[kept - 1 : kept + 1], height[kept - 1 : kept + 1])
-        rate = np.append(rate[:kept], limit)
+        kept = np.searchsorted(rate, PRO_LIMIT, side="right")
+        cut = np.interp(PRO_LIMIT, rate[kept - 1 : kept + 1], height[kept - 1 : kept + 1])
+        rate = np.append(rate[:kept], PRO_LIMIT)
         height = np.append(height[:kept], cut)
-        return float(np.diff(rate) @ (height[1:] + height[:-1]) / 2 / limit)
+        return float(np.diff(rate) @ (height[1:] + height[:-1]) / 2 / PRO_LIMIT)
 
     def figures(self) -> list[float]:
         """AUROC, AP, F1-max and PRO."""
-        if reason := self.undefined():
-            return [reason] * 4
-        return [self.auroc(), self.ap(), self.f1max(), self.pro()]
+        if len(self.tp) and self.negatives:
+            return [self.auroc(), self.ap(), self.f1max(), self.pro()]
+        kind = "only defective" if len(self.tp) else "only normal" if self.negatives else "no"
+        return [Undefined(f"{kind} {self.noun}")] * 4
 
     def _steps(self) -> np.ndarray:
         return np.diff(self.tp, prepend=0)

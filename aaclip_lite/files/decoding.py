@@ -76,10 +76,7 @@ def decode(data, record: Record) -> Planes:
     """(image, mask, inside); the mask of a normal picture is left None, to save memory."""
     planes = {}
     found = []
-    for role in ("image", "inside") if data.image_level else ("image", "mask", "inside"):
-        name = getattr(record, role)
-        if name is None:
-            continue
+    for role, name in record.files(data.image_level).items():
         try:
             planes[role], filled = pictures.read_sized(data.root / name, data.size, role != "image")
         except UNREADABLE as error:

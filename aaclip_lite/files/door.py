@@ -8,8 +8,6 @@ Use: `@door(model=AdaptedCLIP, data=AnomalyDataset)` above a function.
 import functools
 import inspect
 
-from .devices import refuse_device
-
 REMEDIES = {
     "AdaptedCLIP": "AdaptedCLIP(load_clip('lite'), Recipe())",
     "AnomalyDataset": "open_dataset('factory/train') or open_dataset(FOLDER)",
@@ -62,3 +60,17 @@ def expect(where: str, value: object, allowed: type | tuple[type | None, ...]) -
     raise TypeError(
         f"{where} = {shown} is a {type(value).__name__}, expected {' or '.join(names)}; give {remedy}"
     )
+
+
+def refuse_device(where: str, name: str) -> None:
+    """Raises unless PyTorch finds it on this machine; says which are there."""
+    import torch  # which the command line's help does not wait for
+
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:  # the latter of a PyTorch without CUDA
+        there = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+        there += ["mps"] if torch.backends.mps.is_available() else []
+        raise ValueError(
+            f"{where} = {name!r} is not on this machine; choose one of {', '.join(there)}"
+        ) from error

@@ -1,14 +1,15 @@
-"""A file from the first of several addresses that gives the right one, through pooch.
+"""A file from the first of several addresses that gives the right one.
 
 Special: what came before a line broke is kept beside the file and gone on from, at the next address
-or in the next run; a file counts only after `check` has read it, and what fails is thrown away and
-asked for anew. More bytes than the file may have are never taken.
+or in the next run; a file gets its name only after `check` has read it, and what fails is thrown
+away and asked for anew. More bytes than the file may have are never taken.
 Use: `download(addresses, "data/.fetch/set.zip", check=lambda file: ..., size=None, most=10**9)`.
 """
 
 import http.client
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from urllib.request import Request, urlopen
 
@@ -30,6 +31,18 @@ class WrongFile(ValueError):
     """An address gives another file than the one that is known."""
 
 
+def refuse_other(
+    path: Path, title: str, wanted: str, kind: str = "SHA-256", found: str = ""
+) -> None:
+    """Raises where a file is not the one of this checksum; found: its own, of another kind."""
+    found = found or pooch.file_hash(str(path))
+    if found != wanted:
+        raise WrongFile(
+            f"its {kind} is {found}, that of {title} is {wanted}: it is another version, or did not "
+            "come whole"
+        )
+
+
 def download(
     addresses: Sequence[str],
     path: str | Path,
@@ -44,24 +57,32 @@ def download(
     known: only then is a beginning gone on from. most: never more bytes.
     """
     path = Path(path)
+    if path.exists():  # of an earlier run, or put there by hand
+        with suppress(ValueError):
+            check(path)
+            return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = _part(path)
     troubles = []
-    pooch.get_logger().setLevel("WARNING")  # what it says of hashes is said here
     for address in addresses:
         for _ in range(TRIES):
             before = came(path)
-            wrong = False
+            if size is None or before >= size:
+                part.unlink(missing_ok=True)
             try:
-                return _once(address, path, check, size, most, progress)
-            except (OSError, http.client.HTTPException, ValueError) as error:
+                _receive(address, part, size, most, progress)
+                check(part)
+                os.replace(part, path)
+                return path
+            except ValueError as error:
+                troubles.append(f"{address}: {error}")
+                part.unlink(missing_ok=True)
+                # it may be the fault of its beginning: once more without that
+                again = before > 0
+            except (OSError, http.client.HTTPException) as error:
                 if getattr(error, "errno", None) in FULL:
                     raise
                 troubles.append(f"{address}: {error or type(error).__name__}")
-                wrong = isinstance(error, ValueError)
-            if wrong:
-                _part(path).unlink(missing_ok=True)
-                # it may be the fault of its beginning: once more without that
-                again = before > 0
-            else:
                 again = came(path) > before
             if not again:
                 break
@@ -76,25 +97,6 @@ def came(path: Path) -> int:
     """How many bytes of this file came in earlier tries."""
     part = _part(path)
     return part.stat().st_size if part.exists() else 0
-
-
-def _once(address, path, check, size, most, progress) -> Path:
-    part = _part(path)
-
-    def downloader(url: str, target: str, _) -> None:
-        part.parent.mkdir(parents=True, exist_ok=True)
-        if size is None or came(path) >= size:
-            part.unlink(missing_ok=True)
-        _receive(url, part, size, most, progress)
-        os.replace(part, target)
-        check(Path(target))
-
-    if path.exists():  # of an earlier run
-        try:
-            check(path)
-        except ValueError:
-            path.unlink()
-    return Path(pooch.retrieve(address, None, path.name, path.parent, downloader=downloader))
 
 
 def _receive(address: str, part: Path, size: int | None, most: int, progress: bool) -> None:

@@ -134,16 +134,11 @@ def check_torch() -> str:
 
 
 def check_model() -> str:
-    weights = [
-        path for path in data_path("lite_clip").glob("*.safetensors") if path.stat().st_size > 0
-    ]
-    if not weights:
-        raise FileNotFoundError(
-            f"{data_path('lite_clip')} holds no weights. Remedy: restore it with git, or reinstall"
-        )
-    return (
-        f"{sum(path.stat().st_size for path in weights) / 1e6:.1f} MB in {weights[0].parent.name}"
-    )
+    folder = data_path("lite_clip")
+    size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    if not size:
+        raise CheckFailed(f"{folder} holds no weights", "restore it with git, or reinstall")
+    return f"{size / 1e6:.1f} MB in {folder.name}"
 
 
 def check_room() -> str:

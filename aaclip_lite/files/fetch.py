@@ -16,7 +16,8 @@ from . import layouts, photographs
 from .audit import quick_problems
 from .door import door
 from .download import FetchError, came, download
-from .locks import only_one
+from .keep import only_one
+from .manifest import DataError
 from .sources import SOURCES, Source
 from .unpack import unpack
 
@@ -139,16 +140,15 @@ def _look(home: Path) -> str:
     """What `open_dataset` will find there, in a line; refused where it would find it lacking."""
     try:
         files = layouts.read(home, None, None, "object")
-    except layouts.DataError as error:
+    except DataError as error:
         raise _lacking(home, error.problems) from error
-    classes = {record.class_name for record in files.records}
     problems = [*files.problems, *quick_problems(files.root, files.records, False)]
-    problems += [f"class: {name}: no pictures" for name in sorted(files.classes - classes)]
+    problems += files.empty_classes(files.records, "all")
     # the set is as published by now, and masks of another size are for open_dataset to tell
     sizes = [problem for problem in problems if problem.startswith("size:")]
-    if len(sizes) < len(problems) or not files.records:
-        rest = [problem for problem in problems if problem not in sizes]
-        raise _lacking(home, rest or ["it holds no pictures"])
+    if rest := [problem for problem in problems if problem not in sizes]:
+        raise _lacking(home, rest)
+    classes = {record.class_name for record in files.records}
     defective = sum(record.label == 1 for record in files.records)
     said = f"{len(files.records)} pictures of {len(classes)} classes, {defective} defective"
     return f"{said}; {len(sizes)} need allow=('size',), {sizes[0]}" if sizes else said

@@ -13,19 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
-FOREIGN = (
-    ".heic",
-    ".heif",
-    ".avif",
-    ".gif",
-    ".jp2",
-    ".jxl",
-    ".psd",
-    ".raw",
-    ".dng",
-    ".cr2",
-    ".nef",
-)
+CAMERA = (".raw", ".dng", ".cr2", ".nef")
+FOREIGN = (".heic", ".heif", ".avif", ".gif", ".jp2", ".jxl", ".psd", *CAMERA)  # not read
 MASKS = ("masks", "mask", "ground_truth", "gt")  # folders of masks, in any layout
 OWN = ".heat.png"  # ends what predict draws, which is no picture of a part
 MOST_FILES = 200_000  # below one folder; more are no collection of pictures

@@ -15,7 +15,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from . import pictures
-from .pictures import PictureError
+from .folders import ENDINGS, below
+from .jpeg import PictureError
 
 Picture = str | Path | bytes | Image.Image | np.ndarray | Tensor
 # pixels of one group, measured at once; more would cost gigabytes
@@ -27,18 +28,17 @@ def list_pictures(images: Picture | Sequence[Picture]) -> list[Picture]:
     list.
     """
     if isinstance(images, str | Path) and Path(images).is_dir():
-        held = pictures.below(images)
+        held = below(images)
         if held.closed:
             raise PermissionError(held.closed[0])
         refuse_none(images, held.found)
         return held.found
     several = list(images) if is_several(images) else [images]
-    for path in (
-        each for each in several if isinstance(each, str | Path) and not Path(each).is_file()
-    ):
-        raise FileNotFoundError(
-            f"{path}: no such picture; check the path, as seen from {Path.cwd()}"
-        )
+    for each in several:
+        if isinstance(each, str | Path) and not Path(each).is_file():
+            raise FileNotFoundError(
+                f"{each}: no such picture; check the path, as seen from {Path.cwd()}"
+            )
     if not several:
         raise PictureError("no pictures were given: the list is empty")
     return several
@@ -47,7 +47,7 @@ def list_pictures(images: Picture | Sequence[Picture]) -> list[Picture]:
 def refuse_none(folder: str | Path, found: list[Path]) -> None:
     if not found:
         raise FileNotFoundError(
-            f"no pictures below {folder}: files must end in {', '.join(pictures.ENDINGS)}"
+            f"no pictures below {folder}: files must end in {', '.join(ENDINGS)}"
         )
 
 
@@ -95,11 +95,7 @@ def _of_values(picture: Tensor) -> Tensor:
     height, width = picture.shape[1:]
     pictures.refuse_size(width, height)
     picture = picture.float() / 255 if picture.dtype == torch.uint8 else picture.float()
-    if not (picture.amin() >= 0 and picture.amax() <= 1):  # also false for NaN
-        raise PictureError(
-            f"float pictures must lie in [0, 1]; this one: {picture.amin():.3g} to "
-            f"{picture.amax():.3g}"
-        )
+    pictures.refuse_beyond_one(picture)
     factor = pictures.factor_of((width, height))
     if factor > 1:
         size = -(-height // factor), -(-width // factor)

@@ -1,9 +1,11 @@
-"""How every file of the project is written: complete or not at all.
+"""How every file of the project is written: complete or not at all, and by one process at a time.
 
 Special: a file appears under its name only when all of it is on the disk; what was there before
-stays until then; a link of that name is replaced, not followed; a full disk names the file.
+stays until then; a link of that name is replaced, not followed; a full disk names the file. A lock
+ends with its process, however that ends.
 Use: `write_json("runs/a/report.json", value)`, `atomic(path, lambda temporary: image.save(temporary))`,
-`append_jsonl("verdicts.jsonl", [row])`, `print(table([["name", "score"], ["bolt", "0.9"]]))`.
+`append_jsonl("verdicts.jsonl", [row])`, `print(table([["name", "score"], ["bolt", "0.9"]]))`,
+`with only_one("runs/a"): ...`.
 """
 
 import contextlib
@@ -12,10 +14,11 @@ import glob
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_HELD: set[Path] = set()  # folders that this process holds
 
 
 def atomic(path: str | Path, write: Callable[[str], object]) -> Path:
@@ -65,14 +68,54 @@ def told(error: OSError, path: Path) -> OSError:
     return type(error)(f"{what}: {path}; {remedy}")
 
 
+@contextlib.contextmanager
+def only_one(folder: str | Path, ours: bool = True) -> Iterator[None]:
+    """A folder that one process writes: a second one is told at once instead of mixing its files in.
+
+    ours: False in the helpers of a process that holds the lock.
+    """
+    place = Path(folder).resolve()
+    if not ours or place in _HELD:
+        yield
+        return
+    with in_turn(Path(folder, ".lock"), wait=False):
+        _HELD.add(place)
+        try:
+            yield
+        finally:
+            _HELD.discard(place)
+
+
+@contextlib.contextmanager
+def in_turn(file: Path, wait: bool = True) -> Iterator[None]:
+    """A second process waits until the first is done; the lock's folder is made."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(file, timeout=-1 if wait else 0)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise BlockingIOError(
+            f"{file.parent} is being written by another process; wait for it or choose another "
+            "folder"
+        ) from error
+    except OSError as error:
+        raise told(error, file.parent) from error
+    try:
+        yield
+    finally:
+        lock.release()  # the file stays: removing it could let two in at once
+
+
 def write_text(path: str | Path, text: str) -> Path:
     return atomic(path, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
 
 
-def write_json(path: str | Path, value: object, indent: int | None = 1) -> Path:
+def write_json(path: str | Path, value: object) -> Path:
     """Plain JSON: a number that is not finite is refused, since JSON has none."""
     try:
-        text = json.dumps(value, indent=indent, allow_nan=False)
+        text = json.dumps(value, indent=1, allow_nan=False)
     except ValueError as error:
         raise ValueError(f"{path}: not written, a value in it is not finite ({error})") from error
     return write_text(path, text + "\n")
@@ -80,7 +123,11 @@ def write_json(path: str | Path, value: object, indent: int | None = 1) -> Path:
 
 def write_jsonl(path: str | Path, rows: Iterable[dict]) -> Path:
     """One JSON object a line, all of them or none."""
-    return write_text(path, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
+    return write_text(path, _lines(rows))
+
+
+def _lines(rows: Iterable[dict]) -> str:
+    return "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
 
 
 def read_jsonl(path: str | Path) -> list[dict]:
@@ -103,7 +150,7 @@ def read_jsonl(path: str | Path) -> list[dict]:
 def append_jsonl(path: str | Path, rows: Iterable[dict]) -> Path:
     """Add rows, in one write that reaches the disk before the next statement."""
     path = Path(path)
-    text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
+    text = _lines(rows)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "ab+") as file:

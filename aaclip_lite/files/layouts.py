@@ -14,27 +14,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .folders import ENDINGS, FOREIGN, MASKS, OWN, REMEDY, walk
-from .manifest import TOLERABLE, DataError, Record, read_manifest
+from .manifest import DataError, Record, read_manifest
 
-__all__ = ["LAYOUTS", "TOLERABLE", "DataError", "Record", "read", "read_manifest"]
-PICTURES = ENDINGS
 NORMAL = ("good", "ok", "normal")
 # layouts' words for train, val, test
 SPLITS = {"validation": "val", "valid": "val", "test_public": "test"}
 # published folder: AA-CLIP's class
 MEDICAL = {"Brain_AD": "Brain", "Liver_AD": "Liver", "Retina_RESC_AD": "Retina"}
 MEDICAL |= {"CVC-ClinicDB": "Colon_clinicDB", "CVC-ColonDB": "Colon_colonDB"}
-VISA = {
-    "candle",
-    "capsules",
-    "cashew",
-    "chewinggum",
-    "fryum",
-    "macaroni1",
-    "macaroni2",
-    "pcb1",
-    "pipe_fryum",
-}
+VISA = {"candle", "capsules", "cashew", "chewinggum", "fryum", "pipe_fryum", "pcb1"}
+VISA |= {"macaroni1", "macaroni2"}
 MPDD = {"bracket_black", "bracket_brown", "bracket_white", "connector", "metal_plate", "tubes"}
 # A layout: what gives it away, the pictures that belong to it, where their masks may lie (less the
 # ending and _mask).
@@ -101,24 +90,25 @@ def read(path: Path, layout: str | None, root: str | Path | None, class_name: st
         if not manifest.is_file():
             raise FileNotFoundError(f"{manifest}: no such manifest")
         default = "test" if layout == "factory" else "all"
-        records, problems = read_manifest(manifest)
-        layout = layout or "manifest"
-        root = Path(root or manifest.parent)
-    else:
-        if root is not None:
-            raise ValueError(
-                f"root={root}: only a manifest's files can lie elsewhere, a folder is its own root"
-            )
-        root = path
-        files = pictures_below(path)
-        published = (path / "split_csv").is_dir() or any("/Data/Images/" in f for f in files)
-        if layout in (None, "visa") and published:
-            layout = "visa_raw"
-        layout = layout or detect(path, files)
-        default = "all" if layout == "folder" else "test"
-        if layout != "visa_raw":
-            return Files(path, layout, *read_folders(path, layout, files, class_name), default)
-        records, problems = read_visa_raw(path)
+        place = Path(root or manifest.parent)
+        return _listed(place, layout or "manifest", *read_manifest(manifest), default)
+    if root is not None:
+        raise ValueError(
+            f"root={root}: only a manifest's files can lie elsewhere, a folder is its own root"
+        )
+    files = pictures_below(path)
+    published = (path / "split_csv").is_dir() or any("/Data/Images/" in f for f in files)
+    if layout == "visa_raw" or (layout in (None, "visa") and published):
+        return _listed(path, "visa_raw", *read_visa_raw(path), "test")
+    layout = layout or detect(path, files)
+    default = "all" if layout == "folder" else "test"
+    return Files(path, layout, *read_folders(path, layout, files, class_name), default)
+
+
+def _listed(
+    root: Path, layout: str, records: list[Record], problems: list[str], default: str
+) -> Files:
+    """What a list names: its classes are those of its lines."""
     classes = {record.class_name for record in records}
     return Files(root, layout, records, classes, problems, default)
 
@@ -138,26 +128,26 @@ def pictures_below(root: Path) -> list[str]:
     drawn = sum(file.endswith(OWN) for file in below)
     if drawn:
         warnings.warn(f"{root}: {drawn} heat maps that predict drew are left out", stacklevel=4)
-    return sorted(f for f in below if f.lower().endswith(PICTURES) and not f.endswith(OWN))
+    return sorted(f for f in below if f.lower().endswith(ENDINGS) and not f.endswith(OWN))
 
 
 def detect(root: Path, files: list[str]) -> str:
     """The layout's name, from the files below the root."""
-    fitting = []
-    for name, (mark, *_) in FOLDERS.items():
-        if any(re.search(rf"{mark}[^/]+$", f"/{file}") for file in files):
-            fitting.append(name)
-    if not fitting:
+    fitting = (
+        name
+        for name, (mark, *_) in FOLDERS.items()
+        if any(re.search(rf"{mark}[^/]+$", f"/{file}") for file in files)
+    )
+    first = next(fitting, None)
+    if first is None:
         held = ", ".join(sorted(p.name for p in root.iterdir())[:8]) or "nothing"
-        remedy = (
-            "name the layout, or put pictures into good/ and one folder a kind of defect, masks "
-            "into masks/"
+        told = (
+            f"layout: {root.name}: cannot be told from its files; it holds {held}; name the layout, "
+            "or put pictures into good/ and one folder a kind of defect, masks into masks/"
         )
-        raise DataError(
-            [f"layout: {root.name}: cannot be told from its files; it holds {held}; {remedy}"], root
-        )
-    if fitting[0] != "mvtec":
-        return fitting[0]
+        raise DataError([told], root)
+    if first != "mvtec":
+        return first
     # three data sets share MVTec's layout
     names = {file.split("/")[0] for file in files} | {root.name}
     if names & VISA:

@@ -1,12 +1,15 @@
 """One line of a data set, and AA-CLIP's manifests: JSON lines that name pictures, masks and classes.
 
 Special: every line is checked (types, lengths, labels); all that is wrong is listed with its line.
-Use: `records, problems = read_manifest(Path("set/manifest.jsonl"))`.
+Use: `records, problems = read_manifest(Path("set/manifest.jsonl"))`, `few_shot(records, 4, seed=0)`.
 """
 
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from .checked import JsonError, decoded, either, fields, maybe, one_of, parse, text
 
@@ -59,6 +62,13 @@ class Record:
     inside: str | None = None  # a mask of the object, for figures inside the object
     extra: Mapping = field(default_factory=dict, compare=False)  # whatever else the manifest says
 
+    def files(self, image_level: bool = False) -> dict[str, str]:
+        """{"image", "mask" or "inside": its file} of those that it names; image_level: no mask."""
+        named = {"image": self.image, "mask": self.mask, "inside": self.inside}
+        if image_level:
+            del named["mask"]
+        return {role: name for role, name in named.items() if name is not None}
+
 
 def read_manifest(file: Path) -> tuple[list[Record], list[str]]:
     """AA-CLIP's form: one JSON object a line, image_path, label, class_name, mask_path; further
@@ -75,12 +85,9 @@ def read_manifest(file: Path) -> tuple[list[Record], list[str]]:
             continue
         where = f"manifest: {file.name}: line {number}"
         try:
-            entry = parse(line, _NAMED, where)
+            records.append(_record(_LINE(parse(line, _NAMED, where), "")))
         except JsonError:
             problems.append(f"{where} is no JSON object with image_path and class_name")
-            continue
-        try:
-            records.append(_record(_LINE(entry, "")))
         except ValueError as error:
             problems.append(f"{where}: {error}")
     if not records and not problems:
@@ -100,3 +107,28 @@ def _record(entry: dict) -> Record:
     split = entry.pop("split", "")
     defect = defect if label else ""
     return Record(image, label, class_name, mask or None, defect, split, inside or None, entry)
+
+
+def few_shot(records: Sequence[Record], k: int, seed: int) -> list[Record]:
+    """k/2 normal and k/2 abnormal records a class; a class draws for itself, and a smaller trial takes
+    a part of a larger one's.
+    """
+    if k < 2 or k % 2:
+        raise ValueError(
+            f"few_shot takes an even k of at least 2 (half normal, half abnormal), not {k}"
+        )
+    chosen = set()
+    short = []
+    for name in sorted({record.class_name for record in records}):
+        generator = np.random.default_rng([seed, zlib.crc32(name.encode())])
+        for label, kind in enumerate(("normal", "abnormal")):
+            key = (name, label)
+            have = [i for i, r in enumerate(records) if (r.class_name, r.label) == key]
+            chosen |= set(generator.permutation(have)[: k // 2])
+            if len(have) < k // 2:
+                short.append(f"{name} has {len(have)} {kind}")
+    if short:
+        raise ValueError(
+            f"{k}-shot needs {k // 2} normal and {k // 2} abnormal a class: {', '.join(short)}"
+        )
+    return [record for i, record in enumerate(records) if i in chosen]

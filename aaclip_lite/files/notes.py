@@ -30,6 +30,7 @@ from .environment import data_path
 NAME = "detector.json"
 ADAPTERS = "image.safetensors"
 REFERENCES = "references.safetensors"
+FILES = (NAME, "text.safetensors", ADAPTERS, REFERENCES)
 REMEDY = "calibrate and save the detector again"
 _SCALE = pair(number(-1e9, 1e9), number(0, 1e9, above=True))  # mean, deviation
 # what other products showed of lines from few parts, of words and of references
@@ -112,7 +113,7 @@ def drop_stale(folder: str | Path) -> None:
 
 def sweep(folder: Path) -> None:
     """Remove what killed saves left."""
-    keep.sweep(folder / name for name in (NAME, REFERENCES, ADAPTERS, "text.safetensors"))
+    keep.sweep(folder / name for name in FILES)
 
 
 def _beside(folder: Path) -> dict[str, str]:
@@ -144,11 +145,10 @@ def find(name: str | Path) -> Path:
             f"{name} is no folder here. Use 'course' for the shipped detector, the folder that "
             "training wrote, or hf:OWNER/NAME for a repository of the hub"
         )
-    wanted = [NAME, "text.safetensors", "image.safetensors", "references.safetensors"]
     import huggingface_hub  # takes a while, and most detectors lie in a folder
 
     try:
-        return Path(huggingface_hub.snapshot_download(hub, allow_patterns=wanted))
+        return Path(huggingface_hub.snapshot_download(hub, allow_patterns=list(FILES)))
     # not a valid name, no such repository, no network: each has its own kind
     except Exception as error:
         raise FileNotFoundError(

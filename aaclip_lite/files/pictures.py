@@ -18,12 +18,13 @@ import os
 import stat
 import threading
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
 
-from .folders import ENDINGS, REMEDY, below
 from .jpeg import BrokenOff, PictureError, refuse_filled
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
@@ -37,7 +38,6 @@ Source = str | Path | bytes | Image.Image
 # The filters of warnings belong to the process: two threads that set them aside at once would
 # leave "ignore" behind for good.
 OPENING = threading.Lock()
-__all__ = ["ENDINGS", "REMEDY", "PictureError", "below", "header", "read", "read_mask"]
 
 
 def read(source: Source) -> np.ndarray:
@@ -115,6 +115,14 @@ def refuse_size(width: int, height: int) -> None:
         raise PictureError(f"{width} x {height} pixels show nothing; at least {SMALLEST} a side")
 
 
+def refuse_beyond_one(values: np.ndarray | Tensor) -> None:
+    low, high = float(values.min()), float(values.max())
+    if not (low >= 0 and high <= 1):  # also true for NaN
+        raise PictureError(
+            f"floating-point values must lie in [0, 1]; this one: {low:.3g} to {high:.3g}"
+        )
+
+
 def array_of(values: np.ndarray) -> np.ndarray:
     """An array's values as uint8, by the rules for files: 16 bits are scaled, others refused."""
     if values.dtype == np.uint8:
@@ -142,10 +150,10 @@ def _decoded(source: Source, convert) -> np.ndarray:
         raise _told(error) from error
 
 
-def _opened(source: Source) -> Image.Image:
+def _opened(source: Source) -> AbstractContextManager[Image.Image]:
     """A picture whose pixels are not read yet; one that was given stays open."""
     if isinstance(source, Image.Image):
-        return _Lent(source)
+        return nullcontext(source)
     if isinstance(source, bytes | bytearray | memoryview):
         stream = io.BytesIO(source)
     else:
@@ -157,32 +165,13 @@ def _opened(source: Source) -> Image.Image:
         return Image.open(stream, formats=FORMATS)
 
 
-class _Lent:
-    """A PIL object of the caller's as a context that leaves it open."""
-
-    def __init__(self, picture: Image.Image) -> None:
-        self.picture = picture
-
-    def __enter__(self) -> Image.Image:
-        return self.picture
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-
 def _refuse_odd(picture: Image.Image) -> None:
     """Sizes that cannot be meant, and files of several pictures."""
     refuse_size(*picture.size)
-    if picture.format == "MPO":
-        return
-    try:
-        picture.seek(1)
-    except (EOFError, ValueError):
-        return
-    finally:
-        if getattr(picture, "tell", int)() != 0:
-            picture.seek(0)
-    raise PictureError("has several pages or frames; save the one that is meant as its own file")
+    if picture.format != "MPO" and getattr(picture, "is_animated", False):
+        raise PictureError(
+            "has several pages or frames; save the one that is meant as its own file"
+        )
 
 
 def _reduced(picture: Image.Image) -> Image.Image:
@@ -218,18 +207,14 @@ def _told(error: Exception) -> Exception:
 
 def _colours(picture: Image.Image, ground: int) -> np.ndarray:
     """uint8 (H, W, 3)."""
-    if picture.mode.startswith("I"):
-        values = _from_integers(np.asarray(picture))
-        return np.repeat(values[..., None], 3, axis=2)
-    if picture.mode == "F":
+    if picture.mode.startswith("I") or picture.mode == "F":
         values = np.asarray(picture)
-        if not (values.min() >= 0 and values.max() <= 1):  # also true for NaN
-            low, high = values.min(), values.max()
-            raise PictureError(
-                f"floating-point values must lie in [0, 1]; here {low:.3g} to {high:.3g}"
-            )
-        values = np.rint(values * 255).astype(np.uint8)
-        return np.repeat(values[..., None], 3, axis=2)
+        if picture.mode == "F":
+            refuse_beyond_one(values)
+            grey = np.rint(values * 255).astype(np.uint8)
+        else:
+            grey = _from_integers(values)
+        return np.repeat(grey[..., None], 3, axis=2)
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         under = Image.new("RGBA", picture.size, (ground, ground, ground, 255))

@@ -1,6 +1,6 @@
 """What a line promises: how many parts a rate needs, and the sentence that is said of a line.
 
-Use: `needed(0.05)`, `explain("bolt", entry, few)`, `rate_interval(2, 60)`, `refuse_rate("rate =", 2)`.
+Use: `needed(0.05)`, `explain_one("bolt", entries, few)`, `rate_interval(2, 60)`, `refuse_rate("rate =", 2)`.
 """
 
 import math
@@ -35,28 +35,23 @@ def rate_interval(alarms: int, parts: int, level: float = 0.95) -> tuple[float, 
     return float(low), float(high)
 
 
-def explain(name: str, entry: dict | None, few: dict | None, known: Sequence[str] = ()) -> str:
-    """One sentence: where a product's line comes from and how sure it is.
+def explain_one(name: str, entries: Mapping[str, dict], few: dict | None) -> str:
+    """One sentence: where a product's line comes from and how sure it is; where it has none, the
+    products that have one.
 
-    few: what the rule of few met on the products it was set on, {"alarms": 9, "parts": 225}, and
-    the "rate" asked for there. known: the products that have a line.
+    entries: what is known by product, under "*" of products that are not named. few: what the rule
+    of few met on the products it was set on, {"alarms": 9, "parts": 225}, and the "rate" asked for.
     """
-    if entry is None or entry.get("threshold") is None:
+    entry = entries.get(name, {})
+    if entry.get("threshold") is None:
+        lines = [each for each, other in entries.items() if other.get("threshold") is not None]
+        known = [each for each in lines if each != "*"]
         others = f"; this detector knows: {listed(known)}" if known else ""
         return f"no line for {name} yet: give {FEWEST} sound parts (remember or calibrate){others}"
     text = f"line for {name} from {entry['pictures']} sound parts"
     said = _by_rank(entry) if entry["rule"] == "rank" else _by_few(entry, few or {})
     odd = entry.get("unlike")
     return f"{text}, {said}; {doubt(odd, 'parts')}" if odd else f"{text}, {said}"
-
-
-def explain_one(name: str, entries: Mapping[str, dict], few: dict | None) -> str:
-    """The same of one of several products; the others are named where it has no line. The entry "*"
-    is of products that have none.
-    """
-    lines = [each for each, entry in entries.items() if entry.get("threshold") is not None]
-    known = [each for each in lines if each != "*"]
-    return explain(name, entries.get(name), few, known)
 
 
 def _by_rank(entry: dict) -> str:

@@ -51,7 +51,7 @@ class Report:
         cells = [["", *HEADS]]
         for name, row in rows.items():
             shown = markdown_of(name) if markdown else terminal(name)
-            cells.append([shown, *("-" if np.isnan(row[n]) else f"{row[n]:.3f}" for n in NAMES)])
+            cells.append([shown, *(_shown(row[figure]) for figure in NAMES)])
         return table(cells, markdown)
 
     __repr__ = table
@@ -60,10 +60,10 @@ class Report:
         """The same in three tables for a page, the best figure of each column in bold; on a phone
         each scrolls by itself.
         """
-        low, high = (
-            {name: ends[i] for name, ends in self.intervals["mean"].items()} for i in (0, 1)
-        )
-        rest = {"MEAN": self.mean, "95 % from": low, "95 % to": high, **self.groups}
+        rest = {"MEAN": self.mean}
+        for end, words in enumerate(("95 % from", "95 % to")):
+            rest[words] = {name: ends[end] for name, ends in self.intervals["mean"].items()}
+        rest |= self.groups
         peers = {"what is judged": self.mean, **self.baselines}
         tables = (_html("product", self.classes, rest), _html("kind of defect", self.defects))
         return "".join((*tables, _html("beside simpler methods", peers)))
@@ -102,23 +102,25 @@ class Report:
         return {"best": known[:count], "worst": known[::-1][:count], "false alarms": alarms[:count]}
 
 
+def _shown(figure: float) -> str:
+    return "-" if np.isnan(figure) else f"{figure:.3f}"
+
+
 def _html(head: str, rows: Mapping[str, Mapping], more: Mapping[str, Mapping] | None = None) -> str:
     """One table. The best of `rows` in each column is bold; `more` stands below, never bold."""
     if not rows:
         return ""
     best = {name: np.nanmax([row[name] for row in rows.values()] + [-1]) for name in NAMES}
     lines = []
-
-    def shown_name(label: str) -> str:
-        return written(terminal(label.replace("_", " ")))
-
     for label, row in {**rows, **(more or {})}.items():
-        cells = [f"<th style='position:sticky;left:0;text-align:left'>{shown_name(label)}</th>"]
-        for name in NAMES:
-            value = row.get(name, np.nan)
-            shown = "-" if np.isnan(value) else f"{value:.3f}"
-            bold = label in rows and value == best[name]
-            cells.append(f"<td>{f'<b>{shown}</b>' if bold else shown}</td>")
+        name = written(terminal(label.replace("_", " ")))
+        cells = [f"<th style='position:sticky;left:0;text-align:left'>{name}</th>"]
+        for figure in NAMES:
+            value = row.get(figure, np.nan)
+            bold = label in rows and value == best[figure]
+            cells.append(
+                f"<td><b>{_shown(value)}</b></td>" if bold else f"<td>{_shown(value)}</td>"
+            )
         lines.append("".join(cells))
     heads = "".join(f"<th>{word}</th>" for word in (head, *HEADS))
     body = "".join(f"<tr>{line}</tr>" for line in (heads, *lines))
@@ -163,11 +165,10 @@ def assemble(results: dict[str, dict], about: dict, group_of: Mapping[str, str])
             groups[group_of[name]].append(classes[name])
         for kind, figures in judged[name]["kinds"].items():
             defects[kind].append(figures)
-    labels = [label for label in next(iter(results.values())) if label]
-    baselines = {
-        label: {name: result[label]["figures"] for name, result in results.items()}
-        for label in labels
-    }
+    baselines = defaultdict(dict)
+    for name, result in results.items():
+        for label in filter(None, result):
+            baselines[label][name] = result[label]["figures"]
     return Report(
         mean=mean,
         classes=classes,
@@ -175,7 +176,7 @@ def assemble(results: dict[str, dict], about: dict, group_of: Mapping[str, str])
         defects={kind: _mean(defects[kind]) for kind in sorted(defects)},
         intervals=intervals,
         baselines={label: _mean(rows.values()) for label, rows in baselines.items()},
-        baseline_classes=baselines,
+        baseline_classes=dict(baselines),
         pictures=[row for result in judged.values() for row in result["pictures"]],
         about=about,
     )

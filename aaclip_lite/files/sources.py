@@ -9,13 +9,10 @@ Use: `SOURCES["visa"].addresses`, `SOURCES["visa"].check("VisA_20220922.tar")`.
 from dataclasses import dataclass
 from pathlib import Path
 
-import pooch
-
-from .download import WrongFile
+from .download import refuse_other
 from .unpack import tree
 
 MB = 10**6
-REMEDY = "it is another version, or did not come whole"
 
 
 @dataclass(frozen=True)
@@ -34,14 +31,12 @@ class Source:
     tree: str = ""  # git's name of what it holds, where the archive's bytes differ
     photographs: str = ""  # the name in photographs.SETS of a set that needs masks and a manifest
 
-    def check(self, path: str | Path) -> None:
+    def check(self, path: Path) -> None:
         """Raises where a file is not this archive."""
         if self.sha256:
-            kind, wanted, found = "SHA-256", self.sha256, pooch.file_hash(str(path))
+            refuse_other(path, self.title, self.sha256)
         else:
-            kind, wanted, found = "git tree", self.tree, tree(path, self.unpacked)
-        if found != wanted:
-            raise WrongFile(f"its {kind} is {found}, that of {self.title} is {wanted}: {REMEDY}")
+            refuse_other(path, self.title, self.tree, "git tree", tree(path, self.unpacked))
 
     @property
     def most(self) -> int:

@@ -1,14 +1,16 @@
 """Archives of other people's making, unpacked without harm: zip, and tar with any compression.
 
 Special: a name is judged before a byte of it is written: nothing outside the folder, no link, no
-device, no name twice. How much may come is said by the caller and counted as it is written, not as
-the archive announces it. `tree` names the contents of an archive as git does, so a commit's archive
-can be checked although its compressed bytes may differ from one day to the next.
+device, no name twice. How much may come is said by the caller and counted as the archive announces
+it: of no file do the libraries give more than that. `tree` names the contents of an archive as git
+does, so a commit's archive can be checked although its compressed bytes may differ from one day to
+the next.
 Use: `unpack("VisA.tar", "data/new", most=2 * 10**9)`, `tree("set.zip", most) == "7d301aa..."`.
 """
 
 import hashlib
 import lzma
+import shutil
 import tarfile
 import zipfile
 import zlib
@@ -46,62 +48,54 @@ class Entry(NamedTuple):
     open: Callable[[], IO[bytes]]
 
 
-def unpack(path: str | Path, folder: str | Path, most: int) -> int:
-    """All of it into an empty folder; the number of bytes written, which are `most` at most."""
-    room = most
+def unpack(path: str | Path, folder: str | Path, most: int) -> None:
+    """All of it into an empty folder, `most` bytes at most."""
     with _told(path):
-        for names, entry in _entries(path):
+        for names, entry in _entries(path, most):
             place = Path(folder, *names)
             try:
                 if entry.kind == "folder":
                     place.mkdir(parents=True, exist_ok=True)
                     continue
                 place.parent.mkdir(parents=True, exist_ok=True)
-                with open(place, "xb") as file:
-                    for chunk in _chunks(path, entry, room):
-                        room -= file.write(chunk)
+                with open(place, "xb") as file, entry.open() as data:
+                    shutil.copyfileobj(data, file)
             except (FileExistsError, NotADirectoryError) as error:
                 raise ArchiveError(f"{path}: {entry.name!r} is there twice; {REFUSED}") from error
-    return most - room
+            if place.stat().st_size != entry.size:
+                raise ArchiveError(f"{path}: damaged ({entry.name!r} is shorter than announced)")
 
 
 def tree(path: str | Path, most: int) -> str:
     """git's name (SHA-1) of the folder that the archive holds, its one outermost folder left out."""
-    room = most
-    blobs = {}
+    top: dict[str, dict | tuple[bytes, bytes]] = {}
     with _told(path):
-        for (_, *names), entry in _entries(path):
-            if entry.kind == "file":
-                if not names:
-                    raise ArchiveError(f"{path}: {entry.name!r} lies beside the commit's folder")
-                blob = hashlib.sha1(b"blob %d\0" % entry.size)
-                for chunk in _chunks(path, entry, room):
+        for (_, *names), entry in _entries(path, most):
+            if entry.kind == "folder":
+                continue
+            if not names:
+                raise ArchiveError(f"{path}: {entry.name!r} lies beside the commit's folder")
+            blob = hashlib.sha1(b"blob %d\0" % entry.size)
+            with entry.open() as data:
+                while chunk := data.read(CHUNK):
                     blob.update(chunk)
-                    room -= len(chunk)
-                mode = b"100755" if entry.runs else b"100644"
-                blobs[tuple(names)] = (mode, blob.digest())
-    return _tree(blobs).hex()
+            folder = top
+            for name in names[:-1]:
+                folder = folder.setdefault(f"{name}/", {})
+            folder[names[-1]] = (b"100755" if entry.runs else b"100644", blob.digest())
+    return _tree(top).hex()
 
 
-def _tree(blobs: dict[tuple[str, ...], tuple[bytes, bytes]]) -> bytes:
-    found = {}
-    inner: dict[str, dict] = {}
-    for (first, *rest), blob in blobs.items():
-        if rest:
-            inner.setdefault(first, {})[tuple(rest)] = blob
-        else:
-            found[first.encode()] = (first.encode(), blob)
-    for name, below in inner.items():
-        # git sorts a folder as if its name ended in a slash
-        found[name.encode() + b"/"] = (name.encode(), (b"40000", _tree(below)))
-    rows = [
-        mode + b" " + name + b"\0" + digest for _, (name, (mode, digest)) in sorted(found.items())
-    ]
-    body = b"".join(rows)
+def _tree(held: dict) -> bytes:
+    """held: {name of a file: (mode, digest)} and {name of a folder and a slash: what it holds}"""
+    body = b""
+    for name, inner in sorted(held.items()):  # git too sorts a folder as if it ended in a slash
+        mode, digest = (b"40000", _tree(inner)) if isinstance(inner, dict) else inner
+        body += mode + b" " + name.removesuffix("/").encode() + b"\0" + digest
     return hashlib.sha1(b"tree %d\0" % len(body) + body).digest()
 
 
-def _entries(path: str | Path) -> Iterator[tuple[tuple[str, ...], Entry]]:
+def _entries(path: str | Path, most: int) -> Iterator[tuple[tuple[str, ...], Entry]]:
     """(parts of the name, entry), each judged, in the archive's order."""
     path = Path(path)
     # a tar first: one that ends with a zip would pass for a zip
@@ -114,7 +108,11 @@ def _entries(path: str | Path) -> Iterator[tuple[tuple[str, ...], Entry]]:
     for number, entry in enumerate(read(path)):
         if number >= MOST_ENTRIES:
             raise ArchiveError(f"{path}: more than {MOST_ENTRIES:,} entries; {REFUSED}")
-        if names := _names(path, entry):
+        names = _names(path, entry)
+        most -= max(entry.size, 0)
+        if most < 0:
+            raise ArchiveError(f"{path}: unpacks to more than the set holds; {REFUSED}")
+        if names:
             yield names, entry
 
 
@@ -161,16 +159,3 @@ def _names(path: Path, entry: Entry) -> tuple[str, ...]:
     if entry.kind == "file" and not parts:
         raise ArchiveError(f"{path}: a file without a name; {REFUSED}")
     return tuple(parts)
-
-
-def _chunks(path: str | Path, entry: Entry, room: int) -> Iterator[bytes]:
-    """The bytes of a file, `room` of them at most and as many as are announced."""
-    came = 0
-    with entry.open() as data:
-        while chunk := data.read(CHUNK):
-            came += len(chunk)
-            if came > room:
-                raise ArchiveError(f"{path}: unpacks to more than the set holds; {REFUSED}")
-            yield chunk
-    if came != entry.size:
-        raise ArchiveError(f"{path}: {entry.name!r} has {came:,} bytes, not {entry.size:,}")

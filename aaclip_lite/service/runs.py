@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from ..datasets import AnomalyDataset
 from ..files.door import door
-from ..files.locks import only_one
+from ..files.keep import only_one
 from ..model import AdaptedCLIP
 from ..train import History, free, learning_rate
 from . import guards

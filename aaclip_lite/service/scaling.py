@@ -16,7 +16,7 @@ from accelerate import Accelerator
 
 from ..datasets import AnomalyDataset
 from ..files.door import door
-from ..files.locks import only_one
+from ..files.keep import only_one
 from ..model import STAGES, AdaptedCLIP
 from ..train import endless, free
 from . import memory

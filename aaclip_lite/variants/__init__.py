@@ -10,8 +10,8 @@ from pathlib import Path
 from torch import Tensor
 
 from ..checkpoint import MismatchError, load_adapter
-from ..files.digest import checksum
 from ..files.door import door
+from ..files.weights import checksum
 from ..model import STAGES, AdaptedCLIP
 
 __all__ = sorted(file.parent.name for file in Path(__file__).parent.glob("*/__init__.py"))

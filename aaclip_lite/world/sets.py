@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 
 from ..files.environment import generated_path
-from ..files.locks import in_turn
+from ..files.keep import in_turn
 from .class_folder import draw_class
 from .draw import check_size
 from .filing import WORK, is_whole, remove_set

@@ -7,7 +7,7 @@ import pytest
 
 from aaclip_lite.__main__ import main
 from aaclip_lite.detector import AnomalyDetector
-from aaclip_lite.files.locks import only_one
+from aaclip_lite.files.keep import only_one
 from aaclip_lite.load import load_clip
 from tests.faults import places
 
@@ -60,9 +60,9 @@ def test_a_program_of_the_detector_before_does_not_stay_beside_the_new_one(capsy
 def test_one_export_at_a_time_writes_a_folder(capsys, home, kept):
     with only_one(kept):
         # as another process meets it
-        from aaclip_lite.files import locks
+        from aaclip_lite.files import keep
 
-        locks._HELD.clear()
+        keep._HELD.clear()
         code, errors = export(capsys, home, "bolt", kept)
     assert code == 2 and str(kept) in errors
 

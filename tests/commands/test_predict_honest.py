@@ -9,7 +9,7 @@ import pytest
 from aaclip_lite.__main__ import main
 from aaclip_lite.commands import predict
 from aaclip_lite.course import plots
-from aaclip_lite.files.locks import only_one
+from aaclip_lite.files.keep import only_one
 from tests.faults import places
 
 
@@ -201,7 +201,7 @@ def test_two_runs_at_once_do_not_share_a_folder(run, tmp_path, monkeypatch):
     assert run("today", "--out", "heat")[0] == 0
     with only_one(tmp_path / "heat"):
         # held by this process, it would be let in
-        monkeypatch.setattr("aaclip_lite.files.locks._HELD", set())
+        monkeypatch.setattr("aaclip_lite.files.keep._HELD", set())
         code, text, errors = run("today", "--out", "heat")
     assert (code, text) == (2, "") and "heat is being written by another process" in errors
     assert len(rows_of(tmp_path / "heat")) == 1

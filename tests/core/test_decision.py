@@ -57,20 +57,20 @@ def test_interval_of_a_rate_is_clopper_pearsons(alarms, parts, low, high):
 
 def test_what_is_said_of_a_line():
     few = decision.draw_line(torch.arange(5.0), 1.0)
-    said = decision.explain("bolt", few, {"spread": 1.0, "alarms": 9, "parts": 225})
+    said = promise.explain_one("bolt", {"bolt": few}, {"spread": 1.0, "alarms": 9, "parts": 225})
     assert "from 5 sound parts" in said and "4.0% of 225" in said and "19 parts give" in said
     rank = decision.draw_line(torch.arange(19.0))
-    assert "at most 5%" in decision.explain("bolt", rank, None)
+    assert "at most 5%" in promise.explain_one("bolt", {"bolt": rank}, None)
 
 
 def test_what_was_measured_at_one_rate_is_not_said_of_another():
     few = {"spread": 1.0, "alarms": 9, "parts": 225, "rate": 0.05}
     line = decision.draw_line(torch.arange(5.0), 1.0, 0.01)
-    said = decision.explain("bolt", line, few)
+    said = promise.explain_one("bolt", {"bolt": line}, few)
     assert "about 1% of" in said and "a line for 5% called 4.0% of 225" in said
     assert "other rates were not measured" in said and "99 parts give" in said
     line = decision.draw_line(torch.arange(5.0), 1.0, 0.0005)
-    assert "about 0.05% of" in decision.explain("bolt", line, few)
+    assert "about 0.05% of" in promise.explain_one("bolt", {"bolt": line}, few)
 
 
 @pytest.mark.parametrize("rate", [0, 1e-9, 0.6, 1, 5, float("nan")])
@@ -80,7 +80,7 @@ def test_a_rate_that_nobody_can_mean_is_refused(rate):
 
 
 def test_at_most_three_names_are_said():
-    said = decision.explain("nut", None, None, ["a", "b", "c", "d", "e"])
+    said = promise.explain_one("nut", {key: {"threshold": 1.0} for key in "*abcde"}, None)
     assert said.endswith("this detector knows: a, b, c and 2 more")
 
 
@@ -93,7 +93,9 @@ def test_19_of_20_lines_by_rank_keep_what_is_said_of_them(parts, rate):
         mean, deviation = line["score"]
         # of evenly spread scores this share lies above the line
         met.append(1 - (mean + deviation * line["threshold"]))
-    said = re.search(r"at most (\d+)% with 19 lines", decision.explain("bolt", line, None))
+    said = re.search(
+        r"at most (\d+)% with 19 lines", promise.explain_one("bolt", {"bolt": line}, None)
+    )
     assert np.quantile(met, 0.95) == pytest.approx(int(said[1]) / 100, abs=0.015)
     assert np.mean(met) == pytest.approx(rate, abs=0.01)
-    assert "give 5 sound parts" in decision.explain("bolt", None, None)
+    assert "give 5 sound parts" in promise.explain_one("bolt", {}, None)

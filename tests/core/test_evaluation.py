@@ -17,7 +17,6 @@ from PIL import Image
 from aaclip_lite import metrics, scoring
 from aaclip_lite.datasets import open_dataset
 from aaclip_lite.evaluation import NAMES, evaluate, maps_of
-from aaclip_lite.files.tally import Resampled
 from aaclip_lite.load import load_clip
 from aaclip_lite.model import AdaptedCLIP, Features
 from aaclip_lite.recipe import Recipe
@@ -201,10 +200,8 @@ def test_a_weight_counts_a_picture_that_often():
         generator.random((5, 9, 9)) > 0.3,
         np.array([[2, 0], [0, 1], [1, 0], [3, 0], [0, 2]]),
     )
-    resampled = Resampled(2, bins=1 << 13)
-    for i in range(5):
-        resampled.add((maps[i : i + 1], masks[i : i + 1], inside[i : i + 1]), weights[i])
-    for row, often in zip(resampled.figures(), (np.ones(5, int), *weights.T), strict=True):
+    resampled = metrics.PixelHistogram(1 << 13, rounds=2).update(maps, masks, inside, weights)
+    for row, often in zip(resampled.replicas(), (np.ones(5, int), *weights.T), strict=True):
         exact = metrics.pixel_metrics(
             *(part.repeat(often, axis=0) for part in (maps, masks, inside))
         )
@@ -239,7 +236,7 @@ def test_the_seed_decides_intervals_and_nothing_else(clip, data):
 def test_processes_share_the_classes_and_all_get_the_same_report(clip, data, monkeypatch):
     alone, shares, reports = evaluate(Bright(clip), data, rounds=5, progress=False), {}, []
     module = sys.modules["aaclip_lite.evaluation"]
-    ruler = sys.modules["aaclip_lite.files.ruler"]
+    ruler = sys.modules["aaclip_lite.files.tally"]
 
     def gather(into, mine):
         shares[ranks[0]] = mine

@@ -15,6 +15,7 @@ from sklearn import metrics as sk
 from torchmetrics.functional.classification import binary_auroc, binary_average_precision
 
 from aaclip_lite import metrics
+from aaclip_lite.files import curves
 from aaclip_lite.metrics import IMAGE_NAMES, PIXEL_NAMES, PixelHistogram, Undefined
 
 
@@ -123,7 +124,7 @@ def test_values_that_can_be_worked_out_by_hand():
 def test_regions_touch_at_corners_but_not_across_pictures():
     masks = np.zeros((2, 4, 4), bool)
     masks[0, 0, 0] = masks[0, 1, 1] = masks[1, 0, 0] = masks[1, 3, 3] = True
-    shares, count = metrics.region_shares(masks)
+    shares, count = curves.region_shares(masks)
     assert count == 3 and shares.tolist() == [0.5, 0.5, 1.0, 1.0]
 
 
@@ -135,6 +136,10 @@ def test_small_regions_count_as_much_as_large_ones_in_pro_only():
     first, second = metrics.pixel_metrics(large, masks), metrics.pixel_metrics(small, masks)
     assert first["pixel_pro"] == pytest.approx(second["pixel_pro"])
     assert first["pixel_auroc"] > second["pixel_auroc"] + 0.9
+    # one region of two is found at once, the other behind all 299 sound pixels
+    assert [metrics.pro(m, masks) for m in (large, small)] == pytest.approx([0.5, 0.5])
+    assert metrics.pro(masks.astype(float), masks) == pytest.approx(1)
+    assert metrics.pro(large, np.zeros_like(masks)).reason == "only normal pixels"
 
 
 def test_peak_hit_shares_equal_peaks_and_ignores_normal_pictures():
@@ -214,10 +219,10 @@ def curve_bounds(curve):
 
 def bounds_of(histogram):
     """(lowest, highest) value that the exact figure can have, for every figure of `result`."""
-    positive, negative, shares, *within = histogram.counts
-    curve = metrics.binned_curve(positive, negative, shares / histogram.regions)
+    positive, negative, shares, *within = histogram.counts[0]
+    curve = curves.binned_curve(positive, negative, shares / histogram.regions)
     bounds = dict(zip(PIXEL_NAMES, curve_bounds(curve), strict=False))
-    bounds["inside_auroc"] = curve_bounds(metrics.binned_curve(*within))[0]
+    bounds["inside_auroc"] = curve_bounds(curves.binned_curve(*within))[0]
     return bounds | {"peak_hit": (histogram.result()["peak_hit"],) * 2}  # exact
 
 
@@ -243,7 +248,7 @@ def test_binned_figures_lie_within_the_stated_bounds(bins, levels):
 def test_bounds_hold_at_the_worst_when_one_bin_holds_everything(positive):
     negative = np.linspace(0.3, 0.7, 8)
     exact = metrics.exact_curve(np.array(positive), negative, np.full(2, 0.5)).figures()
-    bounds = curve_bounds(metrics.binned_curve(*np.array([[2.0], [8.0], [1.0]])))
+    bounds = curve_bounds(curves.binned_curve(*np.array([[2.0], [8.0], [1.0]])))
     for value, (low, high) in zip(exact, bounds, strict=True):
         assert low - 1e-12 <= value <= high + 1e-12
 

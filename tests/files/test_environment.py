@@ -64,7 +64,7 @@ def test_weights_must_be_there(tmp_path, monkeypatch):
     folder = tmp_path / "data" / "lite_clip"
     folder.mkdir(parents=True)
     (folder / "model.safetensors").touch()
-    with pytest.raises(FileNotFoundError, match="holds no weights"):
+    with pytest.raises(environment.CheckFailed, match="holds no weights"):
         environment.check_model()
     (folder / "model.safetensors").write_bytes(b"x" * 200_000)
     assert environment.check_model() == "0.2 MB in lite_clip"

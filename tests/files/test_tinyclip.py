@@ -1,4 +1,4 @@
-"""files/tinyclip.py: the real form of TinyCLIP's file, its name, its tag, where it cannot be had."""
+"""files/hub.py, TinyCLIP: the real form of TinyCLIP's file, its name, its tag, where it cannot be had."""
 
 import copy
 import json
@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import aaclip_lite as aa
-from aaclip_lite.files import tinyclip
+from aaclip_lite.files import hub
 from tests.core.test_clip import close
 from tests.files.flaky_server import serve
 
@@ -29,7 +29,7 @@ def theirs():
 @pytest.fixture
 def file(tmp_path, monkeypatch, theirs):
     """As released: half precision, below "state_dict", each tower wrapped by a module of its own."""
-    monkeypatch.setattr(tinyclip, "CONFIG", SMALL)
+    monkeypatch.setattr(hub, "CONFIG", SMALL)
     state = {}
     for name, tensor in theirs.state_dict().items():
         tower = "image_encoder" if name.startswith("visual.") else "text_encoder"
@@ -37,8 +37,8 @@ def file(tmp_path, monkeypatch, theirs):
         if name != "attn_mask":  # theirs does not save it
             state[f"_{tower}.module.{name}"] = tensor.half()
     assert "_image_encoder.module.visual.conv1.weight" in state
-    torch.save({"epoch": 25, "name": "TinyCLIP", "state_dict": state}, tmp_path / tinyclip.FILE)
-    return tmp_path / tinyclip.FILE
+    torch.save({"epoch": 25, "name": "TinyCLIP", "state_dict": state}, tmp_path / hub.FILE)
+    return tmp_path / hub.FILE
 
 
 @torch.no_grad()
@@ -67,18 +67,18 @@ def test_the_name_alone_is_the_published_size():
 
 def test_the_tag_is_fetched_once_and_checked(file, tmp_path, monkeypatch):
     monkeypatch.setenv("AACLIP_LITE_CACHE", str(tmp_path / "cache"))
-    with serve({tinyclip.FILE: file.read_bytes()}) as server:
-        monkeypatch.setattr(tinyclip, "ADDRESSES", (server.address("good", tinyclip.FILE),))
+    with serve({hub.FILE: file.read_bytes()}) as server:
+        monkeypatch.setattr(hub, "ADDRESSES", (server.address("good", hub.FILE),))
         with pytest.raises(FileNotFoundError, match=r"(?s)SHA-256 is.*weights='path/to/file'"):
             aa.load_clip("TinyCLIP-ViT-8M-16", weights="yfcc15m")
         assert not list((tmp_path / "cache").rglob("*.pt*"))
-        monkeypatch.setattr(tinyclip, "SHA256", pooch.file_hash(str(file)))
+        monkeypatch.setattr(hub, "SHA256", pooch.file_hash(str(file)))
         clip = aa.load_clip("TinyCLIP-ViT-8M-16", weights="YFCC15M")
         again = aa.load_clip("TinyCLIP-ViT-8M-16", weights="yfcc15m")
     assert len(server.asked) == 2 and again.fingerprint() == clip.fingerprint()
 
 
 def test_a_changed_config_stays_in_the_call():
-    before = json.dumps(tinyclip.CONFIG)
+    before = json.dumps(hub.CONFIG)
     aa.load_clip("TinyCLIP-ViT-8M-16", weights=None, image_size=64)
-    assert json.dumps(tinyclip.CONFIG) == before
+    assert json.dumps(hub.CONFIG) == before

@@ -9,17 +9,18 @@ Use: `aa.check.NAME(your_function)`; `aa.check.EXERCISES` lists them by chapter.
 
 import functools
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from . import again
 from .differences import Hint, Vague, as_array, close, kind_of
-from .same import drawn, either, of_pair, same, same_in_all, shown, two
+from .same import drawn, either, fits, of_pair, refused, same, same_in_all, shown, two, whatever
 
 __all__ = ["EXERCISES", "Answer", "Hint", "Vague", "as_array", "close", "drawn", "either"]
-__all__ += ["exercise", "kind_of", "of_pair", "same", "two"]
+__all__ += ["exercise", "fits", "kind_of", "refused", "same", "two", "whatever"]
 
 # name -> (chapter, check), in the order of the course
 EXERCISES: dict[str, tuple[str, Callable]] = {}
@@ -58,18 +59,40 @@ class Answer:
 
 
 def exercise(
-    chapter: str, what: str = "the result", tolerance: float = 1e-4, right: Callable | None = None
+    what: str = "the result",
+    tolerance: float = 1e-4,
+    right: Callable | None = None,
+    cases: Iterable | None = None,
+    read: Callable = lambda found: found,
 ) -> Callable:
-    """Make a check of a function that calls the learner's, and yields rounds for `same_in_all` or
-    raises a Hint where it is off.
+    """Make a check of the function below. For each of the `cases`, its arguments, it yields what
+    the learner's function gets, and gets that back; then what is right; and then what is wrong:
+    {sentence: what that mistake returns}, or two of them for a pair. Without `cases` it calls the
+    learner's itself, and yields rounds for `same_in_all` or raises a Hint where it is off.
 
-    right: the function asked for; it lets `again` look for ideas that the check does not list.
+    right: the function asked for; it lets `again` look for ideas that the check does not list. With
+    cases it is not needed.
+    read: what of a result is compared; it may raise a Hint.
     """
 
-    def decorate(check: Callable) -> Callable:
-        @functools.wraps(check)
+    def decorate(listed: Callable) -> Callable:
+        def rounds_of(learner: Callable) -> Iterator:
+            for number, case in enumerate(cases):
+                torch.manual_seed(number)  # the same cases each time
+                given, steps = _begun(listed, case)
+                found, true = read(learner(*map(_kept, given))), read(_answer(steps, given))
+                hints = next(steps)
+                yield found, true, of_pair(found, *hints) if isinstance(hints, tuple) else hints
+
+        def known(*given):
+            return _answer(_begun(listed, cases[0])[1], given)
+
+        check, asked = (listed, right) if cases is None else (rounds_of, known)
+
+        @functools.wraps(listed)
+        @torch.random.fork_rng(devices=[])  # the learner's next random numbers stay what they were
         def judged(learner: Callable) -> Answer:
-            name, seen = check.__name__, []
+            name, seen = listed.__name__, []
             if not callable(learner):
                 say = f"give the function itself, not what it returns ({kind_of(learner)})"
                 return Answer(name, "look again", say)
@@ -83,11 +106,11 @@ def exercise(
                 say = "Replace the line that raises NotImplementedError"
                 return Answer(name, "not done yet", say)
             except Hint as hint:
-                if right and isinstance(hint, Vague):
+                if asked and isinstance(hint, Vague):
                     rounds = [(given, found) for _, found, given in seen if found is not ...]
                     names = _names(learner, rounds)
                     with np.errstate(all="ignore"):
-                        say = again.idea(right, rounds, names, tolerance)
+                        say = again.idea(asked, rounds, names, tolerance)
                     hint.args = (f"{what} {say}".replace(" : ", ": "),) if say else hint.args
                 return Answer(name, "look again", _told(str(hint), seen, hint.call))
             except Exception as error:  # of the learner's code, or of reading what it returned
@@ -99,10 +122,22 @@ def exercise(
             record(name)
             return Answer(name, "correct")
 
-        EXERCISES[check.__name__] = (chapter, judged)
+        chapter = listed.__module__.rpartition(".ch")[2]
+        EXERCISES[listed.__name__] = (chapter, judged)
         return judged
 
     return decorate
+
+
+def _begun(listed: Callable, case) -> tuple[tuple, Iterator]:
+    """What the learner's function gets, and the steps behind."""
+    steps = listed(*(case if isinstance(case, tuple) else (case,)))
+    given = next(steps)
+    return given if isinstance(given, tuple) else (given,), steps
+
+
+def _answer(steps: Iterator, given: tuple):
+    return steps.send(given if len(given) > 1 else given[0])
 
 
 def _watched(learner: Callable, calls: list) -> Callable:

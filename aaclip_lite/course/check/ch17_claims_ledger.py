@@ -8,24 +8,16 @@ from .. import ledger
 from .judge import Hint, Vague, either, exercise
 from .pulls import pull_mistakes
 
-CHAPTER = "17_claims_ledger"
 
-
-def _error(n: int, m: int) -> float:
-    return ((n + m + 1) / (12 * n * m)) ** 0.5
-
-
-@exercise(CHAPTER, "the error", 1e-6, _error)
-def auc_error(learner: Callable) -> Iterator:
-    for n, m in ((3, 5), (10, 10), (40, 7), (225, 224)):
-        yield learner(n, m), _error(n, m), _other_errors(n, m)
-
-
-def _other_errors(n: int, m: int) -> dict:
+@exercise("the error", 1e-6, cases=((3, 5), (10, 10), (40, 7), (225, 224)))
+def auc_error(n: int, m: int) -> Iterator:
+    n, m = yield n, m
+    true = ((n + m + 1) / (12 * n * m)) ** 0.5
+    yield true
     both, pairs, one = n + m, n * m, "only one of the two kinds is in the pairs"
-    true, coin = ((both + 1) / (12 * pairs)) ** 0.5, "this is the error of a coin's share:"
+    coin = "this is the error of a coin's share:"
     inside = "the root goes over the whole fraction:"
-    return {
+    yield {
         "both numbers, and one more: the + 1 is missing": (both / (12 * pairs)) ** 0.5,
         "ranks are spread evenly: the 12 is missing": ((both + 1) / pairs) ** 0.5,
         "a 12 belongs below the line, not a 6": ((both + 1) / (6 * pairs)) ** 0.5,
@@ -56,7 +48,7 @@ def _other_errors(n: int, m: int) -> dict:
     }
 
 
-@exercise(CHAPTER, "the pull", 1e-6)
+@exercise("the pull", 1e-6)
 def pull(learner: Callable) -> Iterator:
     generator = torch.Generator().manual_seed(0)
     for size, scale in ((4, 30.0), (9, 0.2)):
@@ -139,7 +131,7 @@ def _judged(claimed, value, error, null, fault) -> str:
     return "true" if near != (fault == "turned") else "false"
 
 
-@exercise(CHAPTER)
+@exercise()
 def verdict(learner: Callable) -> None:
     mine, true = [], [ledger.judge(*case) for case in CASES]
     for case in CASES:

@@ -2,26 +2,12 @@
 
 import math
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import torch
 import torch.nn.functional as F
 
 from ...variants import concepts
-from .judge import Hint, drawn, either, exercise, same
-
-CHAPTER = "16_boxes_and_prototypes"
-
-
-@exercise(CHAPTER, "the mask of the box", 1e-6, partial(concepts.box_mask, far="ceil"))
-def whole_box(learner: Callable) -> Iterator:
-    for box, n in (
-        ((0.5, 0.25, 0.75, 0.5), 8),
-        ((0.35, 0.05, 0.6, 0.4), 8),
-        ((0.3, 0.3, 0.34, 0.34), 4),
-        ((0.9, 0.1, 1.0, 0.95), 5),
-    ):
-        yield learner(box, n), concepts.box_mask(box, n, "ceil"), _other_boxes(box, n)
+from .judge import Hint, drawn, either, exercise, whatever
 
 
 def _cells(box: tuple, n: int, near: Callable, far: Callable, scale: float | None = None):
@@ -31,8 +17,16 @@ def _cells(box: tuple, n: int, near: Callable, far: Callable, scale: float | Non
     return mask
 
 
-def _other_boxes(box: tuple, n: int) -> dict:
-    (x_min, y_min, x_max, y_max), true = box, concepts.box_mask(box, n, "ceil")
+BOXES = (((0.5, 0.25, 0.75, 0.5), 8), ((0.35, 0.05, 0.6, 0.4), 8), ((0.3, 0.3, 0.34, 0.34), 4))
+BOXES += (((0.9, 0.1, 1.0, 0.95), 5),)
+
+
+@exercise("the mask of the box", 1e-6, cases=BOXES)
+def whole_box(box: tuple, n: int) -> Iterator:
+    box, n = yield box, n
+    true = concepts.box_mask(box, n, "ceil")
+    yield true
+    x_min, y_min, x_max, y_max = box
     floor, ceil, swapped = math.floor, math.ceil, "rows and columns are swapped: y counts the rows"
     middles = (torch.arange(n) + 0.5) / n
     inside = [(middles >= a) & (middles < b) for a, b in ((y_min, y_max), (x_min, x_max))]
@@ -41,7 +35,7 @@ def _other_boxes(box: tuple, n: int) -> dict:
         n * ((cells + 1 / n).clamp(max=b) - cells.clamp(min=a)).clamp(min=0)
         for a, b in ((y_min, y_max), (x_min, x_max))
     ]
-    return {
+    yield {
         "the far edges are cut: round them up, not down": concepts.box_mask(box, n),
         swapped: true.T,
         f"{swapped}. And the far edges are cut": concepts.box_mask(box, n).T,
@@ -75,26 +69,28 @@ def _other_boxes(box: tuple, n: int) -> dict:
     }
 
 
-def _hinge(cam: torch.Tensor, mask: torch.Tensor, margin: float) -> torch.Tensor:
-    return concepts.box_loss(cam, mask, "hinge", margin)
+def _sum(found):
+    if isinstance(found, list | tuple) and len(found) == 2:
+        raise Hint("inside and outside are added: one number")
+    return found
 
 
-@exercise(CHAPTER, "the loss", right=_hinge)
-def hinge_box(learner: Callable) -> Iterator:
-    for n, margin, box in ((4, 1.0, (0, 0, 0.5, 0.5)), (6, 0.5, (0.2, 0.4, 0.9, 0.8))):
-        cam, mask = 1.5 * drawn(n, n), concepts.box_mask(box, n).double()
-        found = learner(cam, mask, margin)
-        if isinstance(found, list | tuple) and len(found) == 2:
-            raise Hint("inside and outside are added: one number")
-        yield found, _hinge(cam, mask, margin), _other_hinges(cam, mask, margin)
-    empty = learner(torch.zeros(4, 4), torch.zeros(4, 4), 1.0)
-    if not torch.isfinite(torch.as_tensor(empty)):
-        raise Hint("a box without cells gives 0 / 0: add a little (1e-6) to the number of cells")
-    hints = {"an empty box takes only the inside away: the outside still counts": 0.0}
-    same(empty, torch.tensor(1.0), "the loss of a map of zeros with an empty box", 1e-4, hints)
+@exercise(
+    "the loss",
+    cases=((4, 1.0, (0, 0, 0.5, 0.5)), (6, 0.5, (0.2, 0.4, 0.9, 0.8)), (4, 1.0, ())),
+    read=_sum,
+)
+def hinge_box(n: int, margin: float, box: tuple) -> Iterator:
+    empty = torch.zeros(4, 4), torch.zeros(4, 4), margin
+    full = (1.5 * drawn(n, n), concepts.box_mask(box, n).double(), margin) if box else empty
+    cam, mask, m = yield full
+    yield concepts.box_loss(cam, mask, "hinge", m)
+    if not mask.any():
+        yield {
+            "an empty box takes only the inside away: the outside still counts": 0.0,
+            "a box without cells gives 0 / 0: add a little (1e-6) to the number of cells": whatever,
+        }
 
-
-def _other_hinges(cam: torch.Tensor, mask: torch.Tensor, m: float) -> dict:
     def mean(inside, outside, little: float = 1e-6) -> torch.Tensor:
         into, out = mask, 1 - mask
         return (inside * into).sum() / (into.sum() + little) + (outside * out).sum() / (
@@ -103,7 +99,7 @@ def _other_hinges(cam: torch.Tensor, mask: torch.Tensor, m: float) -> dict:
 
     inside, outside = F.relu(m - cam), F.relu(m + cam)
     each = inside * mask + outside * (1 - mask)
-    return {
+    yield {
         "inside a LOW cell costs: margin - c, not c - margin": mean(F.relu(cam - m), outside),
         "both signs are turned: margin - c, margin + c": mean(F.relu(cam - m), F.relu(-cam - m)),
         "one mean over all cells: a small box drowns; take a mean for each region": each.mean(),
@@ -124,21 +120,12 @@ def _other_hinges(cam: torch.Tensor, mask: torch.Tensor, m: float) -> dict:
     }
 
 
-@exercise(
-    CHAPTER,
-    "the similarity within concepts",
-    right=lambda prototypes, m: concepts.similarity_stats(prototypes, m).within,
-)
-def within_similarity(learner: Callable) -> Iterator:
-    generator = torch.Generator().manual_seed(0)
-    for count, m in ((3, 2), (4, 3), (2, 5)):
-        prototypes = torch.randn(count * m, 6, generator=generator) + 0.4
-        prototypes = prototypes * torch.rand(count * m, 1, generator=generator).add(0.3)
-        stats = concepts.similarity_stats(prototypes, m)
-        yield learner(prototypes, m), stats.within, _other_similarities(prototypes, m, stats)
-
-
-def _other_similarities(prototypes: torch.Tensor, m: int, stats) -> dict:
+@exercise("the similarity within concepts", cases=((3, 2), (4, 3), (2, 5)))
+def within_similarity(count: int, m: int) -> Iterator:
+    prototypes = torch.randn(count * m, 6) + 0.4
+    prototypes, m = yield prototypes * torch.rand(count * m, 1).add(0.3), m
+    stats = concepts.similarity_stats(prototypes, m)
+    yield stats.within
     count, unit = len(prototypes) // m, F.normalize(prototypes, dim=1)
     groups = unit.unflatten(0, (count, m))
 
@@ -152,7 +139,7 @@ def _other_similarities(prototypes: torch.Tensor, m: int, stats) -> dict:
     turned = concepts.similarity_stats(mixed, m)
     few = "all pairs of a concept count:"
     number = "a concept has m (m - 1) pairs, counted both ways:"
-    return {
+    yield {
         "this is the mean over all pairs: it hides what happens within a concept": stats.mean,
         "this is the largest cosine: take the mean within concepts": stats.max,
         "these are pairs of two concepts: take pairs of one": stats.between,

@@ -9,21 +9,16 @@ from ...recipe import Recipe
 from .judge import Hint, either, exercise, kind_of, same
 from .same import fits
 
-
-@exercise("03_adapters", "the mix", right=adapters.mix)
-def norm_preserving_mix(learner: Callable) -> Iterator:
-    draw = torch.Generator().manual_seed(0)
-    cases = [((5, 8), 0.3), ((7,), 0.3), ((2, 5, 8), 0.1), ((3, 4, 6), 0.0), ((3, 4, 6), 1.0)]
-
-    for shape, weight in cases:
-        x, a = (factor * torch.randn(shape, generator=draw) for factor in (2.0, 0.3))
-        found = learner(x.clone(), a.clone(), weight)
-        yield found, adapters.mix(x, a, weight), _other_mixes(x, a, weight)
+MIXES = (((5, 8), 0.3), ((7,), 0.3), ((2, 5, 8), 0.1), ((3, 4, 6), 0.0), ((3, 4, 6), 1.0))
 
 
-def _other_mixes(x: torch.Tensor, a: torch.Tensor, weight: float) -> dict:
-    def length(t, axis=-1, power=2):
-        return t.norm(power, axis, keepdim=True)
+@exercise("the mix", cases=MIXES)
+def norm_preserving_mix(shape: tuple, weight: float) -> Iterator:
+    x, a, weight = yield 2 * torch.randn(shape), 0.3 * torch.randn(shape), weight
+    yield adapters.mix(x, a, weight)
+
+    def length(t):
+        return t.norm(dim=-1, keepdim=True)
 
     def mixed(a, x=x, weight=weight):
         return weight * a + (1 - weight) * x
@@ -31,7 +26,7 @@ def _other_mixes(x: torch.Tensor, a: torch.Tensor, weight: float) -> dict:
     right = a * length(x) / length(a)
     whole = "x is added whole: what becomes of its share when the weight is 1?"
     again = "the result is brought to the length of x; only the adapted token is, before the mix"
-    return {
+    yield {
         "x is added whole, and the adapted token has a length of its own": x + weight * a,
         "x is given the length of the adapted token; it is the other way round": mixed(
             a, x * length(a) / length(x)
@@ -49,16 +44,16 @@ def _other_mixes(x: torch.Tensor, a: torch.Tensor, weight: float) -> dict:
     }
 
 
-@exercise("03_adapters", "the count", 1e-9)
-def adapter_weight_count(learner: Callable) -> Iterator:
-    cases = [(64, 48, 5, 2, False, False), (64, 48, 5, 2, True, True), (192, 192, 8, 4, True, True)]
-    cases += [(64, 48, 0, 1, True, True), (1024, 768, 6, 4, False, False)]
-    cases += [(1024, 768, 6, 4, False, True)]
+COUNTS = [(64, 48, 5, 2, False, False), (64, 48, 5, 2, True, True), (192, 192, 8, 4, True, True)]
+COUNTS += [(64, 48, 0, 1, True, True), (1024, 768, 6, 4, False, False)]
+COUNTS += [(1024, 768, 6, 4, False, True)]
 
-    for width, joint, blocks, levels, bottleneck, bias in cases:
-        recipe = Recipe.course().replace(
-            adapter="bottleneck" if bottleneck else "linear", adapter_bias=bias
-        )
+
+@exercise("the count", 1e-9)
+def adapter_weight_count(learner: Callable) -> Iterator:
+    for width, joint, blocks, levels, bottleneck, bias in COUNTS:
+        kind = "bottleneck" if bottleneck else "linear"
+        recipe = Recipe.course().replace(adapter=kind, adapter_bias=bias)
         with torch.device("meta"):
             modules = adapters.image_adapters(recipe, width, joint, blocks, levels)
         true = sum(p.numel() for p in modules.parameters())
@@ -128,7 +123,7 @@ def _other_counts(width, joint, blocks, levels, bottleneck, bias) -> dict:
     }
 
 
-@exercise("03_adapters")
+@exercise()
 def adapted_walk(learner: Callable) -> None:
     draw = torch.Generator().manual_seed(0)
     matrices = [torch.randn(6, 6, generator=draw) / 2 for _ in range(9)]

@@ -2,8 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 
+from aaclip_lite.adapters import image_adapters
+from aaclip_lite.course.check import EXERCISES
 from aaclip_lite.course.check.same import Hint, either, same, same_in_all, whatever
+from aaclip_lite.recipe import Recipe
 
 HALF = "a half is too much"
 
@@ -49,3 +53,14 @@ def test_what_an_input_is_there_for_is_told_when_the_others_are_right():
     for found, say in (((2.0, 1.0), "and now the edge"), ((1.0, 1.0), HALF)):
         with pytest.raises(Hint, match=f"^{say}$"):
             same_in_all(rounds(found, *hints), "the sum", 1e-4)
+
+
+def test_the_count_that_is_checked_is_that_of_the_packages_own_modules():
+    def count(width, joint, blocks, levels, bottleneck, bias):
+        kind = "bottleneck" if bottleneck else "linear"
+        recipe = Recipe.course().replace(adapter=kind, adapter_bias=bias)
+        with torch.device("meta"):
+            modules = image_adapters(recipe, width, joint, blocks, levels)
+        return sum(p.numel() for p in modules.parameters())
+
+    assert EXERCISES["adapter_weight_count"][1](count)

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 import torch
 
 from ... import adapters
-from ...recipe import Recipe
 from .judge import Hint, either, exercise, kind_of, same
 from .same import fits
 
@@ -49,19 +48,11 @@ COUNTS += [(64, 48, 0, 1, True, True), (1024, 768, 6, 4, False, False)]
 COUNTS += [(1024, 768, 6, 4, False, True)]
 
 
-@exercise("the count", 1e-9)
-def adapter_weight_count(learner: Callable) -> Iterator:
-    for width, joint, blocks, levels, bottleneck, bias in COUNTS:
-        kind = "bottleneck" if bottleneck else "linear"
-        recipe = Recipe.course().replace(adapter=kind, adapter_bias=bias)
-        with torch.device("meta"):
-            modules = adapters.image_adapters(recipe, width, joint, blocks, levels)
-        true = sum(p.numel() for p in modules.parameters())
-        found = learner(width, joint, blocks, levels, bottleneck, bias)
-        yield found, true, _other_counts(width, joint, blocks, levels, bottleneck, bias)
+@exercise("the count", 1e-9, cases=COUNTS)
+def adapter_weight_count(width, joint, blocks, levels, bottleneck, bias) -> Iterator:
+    given = width, joint, blocks, levels, bottleneck, bias
+    width, joint, blocks, levels, bottleneck, bias = yield given
 
-
-def _other_counts(width, joint, blocks, levels, bottleneck, bias) -> dict:
     def count(blocks=blocks, heads=levels + 1, inner=width // 2, goes=(width, joint), **other):
         deep, ups = other.get("bottleneck", bottleneck), other.get("ups", 1)
         down, up, head = (
@@ -70,8 +61,9 @@ def _other_counts(width, joint, blocks, levels, bottleneck, bias) -> dict:
         adapter = (1 + ups) * width * inner + down + up if deep else width * width + up
         return blocks * adapter + heads * (goes[0] * goes[1] + head)
 
+    yield count()
     half = width // 2
-    return {
+    yield {
         "there is one projection too many: one a level, and one for detection": count(
             heads=levels + 2
         ),
@@ -136,7 +128,7 @@ def adapted_walk(learner: Callable) -> None:
         blocks = [lambda t, m=m: t + torch.tanh(t @ m) for m in matrices[:depth]]
         modules = {number: (lambda t, m=matrices[-number]: torch.tanh(t @ m)) for number in behind}
         case = x, blocks, modules, levels, weight
-        found, here = learner(x.clone(), *case[1:]), f"{depth} blocks, adapters behind {behind}: "
+        found, here = learner(*case), f"{depth} blocks, adapters behind {behind}: "
         if not isinstance(found, (list, tuple)):
             raise Hint(f"expected a list of tokens, one a level, not {kind_of(found)}")
         right = dict(zip(levels, _walk(*case), strict=True))

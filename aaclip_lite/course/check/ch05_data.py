@@ -57,7 +57,7 @@ def draw_shots(learner):
         labels = [0, 1] * (k // 2) + generator.integers(0, 2, count).tolist()
         drawn = []
         for seed in range(30):
-            found = learner(list(labels), k, seed)
+            found = learner(labels, k, seed)
             if any(np.ndim(each) for each in found):
                 raise Hint("give one list of indices, both kinds together, not lists in a list")
             found = [int(index) for index in found]
@@ -74,7 +74,7 @@ def draw_shots(learner):
                 raise Hint(f"{bad} of {k} are abnormal: how many are to be?")
             if found != sorted(found):
                 raise Hint(f"{found} is not sorted")
-            if found != [int(index) for index in learner(list(labels), k, seed)]:
+            if found != [int(index) for index in learner(labels, k, seed)]:
                 raise Hint(f"called twice with the seed {seed}, it gives two answers")
         if all(found == drawn[0] for found in drawn):
             raise Hint("all seeds give the same pictures: are they drawn by chance?")
@@ -106,7 +106,7 @@ def move_pair(learner):
     for height, width, right, down in MOVES:
         image = torch.rand(3, height, width, generator=draw)
         mask = (torch.rand(1, height, width, generator=draw) > 0.6).float()
-        found = learner(image.clone(), mask.clone(), right, down, fill.clone())
+        found = learner(image, mask, right, down, fill)
         if not isinstance(found, (tuple, list)) or len(found) != 3:
             raise Hint("the result is not three things: moved image, moved mask, lost share")
         if np.shape(found[0]) == mask.shape:

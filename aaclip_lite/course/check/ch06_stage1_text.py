@@ -85,7 +85,7 @@ def choose_step(learner: Callable) -> None:
     )
     for steps, validation, test in cases:
         best = min(range(len(steps)), key=lambda i: (-validation[i], steps[i]))
-        found = learner(list(steps), list(validation), list(test))
+        found = learner(steps, validation, test)
         if not isinstance(found, tuple | list) or len(found) != 2:
             raise Hint("return two things: the step, and the test figure that belongs to it")
         step, figure = found

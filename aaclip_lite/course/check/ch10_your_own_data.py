@@ -54,7 +54,7 @@ def threshold_for(learner):
     for count, rate in ((19, 0.05), (40, 0.1), (99, 0.05), (30, 0.25), (7, 0.5)):
         scores = generator.gamma(2.0, 1.0, count)
         rank = math.ceil((count + 1) * (1 - rate) - 1e-9)
-        found, right = learner(scores.copy(), rate), float(np.sort(scores)[rank - 1])
+        found, right = learner(scores, rate), float(np.sort(scores)[rank - 1])
         yield found, right, _other_thresholds(scores, rate, rank)
     say = "18 pictures can't promise a rate of 0.05: raise a ValueError"
     refused(say, learner, generator.random(18), 0.05)
@@ -106,7 +106,7 @@ def hot_boxes(learner):
         heat = heat.astype(np.float32)
         cut = float(np.sort(heat, None)[heat.size * 3 // 4] if height > 6 else heat.max() + 1)
         heat[:2, :2], heat[0, 0] = heat.min(), cut  # at the threshold, and alone
-        found, right = learner(heat.copy(), cut, least), _boxes(heat, cut, least)
+        found, right = learner(heat, cut, least), _boxes(heat, cut, least)
         try:
             mine = sorted(tuple(float(edge) for edge in box) for box in found)
         except TypeError:

@@ -1,14 +1,14 @@
 """Checks of the exercises of chapter 15_distillation."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 
 from ...variants import distillation
 from .judge import exercise
-from .pulls import pull_mistakes
+from .pulls import pull_steps
 
 
 @exercise("the pooled logits", cases=((3, 11, 7), (2, 8, 8), (3, 6, 6), (2, 3, 1), (2, 10, 10)))
@@ -96,13 +96,10 @@ def position_kl(batch: int, side: int, warm: float) -> Iterator:
     }
 
 
-@exercise("the ratio of pulls")
-def pull_ratio(learner: Callable) -> Iterator:
-    generator = torch.Generator().manual_seed(0)
-    for scale in (1.0, 30.0):
-        weights = [torch.randn(n, generator=generator, requires_grad=True) for n in (3, 4)]
-        joined = torch.cat(weights).tanh()  # shared, as a network's body is
-        distill = scale * joined.square().sum()
-        task = (joined * torch.linspace(-1, 2, 7)).sin().sum() + 5
-        true, hints = pull_mistakes(distill, task, weights)
-        yield learner(distill, task, weights), true, hints
+@exercise("the ratio of pulls", cases=(1.0, 30.0))
+def pull_ratio(scale: float) -> Iterator:
+    weights = [torch.randn(n, requires_grad=True) for n in (3, 4)]
+    joined = torch.cat(weights).tanh()  # shared, as a network's body is
+    task = (joined * torch.linspace(-1, 2, 7)).sin().sum() + 5
+    distill, task, weights = yield scale * joined.square().sum(), task, weights
+    yield from pull_steps(distill, task, weights)

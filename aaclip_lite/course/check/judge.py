@@ -9,7 +9,7 @@ Use: `aa.check.NAME(your_function)`; `aa.check.EXERCISES` lists them by chapter.
 
 import functools
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,8 +61,7 @@ class Answer:
 def exercise(
     what: str = "the result",
     tolerance: float = 1e-4,
-    right: Callable | None = None,
-    cases: Iterable | None = None,
+    cases: Sequence = (),
     read: Callable = lambda found: found,
 ) -> Callable:
     """Make a check of the function below. For each of the `cases`, its arguments, it yields what
@@ -70,8 +69,6 @@ def exercise(
     {sentence: what that mistake returns}, or two of them for a pair. Without `cases` it calls the
     learner's itself, and yields rounds for `same_in_all` or raises a Hint where it is off.
 
-    right: the function asked for; it lets `again` look for ideas that the check does not list. With
-    cases it is not needed.
     read: what of a result is compared; it may raise a Hint.
     """
 
@@ -80,14 +77,12 @@ def exercise(
             for number, case in enumerate(cases):
                 torch.manual_seed(number)  # the same cases each time
                 given, steps = _begun(listed, case)
-                found, true = read(learner(*map(_kept, given))), read(_answer(steps, given))
+                found, true = read(learner(*given)), read(_answer(steps, given))
                 hints = next(steps)
                 yield found, true, of_pair(found, *hints) if isinstance(hints, tuple) else hints
 
-        def known(*given):
+        def right(*given):
             return _answer(_begun(listed, cases[0])[1], given)
-
-        check, asked = (listed, right) if cases is None else (rounds_of, known)
 
         @functools.wraps(listed)
         @torch.random.fork_rng(devices=[])  # the learner's next random numbers stay what they were
@@ -97,7 +92,7 @@ def exercise(
                 say = f"give the function itself, not what it returns ({kind_of(learner)})"
                 return Answer(name, "look again", say)
             try:
-                rounds = check(_watched(learner, seen))
+                rounds = (rounds_of if cases else listed)(_watched(learner, seen))
                 if rounds is not None:
                     same_in_all(rounds, what, tolerance)
             except NotImplementedError as error:
@@ -106,11 +101,11 @@ def exercise(
                 say = "Replace the line that raises NotImplementedError"
                 return Answer(name, "not done yet", say)
             except Hint as hint:
-                if asked and isinstance(hint, Vague):
+                if cases and isinstance(hint, Vague):
                     rounds = [(given, found) for _, found, given in seen if found is not ...]
                     names = _names(learner, rounds)
                     with np.errstate(all="ignore"):
-                        say = again.idea(asked, rounds, names, tolerance)
+                        say = again.idea(right, rounds, names, tolerance)
                     hint.args = (f"{what} {say}".replace(" : ", ": "),) if say else hint.args
                 return Answer(name, "look again", _told(str(hint), seen, hint.call))
             except Exception as error:  # of the learner's code, or of reading what it returned
@@ -141,8 +136,8 @@ def _answer(steps: Iterator, given: tuple):
 
 
 def _watched(learner: Callable, calls: list) -> Callable:
-    """The learner's function, whose arguments must stay as they were; `calls` gets what it was
-    called with, in words, and what it returned.
+    """The learner's function, which gets copies that must stay as they were; `calls` gets what it
+    was called with, in words, and what it returned.
     """
 
     def call(*given):
@@ -152,15 +147,15 @@ def _watched(learner: Callable, calls: list) -> Callable:
             for name, value in zip(named, given, strict=True)
             if (text := shown(value))
         ]
-        before = [_kept(value) for value in given]
-        calls.append((f" [seen with {', '.join(told)}]" if told else "", ..., before))
+        mine = [_kept(value) for value in given]
+        calls.append((f" [seen with {', '.join(told)}]" if told else "", ..., given))
         try:
-            found = learner(*given)
+            found = learner(*mine)
         except Exception as error:
             error.learners = True  # not an error of the check, which reads what comes back
             raise
-        calls[-1] = calls[-1][0], found, before
-        for name, was, now in zip(named, before, given, strict=True):
+        calls[-1] = calls[-1][0], found, given
+        for name, was, now in zip(named, given, mine, strict=True):
             if not _alike(was, now):
                 raise Hint(f"your function changed {name} in place: work on a copy")
         return found
@@ -184,8 +179,8 @@ def _told(say: str, calls: list, number: int = -1) -> str:
 
 
 def _kept(value):
-    if hasattr(value, "detach"):
-        return value.detach().clone()
+    if hasattr(value, "detach"):  # what has a gradient stays a part of its graph
+        return value if value.requires_grad else value.clone()
     if isinstance(value, list | tuple):
         return type(value)(_kept(each) for each in value)
     if isinstance(value, dict):

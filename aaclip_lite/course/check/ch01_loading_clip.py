@@ -1,17 +1,16 @@
 """Checks of the exercises of chapter 01_loading_clip."""
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .judge import either, exercise, fits
+from .judge import Steps, either, exercise, fits
 
 
 @exercise("the table of features", cases=((3, 9, 6, 4), (2, 12, 8, 5), (1, 6, 4, 7)))
-def end_of_text(batch: int, length: int, width: int, out: int) -> Iterator:
+def end_of_text(batch: int, length: int, width: int, out: int) -> Steps:
     """(states (B, L, D), ids (B, L), projection (D, d)) -> the sentences' features (B, d)"""
     rows, ends = torch.arange(batch), torch.randint(2, length - 2, (batch,))
     ids = torch.randint(300, 49_000, (batch, length))
@@ -40,7 +39,7 @@ def end_of_text(batch: int, length: int, width: int, out: int) -> Iterator:
 
 
 @exercise("the table of probabilities", cases=((3, 5, 8, 4.0), (4, 4, 6, 10.0), (1, 2, 16, 100.0)))
-def zero_shot(batch: int, classes: int, width: int, scale: float) -> Iterator:
+def zero_shot(batch: int, classes: int, width: int, scale: float) -> Steps:
     """(image features (B, d), text features (C, d), scale) -> probabilities (B, C)"""
     words = torch.randn(classes, width) * torch.linspace(0.5, 4, classes)[:, None]
     pictures, words, scale = yield 0.6 * torch.randn(batch, width), words, scale
@@ -77,7 +76,7 @@ def _square(positions: torch.Tensor) -> torch.Tensor:
 
 
 @exercise("the new grid", cases=((4, 6, 9, 3), (6, 5, 10, 4), (5, 3, 4, 2), (3, 3, 3, 5)))
-def oblong_positions(side: int, rows: int, columns: int, width: int) -> Iterator:
+def oblong_positions(side: int, rows: int, columns: int, width: int) -> Steps:
     """(positions (1 + n * n, D), rows, columns) -> (1 + rows * columns, D)"""
     positions, rows, columns = yield torch.randn(1 + side * side, width), rows, columns
     right = _oblong(positions, rows, columns)

@@ -1,16 +1,14 @@
 """Checks of the exercises of chapter 02_the_blind_spot."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .judge import Hint, as_array, either, exercise, kind_of
+from .judge import Hint, Steps, as_array, either, exercise, kind_of
 
 
 @exercise("the anchor", cases=((6, 8), (12, 5), (1, 4)))
-def mean_anchor(count: int, width: int) -> Iterator:
+def mean_anchor(count: int, width: int) -> Steps:
     """sentence features (n, d) -> their anchor (d,)"""
     features = yield (torch.randn(count, width) + 1) * torch.linspace(0.2, 9, count)[:, None]
     yield F.normalize(F.normalize(features, dim=1).mean(0), dim=0)
@@ -37,7 +35,7 @@ def _distances(side: int, power: float) -> torch.Tensor:
 
 
 @exercise("the reach", cases=((2, 3, 4, 1.0), (1, 2, 5, 3.0), (3, 1, 3, 0.5)))
-def attention_reach(batch: int, heads: int, side: int, sharp: float) -> Iterator:
+def attention_reach(batch: int, heads: int, side: int, sharp: float) -> Steps:
     """(attention weights (B, heads, 1 + n * n, 1 + n * n), n) -> how many patches away patches
     look, on average
     """

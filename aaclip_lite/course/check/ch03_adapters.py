@@ -1,18 +1,18 @@
 """Checks of the exercises of chapter 03_adapters."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 
 from ... import adapters
-from .judge import Hint, either, exercise, kind_of, same
+from .judge import Hint, Steps, either, exercise, kind_of, same
 from .same import fits
 
 MIXES = (((5, 8), 0.3), ((7,), 0.3), ((2, 5, 8), 0.1), ((3, 4, 6), 0.0), ((3, 4, 6), 1.0))
 
 
 @exercise("the mix", cases=MIXES)
-def norm_preserving_mix(shape: tuple, weight: float) -> Iterator:
+def norm_preserving_mix(shape: tuple, weight: float) -> Steps:
     x, a, weight = yield 2 * torch.randn(shape), 0.3 * torch.randn(shape), weight
     yield adapters.mix(x, a, weight)
 
@@ -49,7 +49,7 @@ COUNTS += [(1024, 768, 6, 4, False, True)]
 
 
 @exercise("the count", 1e-9, cases=COUNTS)
-def adapter_weight_count(width, joint, blocks, levels, bottleneck, bias) -> Iterator:
+def adapter_weight_count(width, joint, blocks, levels, bottleneck, bias) -> Steps:
     given = width, joint, blocks, levels, bottleneck, bias
     width, joint, blocks, levels, bottleneck, bias = yield given
 

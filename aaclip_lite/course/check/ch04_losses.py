@@ -1,15 +1,13 @@
 """Checks of the exercises of chapter 04_losses."""
 
-from collections.abc import Iterator
-
 import torch
 
 from ... import losses
-from .judge import exercise
+from .judge import Steps, exercise
 
 
 @exercise("the focal loss", 1e-3, cases=((1, 4, 2.0), (3, 6, 2.0), (2, 5, 0.0), (2, 5, 1.0)))
-def focal_loss(batch: int, size: int, gamma: float) -> Iterator:
+def focal_loss(batch: int, size: int, gamma: float) -> Steps:
     # where smoothing is not felt
     p = (0.7 * torch.randn(batch, 2, size, size)).softmax(1)
     p, mask, gamma = yield p, (torch.rand(batch, 1, size, size) > 0.7).float(), gamma
@@ -65,7 +63,7 @@ def focal_loss(batch: int, size: int, gamma: float) -> Iterator:
 
 
 @exercise("the dice loss", cases=((3, 6, 0.3), (1, 4, 0.5), (2, 8, 0.0), (4, 5, 0.1)))
-def dice_loss(batch: int, size: int, area: float) -> Iterator:
+def dice_loss(batch: int, size: int, area: float) -> Steps:
     mask = (torch.rand(batch, size, size) < area).float()
     mask[: batch - 3] = 0
     p, mask = yield torch.rand(batch, size, size), mask
@@ -123,7 +121,7 @@ def other_dices(p: torch.Tensor, mask: torch.Tensor) -> dict:
 
 
 @exercise("the cost", cases=((2, 8, 1), (4, 16, 4), (3, 12, 0), (5, 10, 3)))
-def all_normal_cost(batch: int, size: int, defective: int) -> Iterator:
+def all_normal_cost(batch: int, size: int, defective: int) -> Steps:
     mask = torch.zeros(batch, 1, size, size)
     mask[:defective] = (torch.rand(defective, 1, size, size) > 0.9).float()
     mask = yield mask

@@ -1,18 +1,18 @@
 """Checks of the exercises of chapter 06_stage1_text."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 
 from ...losses import dice, focal
 from .ch04_losses import other_dices
-from .judge import Hint, either, exercise
+from .judge import Hint, Steps, either, exercise
 from .loops import judge_loop
 
 
 @exercise("the feature", cases=((2, 9, 5), (3, 4, 3), (1, 16, 8)))
-def stage1_feature(count: int, patches: int, width: int) -> Iterator:
+def stage1_feature(count: int, patches: int, width: int) -> Steps:
     """(patches (B, N, d), picture (B, d)) -> the sum of their unit vectors (B, N, d)"""
     x, picture = yield 3 * torch.randn(count, patches, width), 2 * torch.randn(count, width)
     yield F.normalize(x, dim=-1) + F.normalize(picture, dim=-1).unsqueeze(1)
@@ -33,7 +33,7 @@ def stage1_feature(count: int, patches: int, width: int) -> Iterator:
 
 
 @exercise("the loss", cases=((4, 8, 0.3), (3, 16, 0.05), (2, 6, 0.0)))
-def blind_dice(count: int, side: int, share: float) -> Iterator:
+def blind_dice(count: int, side: int, share: float) -> Steps:
     """mask (B, 1, H, W) -> both dice losses of a model that says normal everywhere"""
     mask = (torch.rand(count, 1, side, side) < share).float()
     mask[0] = 0  # every batch has a picture without a defect

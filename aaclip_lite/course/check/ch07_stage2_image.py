@@ -1,17 +1,17 @@
 """Checks of the exercises of chapter 07_stage2_image."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .judge import either, exercise
+from .judge import Steps, either, exercise
 from .loops import judge_loop
 
 
 @exercise("the feature", cases=((2, 4, 5), (3, 9, 6), (1, 16, 3)))
-def detection_feature(count: int, patches: int, width: int) -> Iterator:
+def detection_feature(count: int, patches: int, width: int) -> Steps:
     """tokens (B, 1 + N, d), class token first -> mean of the unit patch vectors (B, d)"""
     tokens = torch.randn(count, 1 + patches, width)
     tokens = yield tokens * torch.linspace(0.5, 3, 1 + patches)[:, None]
@@ -38,7 +38,7 @@ def detection_feature(count: int, patches: int, width: int) -> Iterator:
 
 
 @exercise("the row of middles", cases=((4, 8), (16, 8), (37, 14), (3, 5), (1, 4)))
-def patch_middles(grid: int, patch: float) -> Iterator:
+def patch_middles(grid: int, patch: float) -> Steps:
     """(patches in a row, pixels of a patch) -> coordinates of their middles (grid,)"""
     grid, patch = yield grid, patch
     yield np.arange(grid) * patch + (patch - 1) / 2
@@ -72,7 +72,7 @@ def _scores(cosines: torch.Tensor, scale: float, one: float = 1.0) -> torch.Tens
 
 
 @exercise("the table of scores", cases=((2, 4, 5, 3, 100.0), (3, 9, 4, 4, 15.0), (1, 4, 6, 1, 1.0)))
-def patch_scores(count: int, patches: int, width: int, number: int, scale: float) -> Iterator:
+def patch_scores(count: int, patches: int, width: int, number: int, scale: float) -> Steps:
     """(list of levels (B, N, d), anchors (B, d, 2), scale) -> the summed scores of the patches (B,
     N)
     """

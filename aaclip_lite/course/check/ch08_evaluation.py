@@ -1,11 +1,9 @@
 """Checks of the exercises of chapter 08_evaluation."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 
-from .judge import Hint, either, exercise, kind_of, whatever
+from .judge import Hint, Steps, either, exercise, kind_of, whatever
 
 NAN = float("nan")
 
@@ -25,7 +23,7 @@ FIGURES = (
 
 
 @exercise("the mean", cases=FIGURES, read=_number)
-def class_mean(figures: dict) -> Iterator:
+def class_mean(figures: dict) -> Steps:
     """{product: figure or NaN} -> the mean over the products that have the figure"""
     figures = yield figures
     known = [value for value in figures.values() if value == value]
@@ -68,7 +66,7 @@ def _f1(said: np.ndarray, true: np.ndarray) -> float:
 
 
 @exercise("the largest F1", cases=F1)
-def best_f1(scores: np.ndarray, labels: np.ndarray) -> Iterator:
+def best_f1(scores: np.ndarray, labels: np.ndarray) -> Steps:
     """(scores (N,), labels (N,) in {0, 1}) -> the largest F1 that a threshold reaches"""
     scores, labels = yield scores, labels
     true = labels == 1
@@ -140,7 +138,7 @@ def _ranged(values: torch.Tensor) -> torch.Tensor:
 
 
 @exercise("the row of scores", cases=((4, 5), (6, 3), (2, 8)))
-def fused_scores(count: int, side: int) -> Iterator:
+def fused_scores(count: int, side: int) -> Steps:
     """(maps (n, H, W), detection scores (n,)) of all pictures of a product -> the published scores
     (n,)
     """

@@ -1,12 +1,10 @@
 """Checks of the exercises of chapter 09_explorer."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .judge import Hint, drawn, either, exercise, kind_of
+from .judge import Hint, Steps, either, exercise, kind_of
 
 
 def _map(cosines: torch.Tensor, shares: torch.Tensor, side: int) -> torch.Tensor:
@@ -14,7 +12,7 @@ def _map(cosines: torch.Tensor, shares: torch.Tensor, side: int) -> torch.Tensor
 
 
 @exercise("the map", cases=((4, 3, 6, 0.2), (2, 5, 4, 0.4), (3, 4, 8, 0.0), (1, 2, 5, 0.3)))
-def level_map(count: int, side: int, width: int, first: float) -> Iterator:
+def level_map(count: int, side: int, width: int, first: float) -> Steps:
     """(levels (L, n * n, d), anchors (d, 2), weights (L,)) -> (n, n): weighted mean of cosine
     defective - good
     """
@@ -60,19 +58,23 @@ CUTS = ((6, 4, 0.75), (3, 8, 0.5), (10, 5, 0.7), (4, 3, 1.0), (5, 7, 0.1), (4, 6
 
 
 @exercise("the threshold", 1e-6, cases=CUTS, read=_one_number)
-def cut_for_recall(normal: int, bad: int, recall: float) -> Iterator:
+def cut_for_recall(normal: int, bad: int, recall: float) -> Steps:
     """(scores (B,), labels (B,), recall) -> the highest threshold that still rejects this share of
     the defective
     """
     order = torch.randperm(normal + bad)
-    scores, labels = drawn(normal + bad, seed=bad).numpy().round(3), (order < bad).int().numpy()
+    scores, labels = (
+        torch.randn(normal + bad).double().numpy().round(3),
+        (order < bad).int().numpy(),
+    )
     scores, labels, recall = yield scores, labels, recall
     hits, good = np.sort(scores[labels == 1])[::-1], np.sort(scores[labels == 0])[::-1]
     wanted = int(np.ceil(recall * len(hits) - 1e-9))
     right = float(hits[wanted - 1])
     yield right
-    of_good = int(np.ceil(recall * len(good) - 1e-9)) - 1
-    missed = int(np.ceil((1 - recall) * len(hits) - 1e-9)) - 1
+
+    def at(ordered: np.ndarray, share: float = recall) -> float:
+        return ordered[max(0, int(np.ceil(share * len(ordered) - 1e-9)) - 1)]
 
     def caught(cut: float) -> int:
         return int((hits >= cut).sum())
@@ -91,14 +93,12 @@ def cut_for_recall(normal: int, bad: int, recall: float) -> Iterator:
             min(wanted, len(hits) - 1)
         ],
         "the good parts' scores are used; the promise is about the defective ones": either(
-            good[of_good], np.quantile(good, recall), np.quantile(good, 1 - recall)
+            at(good), np.quantile(good, recall), np.quantile(good, 1 - recall)
         ),
         "the recall is turned round: it is the share that is caught, not missed": either(
-            hits[max(missed, 0)], np.quantile(hits, recall)
+            at(hits, 1 - recall), np.quantile(hits, recall)
         ),
-        "all parts are counted; the promise is about the defective ones": np.sort(scores)[::-1][
-            int(np.ceil(recall * len(scores) - 1e-9)) - 1
-        ],
+        "all parts are counted; the promise is about the defective ones": at(np.sort(scores)[::-1]),
         "that is the recall itself; a score is asked for": recall,
         "that is the mean of the defective parts' scores: the recall is not used": hits.mean(),
         "that is the median: the recall is not used": np.median(hits),

@@ -1,12 +1,11 @@
 """Checks of the exercises of chapter 10_your_own_data."""
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 from scipy import ndimage
 
-from .judge import Hint, either, exercise, kind_of, refused
+from .judge import Hint, Steps, either, exercise, kind_of, refused
 
 
 def _needed(rate: float) -> int:
@@ -22,7 +21,7 @@ def _whole(found):
 
 
 @exercise("the number", 1e-9, cases=(0.05, 0.01, 0.5, 0.3, 0.07, 0.001, 0.9, 0.2), read=_whole)
-def pictures_needed(rate: float) -> Iterator:
+def pictures_needed(rate: float) -> Steps:
     """(false-alarm rate) -> the least number of normal pictures that can set a threshold for it"""
     rate = yield rate
     need, few = _needed(rate), math.log(1 - rate)

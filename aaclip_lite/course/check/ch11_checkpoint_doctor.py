@@ -1,19 +1,18 @@
 """Checks of the exercises of chapter 11_checkpoint_doctor."""
 
 from collections import Counter
-from collections.abc import Iterator
 from itertools import pairwise
 
 import torch
 
 from ...doctor.statistics import outside, xavier_bound
-from .judge import either, exercise, two, whatever
+from .judge import Steps, either, exercise, two, whatever
 
 SIDES = "Xavier looks at both sides, fan in plus fan out; here only"
 
 
 @exercise("mean |w| of a fresh matrix", cases=((768, 1024), (768, 768), (64, 96), (768,)))
-def untrained_mean(*shape: int) -> Iterator:
+def untrained_mean(*shape: int) -> Steps:
     shape = yield (shape,)
     c = xavier_bound(shape)
     yield c / 2
@@ -43,7 +42,7 @@ SHARES += [2.5, -0.4, 0.25, 0.8, -0.85, 0.55, -1.01, -1.3, -1.7, 0.52, 0.35, -0.
 
 
 @exercise("the number of weights outside", cases=((6, 4), (3, 8), (12, 2), (24,)))
-def weights_outside(*shape: int) -> Iterator:
+def weights_outside(*shape: int) -> Steps:
     # weights within, at and beyond the bound
     bound = xavier_bound(shape)
     w = (bound * torch.tensor(SHARES, dtype=torch.float64)).reshape(shape)
@@ -58,11 +57,15 @@ def weights_outside(*shape: int) -> Iterator:
     (a, b), size = w.shape, w.abs()
     bound = xavier_bound(w.shape)
     beyond = size > bound
+
+    def above(limit: float) -> torch.Tensor:
+        return (size > limit).sum()
+
     yield {
         "a weight AT the bound is one that a fresh matrix may hold": (size >= bound).sum(),
         "negative weights leave the support as well: compare |w|": (w > bound).sum(),
         "positive weights leave the support as well: compare |w|": (w < -bound).sum(),
-        "half the bound is the mean, not the end of the support": (size > bound / 2).sum(),
+        "half the bound is the mean, not the end of the support": above(bound / 2),
         "twice the bound is too far out: a fresh matrix ends at the bound": (
             size > 2 * bound
         ).sum(),
@@ -71,11 +74,11 @@ def weights_outside(*shape: int) -> Iterator:
             beyond.double().mean(), 100 * beyond.double().mean()
         ),
         "count the weights, do not add up their excess": (size - bound).clamp(min=0).sum(),
-        f"{SIDES} the second": (size > (6 / b) ** 0.5).sum(),
-        f"{SIDES} the first": (size > (6 / a) ** 0.5).sum(),
-        "the fans are added, not multiplied": (size > (6 / (a * b)) ** 0.5).sum(),
-        "a root is missing in the bound": (size > 6 / (a + b)).sum(),
-        "this is S0's threshold: the bound follows from the shape": (size > 0.1).sum(),
+        f"{SIDES} the second": above((6 / b) ** 0.5),
+        f"{SIDES} the first": above((6 / a) ** 0.5),
+        "the fans are added, not multiplied": above((6 / (a * b)) ** 0.5),
+        "a root is missing in the bound": above(6 / (a + b)),
+        "this is S0's threshold: the bound follows from the shape": above(0.1),
         "these are the rows that hold one: count the weights": beyond.any(1).sum(),
         "this says that there are some: how many?": 1,
         "this is the largest |w|, not a count": size.max(),
@@ -93,7 +96,7 @@ EPOCHS += (([0, 2, 1], 3), ([], 2))
 
 
 @exercise("(missing, doubled)", cases=EPOCHS, read=_lists)
-def epoch_problems(epochs: list[int], planned: int) -> Iterator:
+def epoch_problems(epochs: list[int], planned: int) -> Steps:
     epochs, planned = yield epochs, planned
     counts = Counter(epochs)
     missing = [n for n in range(planned) if n not in counts]

@@ -1,17 +1,16 @@
 """Checks of the exercises of chapter 12_cross_attention."""
 
-from collections.abc import Iterator
-
+import torch
 import torch.nn.functional as F
 
 from ...variants.cross_attention import add_context
-from .judge import drawn, either, exercise
+from .judge import Steps, either, exercise
 
 
 @exercise("what the queries find", cases=((3, 5, 4), (4, 6, 9), (5, 3, 16)))
-def attend(queries: int, keys: int, width: int) -> Iterator:
-    k, v = drawn(2, keys, width, seed=1), drawn(2, keys, width, seed=2)
-    q, k, v = yield drawn(2, queries, width), k, v
+def attend(queries: int, keys: int, width: int) -> Steps:
+    k, v = torch.randn(2, keys, width), torch.randn(2, keys, width)
+    q, k, v = yield torch.randn(2, queries, width), k, v
     yield (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1) @ v
     plain = q @ k.mT
     scores = plain / width**0.5
@@ -36,8 +35,8 @@ def attend(queries: int, keys: int, width: int) -> Iterator:
 
 
 @exercise("x with a tenth of its length", cases=((3, 4), (5, 3)))
-def add_a_tenth(tokens: int, width: int) -> Iterator:
-    x, c = yield 3 * drawn(2, tokens, width), 20 * drawn(2, tokens, width, seed=1)
+def add_a_tenth(tokens: int, width: int) -> Steps:
+    x, c = yield 3 * torch.randn(2, tokens, width), 20 * torch.randn(2, tokens, width)
     yield add_context(x, c, "v3")
     long_x, long_c = x.norm(dim=-1, keepdim=True), c.norm(dim=-1, keepdim=True)
     fitted = c * long_x / long_c
@@ -59,7 +58,7 @@ def _block(query: int, context: int, inner: int) -> int:
 
 
 @exercise("the number of weights", 1e-9, cases=((1024, 768), (512, 768), (192, 192)))
-def count_block(query: int, context: int) -> Iterator:
+def count_block(query: int, context: int) -> Steps:
     query, context = yield query, context
     inner = min(query, context)
     right = _block(query, context, inner)

@@ -1,16 +1,15 @@
 """Checks of the exercises of chapter 13_improvement_lab."""
 
-from collections.abc import Iterator
-
 import numpy as np
+import torch
 from scipy.stats import t, ttest_rel
 
-from .judge import Hint, drawn, either, exercise, two
+from .judge import Hint, Steps, either, exercise, two
 
 
 @exercise("the weighted mean of the patches", cases=((5, 3), (4, 6)))
-def attention_pool(patches: int, width: int) -> Iterator:
-    x, score = yield drawn(2, patches, width), drawn(2, patches, 1, seed=1)
+def attention_pool(patches: int, width: int) -> Steps:
+    x, score = yield torch.randn(2, patches, width), torch.randn(2, patches, 1)
     yield (score.softmax(1) * x).sum(1)
     add = "scores are no weights yet: a softmax makes them add up to 1"
     yield {
@@ -31,7 +30,7 @@ GAINS = ((0.010, 0.014, 0.006), (0.03, -0.01, 0.02, 0.05))
 
 
 @exercise("(mean change, half the width of its 95 % interval)", cases=GAINS, read=_interval)
-def paired_change(*gains: float) -> Iterator:
+def paired_change(*gains: float) -> Steps:
     rival = np.array([0.90, 0.94, 0.86, 0.81])[: len(gains)]
     mine, rival = yield rival + np.array(gains), rival
     change, n = mine - rival, len(mine)
@@ -98,7 +97,7 @@ RISES = (
 
 
 @exercise("the less important half", cases=RISES, read=_places)
-def least_important(rises: dict) -> Iterator:
+def least_important(rises: dict) -> Steps:
     rises = yield rises
     order, half = sorted(rises, key=rises.get), len(rises) // 2
     yield order[:half]

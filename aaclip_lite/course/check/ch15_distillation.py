@@ -1,18 +1,17 @@
 """Checks of the exercises of chapter 15_distillation."""
 
 import math
-from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 
 from ...variants import distillation
-from .judge import exercise
+from .judge import Steps, exercise
 from .pulls import pull_steps
 
 
 @exercise("the pooled logits", cases=((3, 11, 7), (2, 8, 8), (3, 6, 6), (2, 3, 1), (2, 10, 10)))
-def pool_top(batch: int, high: int, wide: int) -> Iterator:
+def pool_top(batch: int, high: int, wide: int) -> Steps:
     maps = yield torch.randn(batch, 1, high, wide)
     yield distillation.top_k_pool(maps)
     cells = maps.flatten(1)
@@ -57,7 +56,7 @@ def _kl(student: torch.Tensor, teacher: torch.Tensor, warm: float, dim: int = 1)
 
 
 @exercise("the divergence", cases=((2, 6, 4.0), (3, 5, 4.0), (2, 3, 2.0)))
-def position_kl(batch: int, side: int, warm: float) -> Iterator:
+def position_kl(batch: int, side: int, warm: float) -> Steps:
     shape = batch, 1, side, side
     student, teacher, warm = yield 4 * torch.randn(shape), 6 * torch.randn(shape), warm
     s, t = student.flatten(1), teacher.flatten(1)
@@ -97,7 +96,7 @@ def position_kl(batch: int, side: int, warm: float) -> Iterator:
 
 
 @exercise("the ratio of pulls", cases=(1.0, 30.0))
-def pull_ratio(scale: float) -> Iterator:
+def pull_ratio(scale: float) -> Steps:
     weights = [torch.randn(n, requires_grad=True) for n in (3, 4)]
     joined = torch.cat(weights).tanh()  # shared, as a network's body is
     task = (joined * torch.linspace(-1, 2, 7)).sin().sum() + 5

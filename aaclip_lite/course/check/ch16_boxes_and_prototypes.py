@@ -1,72 +1,73 @@
 """Checks of the exercises of chapter 16_boxes_and_prototypes."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from ...variants import concepts
-from .judge import drawn, either, exercise, whatever
-
-
-def _cells(box: tuple, n: int, near: Callable, far: Callable, scale: float | None = None):
-    x_min, y_min, x_max, y_max = (edge * (n if scale is None else scale) for edge in box)
-    mask = torch.zeros(n, n)
-    mask[max(0, near(y_min)) : far(y_max), max(0, near(x_min)) : far(x_max)] = 1
-    return mask
-
+from .judge import Steps, either, exercise, whatever
 
 BOXES = (((0.5, 0.25, 0.75, 0.5), 8), ((0.35, 0.05, 0.6, 0.4), 8), ((0.3, 0.3, 0.34, 0.34), 4))
 BOXES += (((0.9, 0.1, 1.0, 0.95), 5),)
 
 
 @exercise("the mask of the box", 1e-6, cases=BOXES)
-def whole_box(box: tuple, n: int) -> Iterator:
+def whole_box(box: tuple, n: int) -> Steps:
     box, n = yield box, n
     true = concepts.box_mask(box, n, "ceil")
     yield true
     x_min, y_min, x_max, y_max = box
     floor, ceil, swapped = math.floor, math.ceil, "rows and columns are swapped: y counts the rows"
+
+    def cells(near: Callable = floor, far: Callable = ceil, scale: int = n) -> torch.Tensor:
+        left, top, right, bottom = (edge * scale for edge in box)
+        mask = torch.zeros(n, n)
+        mask[max(0, near(top)) : far(bottom), max(0, near(left)) : far(right)] = 1
+        return mask
+
+    def moved(rounded: Callable, by: int) -> Callable:
+        return lambda edge: rounded(edge) + by
+
     middles = (torch.arange(n) + 0.5) / n
     inside = [(middles >= a) & (middles < b) for a, b in ((y_min, y_max), (x_min, x_max))]
-    cells, touched = torch.arange(n) / n, "a cell that is touched counts whole: 0 or 1, no shares"
+    edges, touched = torch.arange(n) / n, "a cell that is touched counts whole: 0 or 1, no shares"
     shares = [
-        n * ((cells + 1 / n).clamp(max=b) - cells.clamp(min=a)).clamp(min=0)
+        n * ((edges + 1 / n).clamp(max=b) - edges.clamp(min=a)).clamp(min=0)
         for a, b in ((y_min, y_max), (x_min, x_max))
     ]
     yield {
         "the far edges are cut: round them up, not down": concepts.box_mask(box, n),
         swapped: true.T,
         f"{swapped}. And the far edges are cut": concepts.box_mask(box, n).T,
-        "the near edges must be rounded down": _cells(box, n, ceil, ceil),
-        "cells covered in part belong to it: near down, far up": _cells(box, n, ceil, floor),
+        "the near edges must be rounded down": cells(ceil, ceil),
+        "cells covered in part belong to it: near down, far up": cells(ceil, floor),
         "rounding to the nearest cell can still lose a box": either(
-            _cells(box, n, round, round), _cells(box, n, round, ceil)
+            cells(round, round), cells(round, ceil)
         ),
-        "the box is full: not its edge alone": true
-        - _cells(box, n, lambda edge: floor(edge) + 1, lambda edge: ceil(edge) - 1),
+        "the box is full: not its edge alone": true - cells(moved(floor, 1), moved(ceil, -1)),
         "0 and 1 are asked for": 255 * true,
         "a cell counts when the box touches it, not only when its middle is inside": (
             inside[0][:, None] & inside[1]
         ).float(),
         touched: shares[0][:, None] * shares[1],
-        "one cell too many where an edge lies exactly on a border: +1 is not rounding up": _cells(
-            box, n, floor, lambda edge: floor(edge) + 1
+        "one cell too many where an edge lies exactly on a border: +1 is not rounding up": cells(
+            floor, moved(floor, 1)
         ),
-        "a slice ends before its last index: rounded up is enough, without - 1": _cells(
-            box, n, floor, lambda edge: ceil(edge) - 1
+        "a slice ends before its last index: rounded up is enough, without - 1": cells(
+            floor, moved(ceil, -1)
         ),
         "one cell too many: rounded up, or down, is enough": either(
-            _cells(box, n, floor, lambda edge: ceil(edge) + 1),
-            _cells(box, n, lambda edge: floor(edge) - 1, ceil),
+            cells(floor, moved(ceil, 1)),
+            cells(moved(floor, -1), ceil),
         ),
-        "the edges are shares of the side: times n": _cells(box, n, floor, ceil, 1),
+        "the edges are shares of the side: times n": cells(floor, ceil, 1),
         "the last two numbers are the far edges, not width and height": concepts.box_mask(
             (x_min, y_min, x_min + x_max, y_min + y_max), n, "ceil"
         ),
-        "the side has n cells, not n - 1": _cells(box, n, floor, ceil, n - 1),
+        "the side has n cells, not n - 1": cells(floor, ceil, n - 1),
     }
 
 
@@ -74,9 +75,9 @@ def whole_box(box: tuple, n: int) -> Iterator:
     "the loss",
     cases=((4, 1.0, (0, 0, 0.5, 0.5)), (6, 0.5, (0.2, 0.4, 0.9, 0.8)), (4, 1.0, (0, 0, 0, 0))),
 )
-def hinge_box(n: int, margin: float, box: tuple) -> Iterator:
-    mask = concepts.box_mask(box, n).double()
-    cam, mask, m = yield 1.5 * drawn(n, n) * mask.any(), mask, margin
+def hinge_box(n: int, margin: float, box: tuple) -> Steps:
+    mask = concepts.box_mask(box, n)
+    cam, mask, m = yield 1.5 * torch.randn(n, n) * mask.any(), mask, margin
     yield concepts.box_loss(cam, mask, "hinge", m)
     if not mask.any():
         yield {
@@ -115,7 +116,7 @@ def hinge_box(n: int, margin: float, box: tuple) -> Iterator:
 
 
 @exercise("the similarity within concepts", cases=((3, 2), (4, 3), (2, 5)))
-def within_similarity(count: int, m: int) -> Iterator:
+def within_similarity(count: int, m: int) -> Steps:
     prototypes = torch.randn(count * m, 6) + 0.4
     prototypes, m = yield prototypes * torch.rand(count * m, 1).add(0.3), m
     stats = concepts.similarity_stats(prototypes, m)

@@ -1,16 +1,16 @@
 """Checks of the exercises of chapter 17_claims_ledger."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 
 from .. import ledger
-from .judge import Hint, Vague, either, exercise
+from .judge import Hint, Steps, Vague, either, exercise
 from .pulls import pull_steps
 
 
 @exercise("the error", 1e-6, cases=((3, 5), (10, 10), (40, 7), (225, 224)))
-def auc_error(n: int, m: int) -> Iterator:
+def auc_error(n: int, m: int) -> Steps:
     n, m = yield n, m
     true = ((n + m + 1) / (12 * n * m)) ** 0.5
     yield true
@@ -49,7 +49,7 @@ def auc_error(n: int, m: int) -> Iterator:
 
 
 @exercise("the pull", 1e-6, cases=((4, 30.0), (9, 0.2)))
-def pull(size: int, scale: float) -> Iterator:
+def pull(size: int, scale: float) -> Steps:
     weights = torch.randn(size, dtype=torch.float64, requires_grad=True)
     second = (weights * torch.linspace(-1, 2.2, size)).sin().sum() + 5
     first, second, weights = yield scale * (weights - 3).square().mean(), second, weights

@@ -1,14 +1,15 @@
 """Checks of the exercises of chapter 18_scaling_up."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
-from .judge import Hint, either, exercise, two
+from .judge import Hint, Steps, either, exercise, two
 
 
 @exercise("the step's loss", 1e-6, cases=(([2.0, 1, 4], [8, 8, 2]), ([0.5, 3, 1, 7], [4, 4, 4, 1])))
-def loss_of_parts(losses: list, sizes: list) -> Iterator:
+def loss_of_parts(losses: list, sizes: list) -> Steps:
     losses, sizes = yield losses, sizes
     yield float(np.average(losses, weights=sizes))
     x, n = np.array(losses), np.array(sizes)
@@ -46,14 +47,14 @@ def _needed(pictures: int) -> float:
     return 3.0 + 1.5 * pictures
 
 
-def _sizes(found) -> np.ndarray:
-    if not all(isinstance(each, int | float | np.number) for each in two(found, "at_once, times")):
-        raise Hint("two numbers are asked for: at_once, times")
+def _pair(names: str, found) -> np.ndarray:
+    if not all(isinstance(each, int | float | np.number) for each in two(found, names)):
+        raise Hint(f"two numbers are asked for: {names}")
     return np.array(found, float)
 
 
-@exercise("(pictures at once, how often)", 1e-9, cases=STEPS, read=_sizes)
-def largest_batch(effective: int, room: float) -> Iterator:
+@exercise("(pictures at once, how often)", 1e-9, cases=STEPS, read=partial(_pair, "at_once, times"))
+def largest_batch(effective: int, room: float) -> Steps:
     effective, needed, room = yield effective, _needed, room
     sizes = [n for n in range(1, effective + 1) if effective % n == 0 and needed(n) <= room]
     batch, often = max(sizes), effective // max(sizes)
@@ -118,17 +119,11 @@ def _other_batches(effective: int, room: float, needed: Callable) -> dict:
     }
 
 
-def _numbers(found) -> np.ndarray:
-    if any(isinstance(each, str) for each in two(found, "hours, cost")):
-        raise Hint("numbers are asked for, not text")
-    return np.array(found, float)
-
-
 BILLS = ((2162, 20, 12.5, 0.35), (90_000, 15, 40.0, 1.2))
 
 
-@exercise("(hours, cost)", 1e-6, cases=BILLS, read=_numbers)
-def bill(pictures: int, epochs: int, speed: float, price: float) -> Iterator:
+@exercise("(hours, cost)", 1e-6, cases=BILLS, read=partial(_pair, "hours, cost"))
+def bill(pictures: int, epochs: int, speed: float, price: float) -> Steps:
     pictures, epochs, speed, price = yield pictures, epochs, speed, price
     hours = pictures * epochs / speed / 3600
     yield hours, hours * price

@@ -17,11 +17,12 @@ import torch
 
 from . import again
 from .differences import Hint, Vague, as_array, close, kind_of
-from .same import drawn, either, fits, of_pair, refused, same, same_in_all, shown, two, whatever
+from .same import either, fits, of_pair, refused, same, same_in_all, shown, two, whatever
 
-__all__ = ["EXERCISES", "Answer", "Hint", "Vague", "as_array", "close", "drawn", "either"]
+__all__ = ["EXERCISES", "Answer", "Hint", "Steps", "Vague", "as_array", "close", "either"]
 __all__ += ["exercise", "fits", "kind_of", "refused", "same", "two", "whatever"]
 
+Steps = Iterator  # of an exercise: what the learner's function gets, what is right, what is wrong
 # name -> (chapter, check), in the order of the course
 EXERCISES: dict[str, tuple[str, Callable]] = {}
 STOPPED = {  # what an error of torch or Python most often means
@@ -124,14 +125,14 @@ def exercise(
     return decorate
 
 
-def _begun(listed: Callable, case) -> tuple[tuple, Iterator]:
+def _begun(listed: Callable, case) -> tuple[tuple, Steps]:
     """What the learner's function gets, and the steps behind."""
     steps = listed(*(case if isinstance(case, tuple) else (case,)))
     given = next(steps)
     return given if isinstance(given, tuple) else (given,), steps
 
 
-def _answer(steps: Iterator, given: tuple):
+def _answer(steps: Steps, given: tuple):
     return steps.send(given if len(given) > 1 else given[0])
 
 

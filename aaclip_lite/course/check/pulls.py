@@ -1,14 +1,12 @@
 """How hard one loss pulls beside another: what the two exercises on it know of mistakes."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 
-from .same import either
+from .judge import Steps, either
 
 
-def pull_steps(first, second, weights: list) -> Iterator:
+def pull_steps(first, second, weights: list) -> Steps:
     """The ratio of the lengths of both gradients, and then what goes wrong."""
     one, two = (torch.autograd.grad(x, weights, retain_graph=True) for x in (first, second))
     a, b = torch.cat(one), torch.cat(two)

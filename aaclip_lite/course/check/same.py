@@ -184,11 +184,6 @@ def of_pair(found, first: dict, second: dict, both: dict | None = None) -> dict:
     return made
 
 
-def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
-    """The same random numbers each time."""
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
 def shown(value) -> str:
     """An argument in a few characters: small ones by value, large ones by shape."""
     if isinstance(value, torch.Tensor | np.ndarray):

@@ -15,8 +15,6 @@ def _needed(rate: float) -> int:
 def _whole(found):
     if not isinstance(found, float | int | np.number):
         raise Hint(f"the number is {kind_of(found)}, expected a whole number")
-    if float(found) != int(found):
-        raise Hint(f"the number is {float(found):.4g}: pictures come whole")
     return found
 
 
@@ -26,9 +24,16 @@ def pictures_needed(rate: float) -> Steps:
     rate = yield rate
     need, few = _needed(rate), math.log(1 - rate)
     yield need
+
+    def parts(found) -> bool:
+        if float(found) == int(found):
+            return False
+        raise Hint(f"the number for a rate of {rate} is {float(found):.4g}: pictures come whole")
+
     one = "think of the new picture as one more draw from the same lot"
     sure = "that is how many it takes to see an alarm almost surely; a threshold needs fewer"
     yield {
+        "pictures come whole": parts,
         f"it is one more than needed: {one}": either(need + 1, int(1 / rate), round(1 / rate)),
         f"it is two more than needed, 1 is added where it is to be taken away: {one}": need + 2,
         "it is one too few, or rounded down or to the nearest: part of a picture takes one "

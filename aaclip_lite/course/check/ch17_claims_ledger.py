@@ -48,7 +48,13 @@ def auc_error(n: int, m: int) -> Steps:
     }
 
 
-@exercise("the pull", 1e-6, cases=((4, 30.0), (9, 0.2)))
+def _single(found):
+    if isinstance(found, torch.Tensor) and found.ndim:
+        raise Hint(f"it has shape {tuple(found.shape)}: one number, from one norm each")
+    return found
+
+
+@exercise("the pull", 1e-6, cases=((4, 30.0), (9, 0.2)), read=_single)
 def pull(size: int, scale: float) -> Steps:
     weights = torch.randn(size, dtype=torch.float64, requires_grad=True)
     second = (weights * torch.linspace(-1, 2.2, size)).sin().sum() + 5

@@ -67,7 +67,8 @@ def exercise(
 ) -> Callable:
     """Make a check of the function below. For each of the `cases`, its arguments, it yields what
     the learner's function gets, and gets that back; then what is right; and then what is wrong:
-    {sentence: what that mistake returns}, or two of them for a pair. Without `cases` it calls the
+    {sentence: what that mistake returns}, or two of them for a pair. What is right must follow from
+    what it gets back, for `again` asks the same of other arguments. Without `cases` it calls the
     learner's itself, and yields rounds for `same_in_all` or raises a Hint where it is off.
 
     read: what of a result is compared; it may raise a Hint.
@@ -76,7 +77,7 @@ def exercise(
     def decorate(listed: Callable) -> Callable:
         def rounds_of(learner: Callable) -> Iterator:
             for number, case in enumerate(cases):
-                torch.manual_seed(number)  # the same cases each time
+                torch.default_generator.manual_seed(number)  # the same cases each time
                 given, steps = _begun(listed, case)
                 found, true = read(learner(*given)), read(_answer(steps, given))
                 hints = next(steps)

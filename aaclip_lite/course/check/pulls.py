@@ -1,6 +1,5 @@
 """How hard one loss pulls beside another: what the two exercises on it know of mistakes."""
 
-import numpy as np
 import torch
 
 from .judge import Steps, either
@@ -20,7 +19,6 @@ def pull_steps(first, second, weights: list) -> Steps:
         "those are two lengths: how long is the first for each of the second?": (
             lambda found: isinstance(found, list | tuple) and len(found) == 2
         ),
-        "that is one an entry: one number is asked for, from one norm each": np.ndim,
         "this is the ratio of the losses' values: their slopes pull": heights,
         "turned round: the first for each of the second": 1 / true,
         "the lengths are squared: take the root": true**2,

@@ -53,7 +53,8 @@ def same_in_all(rounds, what: str, tolerance: float) -> None:
 
     rounds: (found, expected, {sentence: wrong value}) of each input; it calls the learner's
     function once for each. The sentence is the idea to look at again, the value what that mistake
-    gives there (`either` of several), or a sign of it: a function of what was found.
+    gives there (`either` of several), or a sign of it: a function of what was found,
+    which may raise a Hint that says more.
     """
     done, stopped = [], None
     try:
@@ -75,8 +76,12 @@ def same_in_all(rounds, what: str, tolerance: float) -> None:
         for say, number in done[wrong[0]][2]
         if all(_explains((say, number), n in wrong, tolerance, *row) for n, row in enumerate(done))
     )
-    named = next(known, None)
     seen = {str(found) for found, *_ in done} - {"nan"}
+    try:
+        named = next(known, None)
+    except Hint as hint:  # a sign's own words
+        hint.call = wrong[0]
+        raise
     if not named and len(seen) == 1 < len({str(true) for _, true, _ in done}) and len(done) > 1:
         named = f"{what} is always {shown(done[0][0])}: is what comes in used?"
         wrong = [len(done) - 1]
@@ -123,7 +128,7 @@ def _tell(pairs: list, what: str, tolerance: float) -> None:
 
     pairs: (found, expected) of the inputs with a wrong result, on all of which an idea must hold.
     """
-    (found, expected), *others = pairs
+    found, expected = pairs[0]
     if found is None:
         raise Hint(f"{what} is None: does your function return it?")
     if isinstance(expected, bool | str) or not isinstance(expected, NUMBERS):
@@ -137,15 +142,16 @@ def _tell(pairs: list, what: str, tolerance: float) -> None:
         raise kind(f"{what} has shape {mine.shape}, expected {true.shape}: {say}")
     if np.isnan(mine).any():
         raise Hint(f"{what} holds values that are not a number: 0 / 0, or the logarithm of 0?")
-    ideas = differences(mine, true, tolerance)
-    for pair in others:
-        there = differences(*map(as_array, pair), tolerance) if _alike(*pair) else []
-        ideas = [say for say in ideas if say in there]
+    arrays = [tuple(map(as_array, pair)) for pair in pairs if _alike(*pair)]
+
+    def shared(part=...) -> list[str]:
+        each = [differences(one[part], other[part], tolerance) for one, other in arrays]
+        return [say for say in each[0] if all(say in told for told in each)]
+
+    ideas = shared() if len(arrays) == len(pairs) else []
     off = [k for k in range(2) if mine.shape == (2,) and not close(mine[k], true[k], tolerance)]
     if not ideas and len(off) == 1:  # one of a pair
-        arrays = [(mine, true), *(map(as_array, pair) for pair in others if _alike(*pair))]
-        each = [differences(a[off[0]], b[off[0]], tolerance) for a, b in arrays]
-        ideas = [say for say in each[0] if all(say in one for one in each)]
+        ideas = shared(off[0])
         what = f"of {what} the {('first', 'second')[off[0]]}"
     last = Vague(f"{what} {worst(mine, true, tolerance)}")
     raise Hint(f"{what} {ideas[0]}") if ideas else last

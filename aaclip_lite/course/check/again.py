@@ -17,8 +17,6 @@ from .differences import NUMBERS, as_array
 from .instead import with_another
 from .same import fits
 
-Change = Callable[[list], list]
-
 
 def idea(right: Callable, calls: list, names, tolerance: float) -> str | None:
     """calls: (arguments, result) of each round -> what the results look like."""
@@ -33,23 +31,25 @@ def idea(right: Callable, calls: list, names, tolerance: float) -> str | None:
         return None
     given, _, true = wrong[0]
     if isinstance(true, tuple):  # a pair: the part that is wrong
-        off = [k for k in (0, 1) for _, f, t in wrong if not fits(f[k], t[k], tolerance)]
-        calls = [(given, found[off[0]]) for given, found in calls]
-        part = _part(right, off[0])
-        say = idea(part, calls, names, tolerance)
-        return say and f": the {('first', 'second')[off[0]]} value {say}"
-    for change, say in _changes(given, names):
-        made = [_after(right, change, row[0]) for row in rounds]
-        if _all_fit(made, rounds, tolerance):
-            return f"looks as if {say}"
-    if say := _factor(rounds, names, tolerance):
-        return say
-    try:
-        others = list(with_another(right, given))
-    except Exception:  # it cannot be asked that way
-        others = []
+        off = next(k for k in (0, 1) for _, f, t in wrong if not fits(f[k], t[k], tolerance))
+        calls = [(given, found[off]) for given, found in calls]
+        say = idea(lambda *given: right(*given)[off], calls, names, tolerance)
+        return say and f": the {('first', 'second')[off]} value {say}"
+    return (
+        _looks(_changed(right, given, names), rounds, tolerance)
+        or _factor(rounds, names, tolerance)
+        or _looks(with_another(right, given), rounds, tolerance)
+    )
+
+
+def _looks(others: Iterator[tuple[Callable, str]], rounds: list, tolerance: float) -> str | None:
+    """others: (a function like the right one, in words)."""
     for other, say in others:
-        if _all_fit([asked(other, row[0]) for row in rounds], rounds, tolerance):
+        made = [asked(other, given) for given, _, _ in rounds]
+        if any(map(_tells, made)) and all(
+            fits(found, true if value is None else value, tolerance)
+            for (_, found, true), value in zip(rounds, made, strict=True)
+        ):
             return f"looks as if {say}"
     return None
 
@@ -64,36 +64,12 @@ def asked(function: Callable, given):
         return None
 
 
-def _all_fit(made: list, rounds: list, tolerance: float) -> bool:
-    return any(map(_tells, made)) and all(
-        fits(found, true if value is None else value, tolerance)
-        for (_, found, true), value in zip(rounds, made, strict=True)
-    )
-
-
 def _tells(value) -> bool:
     """Nothing but zeros, or no number, comes out in many ways."""
     if not isinstance(value, NUMBERS):
         return value is not None
     numbers = as_array(value)
     return bool(np.isfinite(numbers).all() and np.abs(numbers).max(initial=0) > 1e-9)
-
-
-def _part(function: Callable, number: int) -> Callable:
-    return lambda *given: function(*given)[number]
-
-
-def _after(function: Callable, change: Change, given):
-    try:
-        other = change(list(given))
-    except Exception:  # nothing of this kind can be done to it
-        return None
-    return asked(function, other)
-
-
-def _on(place: int, change: Callable) -> Change:
-    """`change` of one argument alone."""
-    return lambda given: [*given[:place], change(given[place]), *given[place + 1 :]]
 
 
 TENSOR = {  # what learners do to a tensor before they use it
@@ -152,17 +128,24 @@ SEVERAL = {  # lists
 }
 
 
-def _changes(given, names) -> Iterator[tuple[Change, str]]:
-    """(what is done to the arguments, in words); the likeliest first."""
+def _changed(right: Callable, given, names) -> Iterator[tuple[Callable, str]]:
+    """(the right function, of arguments to which something was done, in words); the likeliest
+    first.
+    """
     for place, (value, name) in enumerate(zip(given, names, strict=True)):
         for say, change in _kinds(value):
-            yield _on(place, change), f"`{name}` were {say}"
+
+            def other(*g, at=place, change=change):
+                return right(*g[:at], change(g[at]), *g[at + 1 :])
+
+            yield other, f"`{name}` were {say}"
     for one, two in permutations(range(len(given)), 2):
+        exchanged = {one: two, two: one}
         if one < two:
             say = f"`{names[one]}` and `{names[two]}` changed places"
-            yield lambda g, a=one, b=two: [g[{a: b, b: a}.get(n, n)] for n in range(len(g))], say
+            yield lambda *g, to=exchanged: right(*(g[to.get(n, n)] for n in range(len(g)))), say
         say = f"`{names[two]}` stood in the place of `{names[one]}`"
-        yield lambda g, a=one, b=two: [g[b if n == a else n] for n in range(len(g))], say
+        yield lambda *g, a=one, b=two: right(*g[:a], g[b], *g[a + 1 :]), say
 
 
 def _kinds(value) -> Iterator[tuple[str, Callable]]:

@@ -96,7 +96,7 @@ def differences(mine: np.ndarray, true: np.ndarray, tolerance: float) -> list[st
     scaled = np.isfinite(factor) and factor > 0 and close(mine, factor * true, tolerance)
     if scaled and (say := _factor(factor, tolerance, true.size > 2)):
         told.append(say)
-    gap = float((mine - true).mean()) if np.isfinite(mine).all() else 0.0
+    gap = float((mine - true).mean()) if np.isfinite(mine - true).all() else 0.0
     twice = round(2 * gap)  # halves and whole numbers
     whole = twice != 0 and abs(2 * gap - twice) < tolerance / 10 and abs(gap) < 10
     if (true.size > 2 or whole) and close(mine - gap, true, tolerance):

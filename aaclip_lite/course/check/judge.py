@@ -9,18 +9,20 @@ Use: `aa.check.NAME(your_function)`; `aa.check.EXERCISES` lists them by chapter.
 
 import functools
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from . import again
 from .differences import Hint, Vague, as_array, close, kind_of
-from .same import drawn, either, of_pair, same, same_in_all, shown, two
+from .same import either, fits, of_pair, refused, same, same_in_all, shown, two, whatever
 
-__all__ = ["EXERCISES", "Answer", "Hint", "Vague", "as_array", "close", "drawn", "either"]
-__all__ += ["exercise", "kind_of", "of_pair", "same", "two"]
+__all__ = ["EXERCISES", "Answer", "Hint", "Steps", "Vague", "as_array", "close", "either"]
+__all__ += ["exercise", "fits", "kind_of", "refused", "same", "two", "whatever"]
 
+Steps = Iterator  # of an exercise: what the learner's function gets, what is right, what is wrong
 # name -> (chapter, check), in the order of the course
 EXERCISES: dict[str, tuple[str, Callable]] = {}
 STOPPED = {  # what an error of torch or Python most often means
@@ -58,23 +60,41 @@ class Answer:
 
 
 def exercise(
-    chapter: str, what: str = "the result", tolerance: float = 1e-4, right: Callable | None = None
+    what: str = "the result",
+    tolerance: float = 1e-4,
+    cases: Sequence = (),
+    read: Callable = lambda found: found,
 ) -> Callable:
-    """Make a check of a function that calls the learner's, and yields rounds for `same_in_all` or
-    raises a Hint where it is off.
+    """Make a check of the function below. For each of the `cases`, its arguments, it yields what
+    the learner's function gets, and gets that back; then what is right; and then what is wrong:
+    {sentence: what that mistake returns}, or two of them for a pair. What is right must follow from
+    what it gets back, for `again` asks the same of other arguments. Without `cases` it calls the
+    learner's itself, and yields rounds for `same_in_all` or raises a Hint where it is off.
 
-    right: the function asked for; it lets `again` look for ideas that the check does not list.
+    read: what of a result is compared; it may raise a Hint.
     """
 
-    def decorate(check: Callable) -> Callable:
-        @functools.wraps(check)
+    def decorate(listed: Callable) -> Callable:
+        def rounds_of(learner: Callable) -> Iterator:
+            for number, case in enumerate(cases):
+                torch.default_generator.manual_seed(number)  # the same cases each time
+                given, steps = _begun(listed, case)
+                found, true = read(learner(*given)), read(_answer(steps, given))
+                hints = next(steps)
+                yield found, true, of_pair(found, *hints) if isinstance(hints, tuple) else hints
+
+        def right(*given):
+            return _answer(_begun(listed, cases[0])[1], given)
+
+        @functools.wraps(listed)
+        @torch.random.fork_rng(devices=[])  # the learner's next random numbers stay what they were
         def judged(learner: Callable) -> Answer:
-            name, seen = check.__name__, []
+            name, seen = listed.__name__, []
             if not callable(learner):
                 say = f"give the function itself, not what it returns ({kind_of(learner)})"
                 return Answer(name, "look again", say)
             try:
-                rounds = check(_watched(learner, seen))
+                rounds = (rounds_of if cases else listed)(_watched(learner, seen))
                 if rounds is not None:
                     same_in_all(rounds, what, tolerance)
             except NotImplementedError as error:
@@ -83,7 +103,7 @@ def exercise(
                 say = "Replace the line that raises NotImplementedError"
                 return Answer(name, "not done yet", say)
             except Hint as hint:
-                if right and isinstance(hint, Vague):
+                if cases and isinstance(hint, Vague):
                     rounds = [(given, found) for _, found, given in seen if found is not ...]
                     names = _names(learner, rounds)
                     with np.errstate(all="ignore"):
@@ -99,15 +119,27 @@ def exercise(
             record(name)
             return Answer(name, "correct")
 
-        EXERCISES[check.__name__] = (chapter, judged)
+        chapter = listed.__module__.rpartition(".ch")[2]
+        EXERCISES[listed.__name__] = (chapter, judged)
         return judged
 
     return decorate
 
 
+def _begun(listed: Callable, case) -> tuple[tuple, Steps]:
+    """What the learner's function gets, and the steps behind."""
+    steps = listed(*(case if isinstance(case, tuple) else (case,)))
+    given = next(steps)
+    return given if isinstance(given, tuple) else (given,), steps
+
+
+def _answer(steps: Steps, given: tuple):
+    return steps.send(given if len(given) > 1 else given[0])
+
+
 def _watched(learner: Callable, calls: list) -> Callable:
-    """The learner's function, whose arguments must stay as they were; `calls` gets what it was
-    called with, in words, and what it returned.
+    """The learner's function, which gets copies that must stay as they were; `calls` gets what it
+    was called with, in words, and what it returned.
     """
 
     def call(*given):
@@ -117,15 +149,15 @@ def _watched(learner: Callable, calls: list) -> Callable:
             for name, value in zip(named, given, strict=True)
             if (text := shown(value))
         ]
-        before = [_kept(value) for value in given]
-        calls.append((f" [seen with {', '.join(told)}]" if told else "", ..., before))
+        mine = [_kept(value) for value in given]
+        calls.append((f" [seen with {', '.join(told)}]" if told else "", ..., given))
         try:
-            found = learner(*given)
+            found = learner(*mine)
         except Exception as error:
             error.learners = True  # not an error of the check, which reads what comes back
             raise
-        calls[-1] = calls[-1][0], found, before
-        for name, was, now in zip(named, before, given, strict=True):
+        calls[-1] = calls[-1][0], found, given
+        for name, was, now in zip(named, given, mine, strict=True):
             if not _alike(was, now):
                 raise Hint(f"your function changed {name} in place: work on a copy")
         return found
@@ -149,8 +181,8 @@ def _told(say: str, calls: list, number: int = -1) -> str:
 
 
 def _kept(value):
-    if hasattr(value, "detach"):
-        return value.detach().clone()
+    if hasattr(value, "detach"):  # what has a gradient stays a part of its graph
+        return value if value.requires_grad else value.clone()
     if isinstance(value, list | tuple):
         return type(value)(_kept(each) for each in value)
     if isinstance(value, dict):

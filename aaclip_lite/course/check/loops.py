@@ -7,7 +7,7 @@ import torch
 from ...load import load_clip
 from ...model import AdaptedCLIP
 from ...recipe import Recipe
-from ...train import train
+from ...train import free, learning_rate, step, train
 from .judge import Hint
 
 CONFIG = {
@@ -52,8 +52,7 @@ def judge_loop(learner: Callable, stage: str) -> None:
             seen.append(batch)
             yield batch
 
-    given = (mine, watched(), STEPS) + ((anchors,) if stage == "image" else ())
-    losses = learner(*given)
+    losses = learner(mine, watched(), STEPS, *([anchors] if stage == "image" else []))
     moved = {name for name, p in mine.named_parameters() if not torch.equal(p, start[name])}
     strangers = sorted(moved - set(mine.trainable(stage)))
     if strangers:
@@ -68,23 +67,24 @@ def judge_loop(learner: Callable, stage: str) -> None:
         raise Hint("return a list with the loss of each step")
     if any(isinstance(loss, str) for loss in losses):
         raise Hint("the losses are text: return them as numbers")
-    own = {name: p.detach() for name, p in mine.named_parameters()}
-    other = {name: p.detach() for name, p in theirs.named_parameters()}
-    if all(torch.allclose(own[name], other[name], atol=1e-6) for name in own):
-        told = [float(loss) for loss in losses]
-        if not torch.allclose(torch.tensor(told), torch.tensor(expected.column("loss")), rtol=1e-4):
-            raise Hint("the weights are right, the returned losses are not: one number a step")
-        return
-    raise Hint(_why(own, start, stage))
+    if not _alike(mine, theirs):
+        raise Hint(_why(mine, stage))
+    told = torch.tensor([float(loss) for loss in losses])
+    if not torch.allclose(told, torch.tensor(expected.column("loss")), rtol=1e-4):
+        raise Hint("the weights are right, the returned losses are not: one number a step")
 
 
-def _why(own: dict, start: dict, stage: str) -> str:
+def _alike(one: AdaptedCLIP, other: AdaptedCLIP) -> bool:
+    pairs = zip(one.parameters(), other.parameters(), strict=True)
+    return all(torch.allclose(p, q, atol=1e-6) for p, q in pairs)
+
+
+def _why(mine: AdaptedCLIP, stage: str) -> str:
     """The plausible mistake that ends at the learner's weights."""
     for mistake, words in MISTAKES.items():
         model = _model()
         _mistaken(model, stage, mistake)
-        weights = {name: p.detach() for name, p in model.named_parameters()}
-        if all(torch.allclose(own[name], weights[name], atol=1e-6) for name in own):
+        if _alike(mine, model):
             return words.format(stage=stage)
     return "the weights after a few steps are others than the package's: compare line by line"
 
@@ -104,8 +104,6 @@ MISTAKES = {
 
 
 def _mistaken(model: AdaptedCLIP, stage: str, mistake: str) -> None:
-    from ...train import free, learning_rate, step
-
     anchors = {n: p.detach() for n, p in model.text_anchors(["bolt", "cup"]).items()}
     weights = list(free(model, stage).values())
     recipe = model.recipe

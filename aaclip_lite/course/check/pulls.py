@@ -2,19 +2,23 @@
 
 import torch
 
-from .same import either
+from .judge import Steps, either
 
 
-def pull_mistakes(first, second, weights: list) -> tuple[torch.Tensor, dict]:
-    """The ratio of the lengths of both gradients, and what goes wrong -> what comes of it."""
+def pull_steps(first, second, weights: list) -> Steps:
+    """The ratio of the lengths of both gradients, and then what goes wrong."""
     one, two = (torch.autograd.grad(x, weights, retain_graph=True) for x in (first, second))
     a, b = torch.cat(one), torch.cat(two)
-    parts = list(zip(one, two, strict=True))
-    true, heights = a.norm() / b.norm(), (first / second).detach()
+    true = a.norm() / b.norm()
+    yield true
+    parts, heights = list(zip(one, two, strict=True)), (first / second).detach()
     entry, adds = "entry by entry is no length: one norm over all weights", "backward adds to .grad"
     cancel = "slopes of opposite sign cancel in a sum: take lengths"
     lengths = "lengths of parts do not add up: all weights together are one vector"
     mistakes = {
+        "those are two lengths: how long is the first for each of the second?": (
+            lambda found: isinstance(found, list | tuple) and len(found) == 2
+        ),
         "this is the ratio of the losses' values: their slopes pull": heights,
         "turned round: the first for each of the second": 1 / true,
         "the lengths are squared: take the root": true**2,
@@ -57,4 +61,4 @@ def pull_mistakes(first, second, weights: list) -> tuple[torch.Tensor, dict]:
             "only the first tensor is counted; weights are a list": one[0].norm() / two[0].norm(),
             "only the last tensor is counted; weights are a list": one[-1].norm() / two[-1].norm(),
         }
-    return true, mistakes
+    yield mistakes

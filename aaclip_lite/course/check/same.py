@@ -31,20 +31,30 @@ def either(*values) -> Either:
     return Either(values)
 
 
-def mistakes(hints) -> dict:
-    """{(sentence, number): wrong value}, from what `same` takes."""
+def mistakes(hints: dict) -> dict:
+    """{(sentence, number): wrong value}, from {sentence: wrong value, or several}."""
     told: dict[tuple, object] = {}
-    pairs = hints.items() if isinstance(hints, dict) else ((say, wrong) for wrong, say in hints)
-    for say, wrong in pairs:
-        for value in wrong if isinstance(wrong, Either) else (wrong,):
-            told[say, sum(say == known for known, _ in told)] = value
+    for say, wrong in hints.items():
+        values = wrong if isinstance(wrong, Either) else (wrong,)
+        told |= {(say, number): value for number, value in enumerate(values)}
     return told
 
 
-def same_in_all(rounds, what: str, tolerance: float) -> None:
-    """`same` over several inputs: only a mistake that explains all of them is named.
+def whatever(_) -> bool:
+    """A sign that every wrong result carries: its sentence says what an input is there for, and is
+    told when all inputs without such a sentence are right.
+    """
+    return True
 
-    rounds: (found, expected, hints) of each input; it calls the learner's function once for each.
+
+def same_in_all(rounds, what: str, tolerance: float) -> None:
+    """Raise a Hint that says in what a learner's results differ from the right ones: only a mistake
+    that explains all of them is named.
+
+    rounds: (found, expected, {sentence: wrong value}) of each input; it calls the learner's
+    function once for each. The sentence is the idea to look at again, the value what that mistake
+    gives there (`either` of several), or a sign of it: a function of what was found,
+    which may raise a Hint that says more.
     """
     done, stopped = [], None
     try:
@@ -53,25 +63,44 @@ def same_in_all(rounds, what: str, tolerance: float) -> None:
     except Exception as error:
         stopped = error  # told only if what came before it was right
     wrong = [n for n, (found, true, _) in enumerate(done) if not fits(found, true, tolerance)]
+    common = [all(value is not whatever for value in known.values()) for *_, known in done]
+    if any(common[n] for n in wrong):
+        done = [row for row, kept in zip(done, common, strict=True) if kept]
+        wrong = [n for n in wrong if common[n]]
     if not wrong:
         if stopped:
             raise stopped
         return
-    for each in done[0][2]:
-        # a mistake that cannot be made on one of the inputs explains nothing there
-        if all(each in known and fits(found, known[each], tolerance) for found, _, known in done):
-            hint = Hint(each[0])
-            hint.call = wrong[0]
-            raise hint
+    known = (
+        say
+        for say, number in done[wrong[0]][2]
+        if all(_explains((say, number), n in wrong, tolerance, *row) for n, row in enumerate(done))
+    )
     seen = {str(found) for found, *_ in done} - {"nan"}
-    if len(seen) == 1 < len({str(true) for _, true, _ in done}) and len(done) > 1:
-        raise Hint(f"{what} is always {shown(done[0][0])}: is what comes in used?")
     try:
-        first, *others = [done[n][:2] for n in wrong]
-        same(*first, what, tolerance, others=others)
+        named = next(known, None)
+    except Hint as hint:  # a sign's own words
+        hint.call = wrong[0]
+        raise
+    if not named and len(seen) == 1 < len({str(true) for _, true, _ in done}) and len(done) > 1:
+        named = f"{what} is always {shown(done[0][0])}: is what comes in used?"
+        wrong = [len(done) - 1]
+    try:
+        if named:
+            raise Hint(named)
+        _tell([done[n][:2] for n in wrong], what, tolerance)
     except Hint as hint:
         hint.call = wrong[0]
         raise
+
+
+def _explains(each: tuple, wrong: bool, tolerance: float, found, _, known: dict) -> bool:
+    """Can this mistake have led to what was found, right or wrong?"""
+    if each not in known:  # it cannot be made on this input
+        return not wrong
+    if callable(sign := known[each]):
+        return not wrong or bool(sign(found))
+    return fits(found, sign, tolerance)
 
 
 def fits(found, value, tolerance: float) -> bool:
@@ -85,49 +114,44 @@ def fits(found, value, tolerance: float) -> bool:
     return mine.shape == other.shape and close(mine, other, tolerance)
 
 
-def same(
-    found, expected, what: str = "the result", tolerance: float = 1e-4, hints=(), others=()
-) -> None:
-    """Raise a Hint that says in what `found` differs from `expected`: kind, shape or values.
+def same(found, expected, what: str = "the result", tolerance: float = 1e-4, hints=()) -> None:
+    """`same_in_all` of one result, of the learner's last call."""
+    try:
+        same_in_all([(found, expected, dict(hints))], what, tolerance)
+    except Hint as hint:
+        hint.call = -1
+        raise
 
-    hints: {sentence: wrong value} or (wrong value, sentence) pairs: what a known mistake would have
-    given (`either` of several), and the idea to look at again. A mistake that changes nothing on
-    this input is passed by.
-    others: (found, expected) of other inputs, on which a general idea must hold as well.
+
+def _tell(pairs: list, what: str, tolerance: float) -> None:
+    """Raise a Hint on what any result may suffer from: kind, shape or values.
+
+    pairs: (found, expected) of the inputs with a wrong result, on all of which an idea must hold.
     """
-    known = mistakes(hints)
+    found, expected = pairs[0]
     if found is None:
         raise Hint(f"{what} is None: does your function return it?")
     if isinstance(expected, bool | str) or not isinstance(expected, NUMBERS):
-        if found != expected:
-            say = (say for (say, _), wrong in known.items() if found == wrong)
-            say = next(say, None) or of_words(found, expected)
-            raise Hint(say) if say else Vague(f"{what} is {found!r}, which is not it")
-        return
+        say = of_words(found, expected)
+        raise Hint(say) if say else Vague(f"{what} is {found!r}, which is not it")
     if not isinstance(found, NUMBERS):
         raise Hint(f"{what} is {kind_of(found)}, {of_parts(found, expected, tolerance)}")
     mine, true = as_array(found), as_array(expected)
-    if mine.shape == true.shape and close(mine, true, tolerance):
-        return
-    for (sentence, _), wrong in known.items():
-        value = as_array(wrong)
-        harmless = value.shape == true.shape and close(true, value, tolerance)
-        if not harmless and value.shape == mine.shape and close(mine, value, tolerance):
-            raise Hint(sentence)
     if mine.shape != true.shape:
         kind, say = of_shape(mine, true, tolerance)
         raise kind(f"{what} has shape {mine.shape}, expected {true.shape}: {say}")
     if np.isnan(mine).any():
         raise Hint(f"{what} holds values that are not a number: 0 / 0, or the logarithm of 0?")
-    ideas = differences(mine, true, tolerance)
-    for pair in others:
-        there = differences(*map(as_array, pair), tolerance) if _alike(*pair) else []
-        ideas = [say for say in ideas if say in there]
+    arrays = [tuple(map(as_array, pair)) for pair in pairs if _alike(*pair)]
+
+    def shared(part=...) -> list[str]:
+        each = [differences(one[part], other[part], tolerance) for one, other in arrays]
+        return [say for say in each[0] if all(say in told for told in each)]
+
+    ideas = shared() if len(arrays) == len(pairs) else []
     off = [k for k in range(2) if mine.shape == (2,) and not close(mine[k], true[k], tolerance)]
     if not ideas and len(off) == 1:  # one of a pair
-        pairs = [(mine, true), *(map(as_array, pair) for pair in others if _alike(*pair))]
-        each = [differences(a[off[0]], b[off[0]], tolerance) for a, b in pairs]
-        ideas = [say for say in each[0] if all(say in one for one in each)]
+        ideas = shared(off[0])
         what = f"of {what} the {('first', 'second')[off[0]]}"
     last = Vague(f"{what} {worst(mine, true, tolerance)}")
     raise Hint(f"{what} {ideas[0]}") if ideas else last
@@ -146,20 +170,24 @@ def two(found, names: str):
     return found
 
 
-def of_pair(found, first: dict, second: dict) -> dict:
-    """Mistakes in one part of a pair, each beside the other part as it was found."""
-    made = {}
+def refused(say: str, learner, *given) -> None:
+    """What is to end in a ValueError."""
+    try:
+        learner(*given)
+    except ValueError:
+        return
+    raise Hint(say)
+
+
+def of_pair(found, first: dict, second: dict, both: dict | None = None) -> dict:
+    """Mistakes in one part of a pair, each beside the other part as it was found, after `both`."""
+    made = dict(both or {})
     for part, known in enumerate((first, second)):
         for (say, _), wrong in mistakes(known).items():
             pair = (wrong, found[1]) if part == 0 else (found[0], wrong)
             pair = np.array(pair, float) if isinstance(found, np.ndarray) else pair
             made[say] = Either((*made.get(say, ()), pair))
     return made
-
-
-def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
-    """The same random numbers each time."""
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def shown(value) -> str:

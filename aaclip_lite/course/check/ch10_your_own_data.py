@@ -5,63 +5,63 @@ import math
 import numpy as np
 from scipy import ndimage
 
-from .judge import Hint, either, exercise, kind_of
+from .judge import Hint, Steps, either, exercise, kind_of, refused
 
 
 def _needed(rate: float) -> int:
     return math.ceil(1 / rate - 1 - 1e-9)
 
 
-@exercise("10_your_own_data", "the number", 1e-9, _needed)
-def pictures_needed(learner):
+def _whole(found):
+    if not isinstance(found, float | int | np.number):
+        raise Hint(f"the number is {kind_of(found)}, expected a whole number")
+    return found
+
+
+@exercise("the number", 1e-9, cases=(0.05, 0.01, 0.5, 0.3, 0.07, 0.001, 0.9, 0.2), read=_whole)
+def pictures_needed(rate: float) -> Steps:
     """(false-alarm rate) -> the least number of normal pictures that can set a threshold for it"""
+    rate = yield rate
+    need, few = _needed(rate), math.log(1 - rate)
+    yield need
+
+    def parts(found) -> bool:
+        if float(found) == int(found):
+            return False
+        raise Hint(f"the number for a rate of {rate} is {float(found):.4g}: pictures come whole")
+
     one = "think of the new picture as one more draw from the same lot"
     sure = "that is how many it takes to see an alarm almost surely; a threshold needs fewer"
-    for rate in (0.05, 0.01, 0.5, 0.3, 0.07, 0.001, 0.9, 0.2):
-        found, what = learner(rate), f"the number for a rate of {rate}"
-        if not isinstance(found, float | int | np.number):
-            raise Hint(f"{what} is {kind_of(found)}, expected a whole number")
-        if float(found) != int(found):
-            raise Hint(f"{what} is {float(found):.4g}: pictures come whole")
-        few, need = math.log(1 - rate), _needed(rate)
-        hints = {
-            f"it is one more than needed: {one}": either(need + 1, int(1 / rate), round(1 / rate)),
-            f"it is two more than needed, 1 is added where it is to be taken away: {one}": need + 2,
-            "it is one too few, or rounded down or to the nearest: part of a picture takes one "
-            "more": either(need - 1, int(1 / rate - 1), round(1 / rate - 1)),
-            "the smaller the rate, the more pictures it takes: turn it round": either(
-                int(100 * rate), math.ceil(100 * rate)
-            ),
-            "the rate itself is that of false alarms, not 1 - rate": either(
-                math.ceil(1 / (1 - rate)), _needed(1 - rate)
-            ),
-            sure: either(*(math.ceil(math.log(p) / few) for p in (0.05, 0.1, 0.01))),
-            f"{sure} (3 / rate)": math.ceil(3 / rate),
-        }
-        yield found, need, hints
+    yield {
+        "pictures come whole": parts,
+        f"it is one more than needed: {one}": either(need + 1, int(1 / rate), round(1 / rate)),
+        f"it is two more than needed, 1 is added where it is to be taken away: {one}": need + 2,
+        "it is one too few, or rounded down or to the nearest: part of a picture takes one "
+        "more": either(need - 1, int(1 / rate - 1), round(1 / rate - 1)),
+        "the smaller the rate, the more pictures it takes: turn it round": either(
+            int(100 * rate), math.ceil(100 * rate)
+        ),
+        "the rate itself is that of false alarms, not 1 - rate": either(
+            math.ceil(1 / (1 - rate)), _needed(1 - rate)
+        ),
+        sure: either(*(math.ceil(math.log(p) / few) for p in (0.05, 0.1, 0.01))),
+        f"{sure} (3 / rate)": math.ceil(3 / rate),
+    }
 
 
-@exercise("10_your_own_data", "the threshold")
+@exercise("the threshold")
 def threshold_for(learner):
     """(scores of normal pictures, false-alarm rate) -> threshold that a new normal one exceeds no
     more often
     """
     generator = np.random.default_rng(101)
-
     for count, rate in ((19, 0.05), (40, 0.1), (99, 0.05), (30, 0.25), (7, 0.5)):
         scores = generator.gamma(2.0, 1.0, count)
         rank = math.ceil((count + 1) * (1 - rate) - 1e-9)
-        right, found = float(np.sort(scores)[rank - 1]), learner(scores.copy(), rate)
-        hints = _other_thresholds(scores, rate, rank)
-        single = isinstance(found, float | int | np.number)
-        none = single and not np.isclose(scores, found).any()
-        hints["that is none of the scores; take one that occurred"] = found if none else right
-        yield found, right, hints
-    try:
-        learner(generator.random(18), 0.05)
-    except ValueError:
-        return
-    raise Hint("18 pictures can't promise a rate of 0.05: raise a ValueError")
+        found, right = learner(scores, rate), float(np.sort(scores)[rank - 1])
+        yield found, right, _other_thresholds(scores, rate, rank)
+    say = "18 pictures can't promise a rate of 0.05: raise a ValueError"
+    refused(say, learner, generator.random(18), 0.05)
 
 
 def _other_thresholds(scores: np.ndarray, rate: float, rank: int) -> dict:
@@ -93,14 +93,15 @@ def _other_thresholds(scores: np.ndarray, rate: float, rank: int) -> dict:
         "that is the median: the rate is not used": np.median(scores),
     }
     for n in (1, 1.645, 2, 3):
-        known[f"{shaped} ({n} deviations)"] = scores.mean() + n * scores.std()
-        known[f"{shaped} ({n} deviations, divided by n - 1)"] = scores.mean() + n * scores.std(
-            ddof=1
-        )
+        for say, less in (("", 0), (", divided by n - 1", 1)):
+            known[f"{shaped} ({n} deviations{say})"] = scores.mean() + n * scores.std(ddof=less)
+    known["that is none of the scores; take one that occurred"] = lambda found: (
+        isinstance(found, float | int | np.number) and not np.isclose(scores, found).any()
+    )
     return known
 
 
-@exercise("10_your_own_data")
+@exercise()
 def hot_boxes(learner):
     """(map (H, W), threshold, least) -> [(top, left, bottom, right), ...] of its hot regions"""
     generator = np.random.default_rng(102)
@@ -109,7 +110,7 @@ def hot_boxes(learner):
         heat = heat.astype(np.float32)
         cut = float(np.sort(heat, None)[heat.size * 3 // 4] if height > 6 else heat.max() + 1)
         heat[:2, :2], heat[0, 0] = heat.min(), cut  # at the threshold, and alone
-        found, right = learner(heat.copy(), cut, least), _boxes(heat, cut, least)
+        found, right = learner(heat, cut, least), _boxes(heat, cut, least)
         try:
             mine = sorted(tuple(float(edge) for edge in box) for box in found)
         except TypeError:

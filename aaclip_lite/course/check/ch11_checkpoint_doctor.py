@@ -1,29 +1,25 @@
 """Checks of the exercises of chapter 11_checkpoint_doctor."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import torch
 
 from ...doctor.statistics import outside, xavier_bound
-from .judge import either, exercise, of_pair, same, two
+from .judge import Steps, either, exercise, two, whatever
 
-CHAPTER = "11_checkpoint_doctor"
 SIDES = "Xavier looks at both sides, fan in plus fan out; here only"
 
 
-@exercise(CHAPTER, "mean |w| of a fresh matrix", right=lambda shape: xavier_bound(shape) / 2)
-def untrained_mean(learner: Callable) -> Iterator:
-    for a, b in ((768, 1024), (768, 768), (64, 96)):
-        bound = xavier_bound((a, b))
-        yield learner((a, b)), bound / 2, _other_means(a, b, bound)
-    bias = learner((768,))
-    same(bias, 0.0, "the bias", hints={"it is a bias, which starts at zero": bias})
-
-
-def _other_means(a: int, b: int, c: float) -> dict:
-    return {
+@exercise("mean |w| of a fresh matrix", cases=((768, 1024), (768, 768), (64, 96), (768,)))
+def untrained_mean(*shape: int) -> Steps:
+    shape = yield (shape,)
+    c = xavier_bound(shape)
+    yield c / 2
+    if len(shape) == 1:
+        yield {"it is a bias, which starts at zero": whatever}
+    a, b = shape
+    yield {
         "this is the bound: |w| is spread evenly from 0 to it, so its mean is half": c,
         "this is the root mean square: the mean of |w| is asked for": c / 3**0.5,
         "this is the standard deviation of |w|: its mean is asked for": c / 12**0.5,
@@ -45,28 +41,31 @@ SHARES = [0.1, -0.2, 0.6, -0.7, 0.9, -0.95, 1.0, -1.0, 1.1, -1.2, 1.5, -3.0]
 SHARES += [2.5, -0.4, 0.25, 0.8, -0.85, 0.55, -1.01, -1.3, -1.7, 0.52, 0.35, -0.65]
 
 
-@exercise(CHAPTER, "the number of weights outside", right=outside)
-def weights_outside(learner: Callable) -> Iterator:
-    for shape in ((6, 4), (3, 8), (12, 2)):  # weights within, at and beyond the bound
-        bound = xavier_bound(shape)
-        w = (bound * torch.tensor(SHARES, dtype=torch.float64)).reshape(shape)
-        yield learner(w), outside(w), _other_counts(w, bound, w.abs())
+@exercise("the number of weights outside", cases=((6, 4), (3, 8), (12, 2), (24,)))
+def weights_outside(*shape: int) -> Steps:
+    # weights within, at and beyond the bound
+    bound = xavier_bound(shape)
+    w = (bound * torch.tensor(SHARES, dtype=torch.float64)).reshape(shape)
     bias = torch.tensor([0.0, 0.5, 0.0, -0.1, 1e-9, 0.0])
-    found = learner(bias)
-    hints = {
-        "the bound of a bias is 0, and what is 0 has not left it: strictly above": len(bias),
-        "a bias starts at zero: its bound is 0, and what is not 0 has moved": found,
-    }
-    same(found, outside(bias), "the number of weights outside in a bias", hints=hints)
+    w = yield w if len(shape) == 2 else bias
+    yield outside(w)
+    if w.ndim == 1:
+        yield {
+            "the bound of a bias is 0, and what is 0 has not left it: strictly above": len(w),
+            "a bias starts at zero: its bound is 0, and what is not 0 has moved": whatever,
+        }
+    (a, b), size = w.shape, w.abs()
+    bound = xavier_bound(w.shape)
+    beyond = size > bound
 
+    def above(limit: float) -> torch.Tensor:
+        return (size > limit).sum()
 
-def _other_counts(w: torch.Tensor, bound: float, size: torch.Tensor) -> dict:
-    (a, b), beyond = w.shape, size > bound
-    return {
+    yield {
         "a weight AT the bound is one that a fresh matrix may hold": (size >= bound).sum(),
         "negative weights leave the support as well: compare |w|": (w > bound).sum(),
         "positive weights leave the support as well: compare |w|": (w < -bound).sum(),
-        "half the bound is the mean, not the end of the support": (size > bound / 2).sum(),
+        "half the bound is the mean, not the end of the support": above(bound / 2),
         "twice the bound is too far out: a fresh matrix ends at the bound": (
             size > 2 * bound
         ).sum(),
@@ -75,11 +74,11 @@ def _other_counts(w: torch.Tensor, bound: float, size: torch.Tensor) -> dict:
             beyond.double().mean(), 100 * beyond.double().mean()
         ),
         "count the weights, do not add up their excess": (size - bound).clamp(min=0).sum(),
-        f"{SIDES} the second": (size > (6 / b) ** 0.5).sum(),
-        f"{SIDES} the first": (size > (6 / a) ** 0.5).sum(),
-        "the fans are added, not multiplied": (size > (6 / (a * b)) ** 0.5).sum(),
-        "a root is missing in the bound": (size > 6 / (a + b)).sum(),
-        "this is S0's threshold: the bound follows from the shape": (size > 0.1).sum(),
+        f"{SIDES} the second": above((6 / b) ** 0.5),
+        f"{SIDES} the first": above((6 / a) ** 0.5),
+        "the fans are added, not multiplied": above((6 / (a * b)) ** 0.5),
+        "a root is missing in the bound": above(6 / (a + b)),
+        "this is S0's threshold: the bound follows from the shape": above(0.1),
         "these are the rows that hold one: count the weights": beyond.any(1).sum(),
         "this says that there are some: how many?": 1,
         "this is the largest |w|, not a count": size.max(),
@@ -88,26 +87,23 @@ def _other_counts(w: torch.Tensor, bound: float, size: torch.Tensor) -> dict:
     }
 
 
-EPOCHS = (
-    ([2, 3], 5),
-    ([0, 1, 2, 3, 4], 5),
-    ([0, 1, 3, 0, 1, 1], 5),
-    ([2, 3, 3, 3], 6),
-    ([0, 2, 1], 3),
-    ([], 2),
-)
+def _lists(found) -> tuple:
+    return tuple(map(_listed, two(found, "missing, doubled")))
 
 
-@exercise(CHAPTER, "(missing, doubled)")
-def epoch_problems(learner: Callable) -> Iterator:
-    for epochs, planned in EPOCHS:
-        counts = Counter(epochs)
-        missing = [n for n in range(planned) if n not in counts]
-        doubled = sorted(n for n, times in counts.items() if times > 1)
-        found = tuple(map(_listed, two(learner(list(epochs), planned), "missing, doubled")))
-        hints = of_pair(found, _other_holes(epochs, planned), _other_twice(epochs, counts))
-        turned = {"missing comes first, doubled second": either((doubled, missing))}
-        yield found, (missing, doubled), turned | hints
+EPOCHS = (([2, 3], 5), ([0, 1, 2, 3, 4], 5), ([0, 1, 3, 0, 1, 1], 5), ([2, 3, 3, 3], 6))
+EPOCHS += (([0, 2, 1], 3), ([], 2))
+
+
+@exercise("(missing, doubled)", cases=EPOCHS, read=_lists)
+def epoch_problems(epochs: list[int], planned: int) -> Steps:
+    epochs, planned = yield epochs, planned
+    counts = Counter(epochs)
+    missing = [n for n in range(planned) if n not in counts]
+    doubled = sorted(n for n, times in counts.items() if times > 1)
+    yield missing, doubled
+    turned = {"missing comes first, doubled second": (doubled, missing)}
+    yield _other_holes(epochs, planned), _other_twice(epochs, counts), turned
 
 
 def _other_holes(epochs: list[int], planned: int) -> dict:

@@ -1,39 +1,26 @@
 """Checks of the exercises of chapter 12_cross_attention."""
 
-from collections.abc import Callable, Iterator
-from functools import partial
-
 import torch
 import torch.nn.functional as F
 
 from ...variants.cross_attention import add_context
-from .judge import drawn, either, exercise
-
-CHAPTER = "12_cross_attention"
+from .judge import Steps, either, exercise
 
 
-def _attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    return (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1) @ v
-
-
-@exercise(CHAPTER, "what the queries find", right=_attend)
-def attend(learner: Callable) -> Iterator:
-    for queries, keys, width in ((3, 5, 4), (4, 6, 9), (5, 3, 16)):
-        q, k = drawn(2, queries, width), drawn(2, keys, width, seed=1)
-        v = drawn(2, keys, width, seed=2)
-        yield learner(q, k, v), _attend(q, k, v), _other_finds(q, k, v)
-
-
-def _other_finds(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> dict:
-    width, keys, plain = q.shape[-1], k.shape[1], q @ k.mT
+@exercise("what the queries find", cases=((3, 5, 4), (4, 6, 9), (5, 3, 16)))
+def attend(queries: int, keys: int, width: int) -> Steps:
+    k, v = torch.randn(2, keys, width), torch.randn(2, keys, width)
+    q, k, v = yield torch.randn(2, queries, width), k, v
+    yield (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1) @ v
+    plain = q @ k.mT
     scores = plain / width**0.5
     right = scores.softmax(-1) @ v
     softmax = "without softmax the weights of a query do not add up to 1"
     each = "softmax over the keys: the weights of each QUERY add up to 1"
     root = "the scores are divided by the root before the softmax, not"
-    return {
+    yield {
         "the width of a key counts, not the number of keys": (plain / keys**0.5).softmax(-1) @ v,
-        "the width counts, not the number of queries": (plain / q.shape[1] ** 0.5).softmax(-1) @ v,
+        "the width counts, not the number of queries": (plain / queries**0.5).softmax(-1) @ v,
         "divide by the root of d, not by d": (plain / width).softmax(-1) @ v,
         f"{root} its result": plain.softmax(-1) @ v / width**0.5,
         softmax: scores @ v,
@@ -47,18 +34,14 @@ def _other_finds(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> dict:
     }
 
 
-@exercise(CHAPTER, "x with a tenth of its length", right=partial(add_context, version="v3"))
-def add_a_tenth(learner: Callable) -> Iterator:
-    for tokens, width in ((3, 4), (5, 3)):
-        x, c = 3 * drawn(2, tokens, width), 20 * drawn(2, tokens, width, seed=1)
-        yield learner(x, c), add_context(x, c, "v3"), _other_sums(x, c)
-
-
-def _other_sums(x: torch.Tensor, c: torch.Tensor) -> dict:
+@exercise("x with a tenth of its length", cases=((3, 4), (5, 3)))
+def add_a_tenth(tokens: int, width: int) -> Steps:
+    x, c = yield 3 * torch.randn(2, tokens, width), 20 * torch.randn(2, tokens, width)
+    yield add_context(x, c, "v3")
     long_x, long_c = x.norm(dim=-1, keepdim=True), c.norm(dim=-1, keepdim=True)
     fitted = c * long_x / long_c
     right = x + 0.1 * fitted
-    return {
+    yield {
         "c is added in full and as long as it came: that is v1": x + c,
         "a tenth of c's own length: that is v2": x + 0.1 * c,
         "the tenth is taken twice": x + 0.01 * fitted,
@@ -70,27 +53,18 @@ def _other_sums(x: torch.Tensor, c: torch.Tensor) -> dict:
     }
 
 
-def _block(query: int, context: int) -> int:
-    inner = min(query, context)
+def _block(query: int, context: int, inner: int) -> int:
     return 2 * query * inner + 2 * context * inner + 3 * inner + query
 
 
-@exercise(CHAPTER, "the number of weights", 1e-9, _block)
-def count_block(learner: Callable) -> Iterator:
-    for query, context in ((1024, 768), (512, 768), (192, 192)):
-        inner = min(query, context)
-        matrices = 2 * query * inner + 2 * context * inner
-        right = matrices + 3 * inner + query
-        yield learner(query, context), right, _other_sizes(query, context, matrices, right)
-
-
-def _other_sizes(query: int, context: int, matrices: int, right: int) -> dict:
-    inner, most = min(query, context), max(query, context)
-
-    def block(q: int, c: int, i: int) -> int:
-        return 2 * q * i + 2 * c * i + 3 * i + q
-
-    return {
+@exercise("the number of weights", 1e-9, cases=((1024, 768), (512, 768), (192, 192)))
+def count_block(query: int, context: int) -> Steps:
+    query, context = yield query, context
+    inner = min(query, context)
+    right = _block(query, context, inner)
+    yield right
+    matrices = 2 * query * inner + 2 * context * inner
+    yield {
         "each of the four projections has a bias": matrices,
         "the last bias is as wide as what leaves: the query's width": matrices + 4 * inner,
         "one bias is not enough: each of the four has one": matrices + inner,
@@ -98,9 +72,11 @@ def _other_sizes(query: int, context: int, matrices: int, right: int) -> dict:
         "the bias of the way back is missing": matrices + 3 * inner,
         "only the way back has its bias here: each of the four has one": matrices + query,
         "keys and values have a projection each": right - inner * context - inner,
-        "the inner width is the smaller of both, not the larger": block(query, context, most),
+        "the inner width is the smaller of both, not the larger": _block(
+            query, context, max(query, context)
+        ),
         "the inner width is the smaller of both, not always that of one": either(
-            block(query, context, query), block(query, context, context)
+            _block(query, context, query), _block(query, context, context)
         ),
         "four projections: the way back is one of them": right - query * inner - query,
         "keys come from the context, not from the query": right + (query - context) * inner,

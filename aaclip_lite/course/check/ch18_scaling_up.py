@@ -1,33 +1,25 @@
 """Checks of the exercises of chapter 18_scaling_up."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
-from .judge import Hint, either, exercise, of_pair, two
-
-CHAPTER = "18_scaling_up"
+from .judge import Hint, Steps, either, exercise, two
 
 
-def _mean(losses: list, sizes: list) -> float:
-    return float(np.average(losses, weights=sizes))
-
-
-@exercise(CHAPTER, "the step's loss", 1e-6, _mean)
-def loss_of_parts(learner: Callable) -> Iterator:
-    for losses, sizes in (([2.0, 1.0, 4.0], [8, 8, 2]), ([0.5, 3.0, 1.0, 7.0], [4, 4, 4, 1])):
-        x, n = np.array(losses), np.array(sizes)
-        yield learner(losses, sizes), _mean(losses, sizes), _other_losses(x, n)
-
-
-def _other_losses(x: np.ndarray, n: np.ndarray) -> dict:
+@exercise("the step's loss", 1e-6, cases=(([2.0, 1, 4], [8, 8, 2]), ([0.5, 3, 1, 7], [4, 4, 4, 1])))
+def loss_of_parts(losses: list, sizes: list) -> Steps:
+    losses, sizes = yield losses, sizes
+    yield float(np.average(losses, weights=sizes))
+    x, n = np.array(losses), np.array(sizes)
     parts, last = len(x), "the last part is smaller, not nothing"
     less, whole = "a mean over few pictures counts LESS: times, not by", (x * n).sum()
 
     def weighed(weights: np.ndarray) -> float:
         return (x * weights).sum() / weights.sum()
 
-    return {
+    yield {
         "a part of two pictures counts less than one of eight": x.mean(),
         "the median knows no sizes: each part counts by its pictures": np.median(x),
         "parts are averaged, not added up": x.sum(),
@@ -47,35 +39,39 @@ def _other_losses(x: np.ndarray, n: np.ndarray) -> dict:
     }
 
 
-STEPS = ((16, 14.0, 4), (16, 40.0, 16), (12, 13.0, 6), (16, 9.0, 4), (12, 9.5, 4), (16, 4.6, 1))
-STEPS += ((12, 8.0, 3),)  # an odd number is the best
+# an odd number is the best of the last
+STEPS = ((16, 14.0), (16, 40.0), (12, 13.0), (16, 9.0), (12, 9.5), (16, 4.6), (12, 8.0))
 
 
-@exercise(CHAPTER, "(pictures at once, how often)", 1e-9)
-def largest_batch(learner: Callable) -> Iterator:
-    def needed(pictures: int) -> float:
-        return 3.0 + 1.5 * pictures
+def _needed(pictures: int) -> float:
+    return 3.0 + 1.5 * pictures
 
-    for effective, room, batch in STEPS:
-        found = two(learner(effective, needed, room), "at_once, times")
-        if not all(isinstance(each, int | float | np.number) for each in found):
-            raise Hint("two numbers are asked for: at_once, times")
-        sizes = _other_batches(effective, room, needed)
-        found, often = np.array(found, float), effective // batch
-        parts = {
-            "how often: this is what is left after the first part": effective - batch,
-            "how often: the first part counts too": often - 1,
-            "how often: this is one part too many": often + 1,
-            "how often: once is not enough for all pictures": 1,
-            "how often: this is the size of a part again": batch,
-            "how often: this would be one picture at a time": effective,
-            "how often: this is pictures, or memory, and not a number of parts": either(
-                effective * batch, needed(batch), needed(effective)
-            ),
-        }
-        turned = {"pictures at once come first, how often second": np.array([often, batch])}
-        hints = turned | of_pair(found, sizes, parts)
-        yield found, np.array([batch, often], float), hints
+
+def _pair(names: str, found) -> np.ndarray:
+    if not all(isinstance(each, int | float | np.number) for each in two(found, names)):
+        raise Hint(f"two numbers are asked for: {names}")
+    return np.array(found, float)
+
+
+@exercise("(pictures at once, how often)", 1e-9, cases=STEPS, read=partial(_pair, "at_once, times"))
+def largest_batch(effective: int, room: float) -> Steps:
+    effective, needed, room = yield effective, _needed, room
+    sizes = [n for n in range(1, effective + 1) if effective % n == 0 and needed(n) <= room]
+    batch, often = max(sizes), effective // max(sizes)
+    yield batch, often
+    parts = {
+        "how often: this is what is left after the first part": effective - batch,
+        "how often: the first part counts too": often - 1,
+        "how often: this is one part too many": often + 1,
+        "how often: once is not enough for all pictures": 1,
+        "how often: this is the size of a part again": batch,
+        "how often: this would be one picture at a time": effective,
+        "how often: this is pictures, or memory, and not a number of parts": either(
+            effective * batch, needed(batch), needed(effective)
+        ),
+    }
+    turned = {"pictures at once come first, how often second": np.array([often, batch])}
+    yield _other_batches(effective, room, needed), parts, turned
 
 
 def _other_batches(effective: int, room: float, needed: Callable) -> dict:
@@ -123,40 +119,24 @@ def _other_batches(effective: int, room: float, needed: Callable) -> dict:
     }
 
 
-def _bill(pictures: int, epochs: int, speed: float, price: float) -> tuple[float, float]:
+BILLS = ((2162, 20, 12.5, 0.35), (90_000, 15, 40.0, 1.2))
+
+
+@exercise("(hours, cost)", 1e-6, cases=BILLS, read=partial(_pair, "hours, cost"))
+def bill(pictures: int, epochs: int, speed: float, price: float) -> Steps:
+    pictures, epochs, speed, price = yield pictures, epochs, speed, price
     hours = pictures * epochs / speed / 3600
-    return hours, hours * price
-
-
-@exercise(CHAPTER, "(hours, cost)", 1e-6, _bill)
-def bill(learner: Callable) -> Iterator:
-    for pictures, epochs, speed, price in ((2162, 20, 12.5, 0.35), (90_000, 15, 40.0, 1.2)):
-        found = two(learner(pictures, epochs, speed, price), "hours, cost")
-        if any(isinstance(each, str) for each in found):
-            raise Hint("numbers are asked for, not text")
-        hours = pictures * epochs / speed / 3600
-        found = np.array(found, float)
-        hints = of_pair(
-            found,
-            _other_times(pictures, epochs, speed, hours),
-            _other_costs(epochs, hours, price),
-        )
-        yield found, np.array([hours, hours * price]), hints
-
-
-def _other_times(pictures: int, epochs: int, speed: float, hours: float) -> dict:
-    return {
+    yield hours, hours * price
+    times = {
         "each epoch shows all pictures again: times, not plus": (pictures + epochs) / speed / 3600,
         "part of an hour counts as well: no rounding down": int(hours),
         "part of an hour counts as well: no rounding up": -(-hours // 1),
     }
-
-
-def _other_costs(epochs: int, hours: float, price: float) -> dict:
-    return {
+    costs = {
         "the price is of an hour: times, not plus": hours + price,
         "the price is of an hour, not of an epoch": epochs * price,
         "part of an hour costs its part": price * int(hours),
         "part of an hour costs its part, and no more": price * -(-hours // 1),
         "this is one hour": price,
     }
+    yield times, costs

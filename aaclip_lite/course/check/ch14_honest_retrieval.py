@@ -1,13 +1,9 @@
 """Checks of the exercises of chapter 14_honest_retrieval."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 
-from .judge import Hint, as_array, close, either, exercise, same
-
-CHAPTER = "14_honest_retrieval"
+from .judge import Hint, Steps, either, exercise, whatever
 
 
 def _meet(a: list, b: list, unit: float, up: float = 1, down: float = 1) -> bool:
@@ -23,7 +19,27 @@ def _ends(a: list, b: list, unit: float, up: float = 1, down: float = 1) -> tupl
     return low, [(x + up * half) / (y - down * half) for x, y in pairs]
 
 
-def _other_factors(a: list, b: list, unit: float) -> dict:
+FACTOR_CASES = [  # rows a and b, the unit they are rounded to
+    ([42.33, 71.03, 80.06, 48.97], [44.91, 75.34, 84.92, 51.94], 0.01),  # the published rows
+    ([42.33, 71.03, 80.16, 48.97], [44.91, 75.34, 84.92, 51.94], 0.01),
+    ([42.3, 70.4, 80.1], [44.9, 75.3, 84.9], 0.1),
+    ([46.2, 76.1, 85.0], [44.9, 75.3, 84.9], 0.1),
+    ([20.0, 40.0, 60.0], [10.0, 20.0, 30.0], 1.0),
+    ([10.0, 20.0, 31.0], [20.0, 40.0, 60.0], 1.0),
+    ([10.0, 20.0, 32.0], [20.0, 40.0, 60.0], 1.0),  # only a whole unit makes it fit
+    ([3.0, 10.0], [6.0, 23.0], 1.0),  # only with both rows rounded
+    ([12.0, 22.0, 32.0], [10.0, 20.0, 30.0], 0.1),  # two more in each column
+    ([100.0, 102.0, 104.0, 106.0], [100.0, 100.0, 100.0, 100.0], 1.0),
+    ([100.0, 101.5, 103.0, 104.5], [100.0, 100.0, 100.0, 100.0], 1.0),  # neighbours agree
+    ([50.0, 60.0, 99.0], [40.0, 48.0, 60.0], 0.5),  # the first two agree
+]
+
+
+@exercise("your answer", cases=FACTOR_CASES)
+def one_factor(a: list, b: list, unit: float) -> Steps:
+    """(row a, row b, unit) -> can one factor turn b into a, both rounded to multiples of unit?"""
+    a, b, unit = yield a, b, unit
+    yield _meet(a, b, unit)
     (low, high), pairs = _ends(a, b, unit), list(zip(a, b, strict=True))
     ratios, gaps = [x / y for x, y in pairs], [x - y for x, y in pairs]
     apart, steps = max(ratios) - min(ratios), range(len(a) - 1)
@@ -35,7 +51,8 @@ def _other_factors(a: list, b: list, unit: float) -> dict:
     def fits(factor: float) -> bool:
         return all(abs(y * factor - x) <= unit / 2 for x, y in pairs)
 
-    return {
+    yield {
+        "one answer for the table, not one a column: True or False": lambda found: np.ndim(found),
         exact: apart < 1e-6,
         f"{exact} Not by 0.001": all(abs(r / ratios[0] - 1) <= 1e-3 for r in ratios),
         f"{exact} Not to two digits": len({round(r, 2) for r in ratios}) == 1,
@@ -59,38 +76,23 @@ def _other_factors(a: list, b: list, unit: float) -> dict:
         ),
         "it always says True; a table with other ratios must give False": True,
         "it always says False; S2's two rows must give True": False,
+        "that is a number; the question is whether one factor exists: True or False": (
+            lambda found: isinstance(found, float)
+        ),
     }
 
 
-FACTOR_CASES = [  # rows a and b, the unit they are rounded to
-    ([42.33, 71.03, 80.06, 48.97], [44.91, 75.34, 84.92, 51.94], 0.01),  # the published rows
-    ([42.33, 71.03, 80.16, 48.97], [44.91, 75.34, 84.92, 51.94], 0.01),
-    ([42.3, 70.4, 80.1], [44.9, 75.3, 84.9], 0.1),
-    ([46.2, 76.1, 85.0], [44.9, 75.3, 84.9], 0.1),
-    ([20.0, 40.0, 60.0], [10.0, 20.0, 30.0], 1.0),
-    ([10.0, 20.0, 31.0], [20.0, 40.0, 60.0], 1.0),
-    ([10.0, 20.0, 32.0], [20.0, 40.0, 60.0], 1.0),  # only a whole unit makes it fit
-    ([3.0, 10.0], [6.0, 23.0], 1.0),  # only with both rows rounded
-    ([12.0, 22.0, 32.0], [10.0, 20.0, 30.0], 0.1),  # two more in each column
-    ([100.0, 102.0, 104.0, 106.0], [100.0, 100.0, 100.0, 100.0], 1.0),
-    ([100.0, 101.5, 103.0, 104.5], [100.0, 100.0, 100.0, 100.0], 1.0),  # neighbours agree
-    ([50.0, 60.0, 99.0], [40.0, 48.0, 60.0], 0.5),  # the first two agree
-]
-
-
-@exercise(CHAPTER, "your answer")
-def one_factor(learner) -> Iterator:
-    """(row a, row b, unit) -> can one factor turn b into a, both rounded to multiples of unit?"""
-    for a, b, unit in FACTOR_CASES:
-        found = learner(list(a), list(b), unit)
-        if isinstance(found, list | tuple) or np.ndim(found):
-            raise Hint("one answer for the table, not one a column: True or False")
-        if isinstance(found, float) and found not in (0.0, 1.0):
-            raise Hint("that is a number; the question is whether one factor exists: True or False")
-        yield found, _meet(a, b, unit), _other_factors(a, b, unit)
-
-
-def _other_recalls(S, owner, k, right) -> dict:
+@exercise("the recall", cases=((40, 5, 3), (60, 5, 1), (20, 3, 10), (30, 4, 5), (3, 2, 50)))
+def any_caption_recall(n: int, each: int, k: int) -> Steps:
+    """(similarity (N, captions), owner (captions,), k) -> share of pictures with a hit"""
+    owner = torch.arange(n).repeat_interleave(each)
+    owner = owner[torch.randperm(len(owner))]
+    S = torch.randn(n, n * each) + 1.2 * (owner[None] == torch.arange(n)[:, None])
+    S, owner, k = yield S, owner, k
+    right = owner[None] == torch.arange(len(S))[:, None]
+    yield right.gather(1, S.topk(min(k, S.shape[1]), 1).indices).any(1).float().mean()
+    if k > S.shape[1]:
+        yield {"R@50 among 6 captions is 1: k may be more than there are": whatever}
     n, many = S.shape
     rows, order = torch.arange(n)[:, None], S.argsort(1, descending=True)
     own, best = right.gather(1, order), order[:, :k]  # in the order of similarity
@@ -100,7 +102,8 @@ def _other_recalls(S, owner, k, right) -> dict:
     one = "counts one caption a picture; all of its own are right answers"
     found, own_mean = hits.any(1).float(), (S * right).sum(1) / each
     share = "that is precision: hits over k. Recall here asks: any hit, or none?"
-    return {
+    yield {
+        "one number is asked for: the mean over the pictures": np.ndim,
         f"column i is not caption i's: it {one}": (best == rows).any(1).float().mean(),
         f"it {one}": (best == first[:, None]).any(1).float().mean(),
         "captions stand in no order: owner says whose each of them is": (
@@ -129,35 +132,34 @@ def _other_recalls(S, owner, k, right) -> dict:
     }
 
 
-def _recall(S, owner, k):
-    own = owner[S.topk(min(k, S.shape[1]), 1).indices] == torch.arange(len(S))[:, None]
-    return own.any(1).float().mean()
-
-
-@exercise(CHAPTER, "the recall", right=_recall)
-def any_caption_recall(learner) -> Iterator:
-    """(similarity (N, captions), owner (captions,), k) -> share of pictures with a hit"""
-    draw = torch.Generator().manual_seed(141)
-    for n, each, k in ((40, 5, 3), (60, 5, 1), (30, 4, 5), (20, 3, 10)):
-        owner = torch.arange(n).repeat_interleave(each)
-        right = owner[None] == torch.arange(n)[:, None]
-        S = torch.randn(n, n * each, generator=draw) + 1.2 * right
-        mixed = torch.randperm(len(owner), generator=draw)
-        S, owner, right = S[:, mixed], owner[mixed], right[:, mixed]
-        found = learner(S.clone(), owner.clone(), k)
-        if isinstance(found, torch.Tensor) and found.numel() > 1:
-            raise Hint("one number is asked for: the mean over the pictures")
-        yield found, _recall(S, owner, k), _other_recalls(S, owner, k, right)
-    found = learner(torch.randn(3, 6, generator=draw), torch.arange(3).repeat_interleave(2), 50)
-    same(found, 1.0, "R@50 among 6 captions")
-
-
 def _lifted(S, W, beta):
     W = W - torch.diag(W.diagonal())
     return (torch.logsumexp(S + torch.log1p(beta * W), 1) - S.diagonal()).mean()
 
 
-def _other_losses(S, W, beta) -> dict:
+def _lifted_both(S, W, beta):
+    return (_lifted(S, W, beta) + _lifted(S.T, W, beta)) / 2
+
+
+@exercise("the loss", cases=((4, 0.2), (6, 1.0), (3, 3.0), (5, 0.2, 300.0)))
+def lifted_loss(size: int, beta: float, large: float = 0.0) -> Steps:
+    """(S (B, B), W (B, B), beta) -> mean of both directions, negatives 1 + beta w times"""
+    S = 3 * torch.randn(size, size, dtype=torch.float64)
+    W = 0.2 + 3 * torch.rand(size, size, dtype=torch.float64)
+    S, W, beta = (
+        yield (large * torch.randn(5, 5), torch.ones(5, 5), beta) if large else (S, W, beta)
+    )
+    true = _lifted_both(S, W, beta)
+    yield true
+
+    def overflows(found) -> None:
+        raise Hint(
+            f"right for small logits, but with logits of 300 it gives {float(found):.4g} instead of "
+            f"{float(true):.4g}: exp overflows in single precision; use torch.logsumexp"
+        )
+
+    if large:
+        yield {"use torch.logsumexp": overflows, "exp overflows": whatever}
     own = torch.eye(len(S), dtype=torch.bool)
     off, kept = W.masked_fill(own, 0), own.to(S.dtype)
     one, other = _lifted(S, W, beta), _lifted(S.T, W, beta)
@@ -170,7 +172,7 @@ def _other_losses(S, W, beta) -> dict:
         return both(lambda s: torch.logsumexp(s + lift, 1).mean()) - diagonal
 
     plain = lifted(0 * lift)
-    return {
+    yield {
         "only the pictures ask in your version; add the captions' direction": one,
         "only the captions ask in your version; add the pictures' direction": other,
         "take the mean over the batch, not the sum": len(S) * true,
@@ -203,25 +205,3 @@ def _other_losses(S, W, beta) -> dict:
             W.log().masked_fill(own, -1e9)
         ),
     }
-
-
-def _lifted_both(S, W, beta):
-    return (_lifted(S, W, beta) + _lifted(S.T, W, beta)) / 2
-
-
-@exercise(CHAPTER, "the loss", right=_lifted_both)
-def lifted_loss(learner) -> Iterator:
-    """(S (B, B), W (B, B), beta) -> mean of both directions, negatives 1 + beta w times"""
-    draw = torch.Generator().manual_seed(142)
-    for size, beta in ((4, 0.2), (6, 1.0), (3, 3.0)):
-        S = 3 * torch.randn(size, size, generator=draw, dtype=torch.float64)
-        W = 0.2 + 3 * torch.rand(size, size, generator=draw, dtype=torch.float64)
-        found = learner(S.clone(), W.clone(), beta)
-        yield found, _lifted_both(S, W, beta), _other_losses(S, W, beta)
-    S, ones = 300 * torch.randn(5, 5, generator=draw), torch.ones(5, 5)
-    found, true = learner(S, ones, 0.2), _lifted_both(S, ones, 0.2)
-    if not close(as_array(found), as_array(true), 1e-3):
-        raise Hint(
-            f"right for small logits, but with logits of 300 it gives {float(found):.4g} instead of "
-            f"{float(true):.4g}: exp overflows in single precision; use torch.logsumexp"
-        )

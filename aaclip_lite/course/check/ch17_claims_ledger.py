@@ -1,31 +1,23 @@
 """Checks of the exercises of chapter 17_claims_ledger."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 
 from .. import ledger
-from .judge import Hint, Vague, either, exercise
-from .pulls import pull_mistakes
-
-CHAPTER = "17_claims_ledger"
+from .judge import Hint, Steps, Vague, either, exercise
+from .pulls import pull_steps
 
 
-def _error(n: int, m: int) -> float:
-    return ((n + m + 1) / (12 * n * m)) ** 0.5
-
-
-@exercise(CHAPTER, "the error", 1e-6, _error)
-def auc_error(learner: Callable) -> Iterator:
-    for n, m in ((3, 5), (10, 10), (40, 7), (225, 224)):
-        yield learner(n, m), _error(n, m), _other_errors(n, m)
-
-
-def _other_errors(n: int, m: int) -> dict:
+@exercise("the error", 1e-6, cases=((3, 5), (10, 10), (40, 7), (225, 224)))
+def auc_error(n: int, m: int) -> Steps:
+    n, m = yield n, m
+    true = ((n + m + 1) / (12 * n * m)) ** 0.5
+    yield true
     both, pairs, one = n + m, n * m, "only one of the two kinds is in the pairs"
-    true, coin = ((both + 1) / (12 * pairs)) ** 0.5, "this is the error of a coin's share:"
+    coin = "this is the error of a coin's share:"
     inside = "the root goes over the whole fraction:"
-    return {
+    yield {
         "both numbers, and one more: the + 1 is missing": (both / (12 * pairs)) ** 0.5,
         "ranks are spread evenly: the 12 is missing": ((both + 1) / pairs) ** 0.5,
         "a 12 belongs below the line, not a 6": ((both + 1) / (6 * pairs)) ** 0.5,
@@ -56,20 +48,18 @@ def _other_errors(n: int, m: int) -> dict:
     }
 
 
-@exercise(CHAPTER, "the pull", 1e-6)
-def pull(learner: Callable) -> Iterator:
-    generator = torch.Generator().manual_seed(0)
-    for size, scale in ((4, 30.0), (9, 0.2)):
-        weights = torch.randn(size, generator=generator, dtype=torch.float64, requires_grad=True)
-        first = scale * (weights - 3).square().mean()
-        second = (weights * torch.linspace(-1, 2.2, size)).sin().sum() + 5
-        true, hints = pull_mistakes(first, second, [weights])
-        found = learner(first, second, weights)
-        if isinstance(found, list | tuple) and len(found) == 2:
-            raise Hint("those are two lengths: how long is the first for each of the second?")
-        if isinstance(found, torch.Tensor) and found.ndim:
-            raise Hint(f"it has shape {tuple(found.shape)}: one number, from one norm each")
-        yield found, true, hints
+def _single(found):
+    if isinstance(found, torch.Tensor) and found.ndim:
+        raise Hint(f"it has shape {tuple(found.shape)}: one number, from one norm each")
+    return found
+
+
+@exercise("the pull", 1e-6, cases=((4, 30.0), (9, 0.2)), read=_single)
+def pull(size: int, scale: float) -> Steps:
+    weights = torch.randn(size, dtype=torch.float64, requires_grad=True)
+    second = (weights * torch.linspace(-1, 2.2, size)).sin().sum() + 5
+    first, second, weights = yield scale * (weights - 3).square().mean(), second, weights
+    yield from pull_steps(first, second, [weights])
 
 
 CASES = (  # claimed, value, error, null
@@ -139,7 +129,7 @@ def _judged(claimed, value, error, null, fault) -> str:
     return "true" if near != (fault == "turned") else "false"
 
 
-@exercise(CHAPTER)
+@exercise()
 def verdict(learner: Callable) -> None:
     mine, true = [], [ledger.judge(*case) for case in CASES]
     for case in CASES:

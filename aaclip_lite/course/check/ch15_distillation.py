@@ -1,27 +1,19 @@
 """Checks of the exercises of chapter 15_distillation."""
 
 import math
-from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
 
 from ...variants import distillation
-from .judge import exercise
-from .pulls import pull_mistakes
-
-CHAPTER = "15_distillation"
+from .judge import Steps, exercise
+from .pulls import pull_steps
 
 
-@exercise(CHAPTER, "the pooled logits", right=distillation.top_k_pool)
-def pool_top(learner: Callable) -> Iterator:
-    generator = torch.Generator().manual_seed(0)
-    for batch, high, wide in ((3, 11, 7), (2, 8, 8), (3, 6, 6), (2, 3, 1), (2, 10, 10)):
-        maps = torch.randn(batch, 1, high, wide, generator=generator)
-        yield learner(maps), distillation.top_k_pool(maps), _other_pools(maps)
-
-
-def _other_pools(maps: torch.Tensor) -> dict:
+@exercise("the pooled logits", cases=((3, 11, 7), (2, 8, 8), (3, 6, 6), (2, 3, 1), (2, 10, 10)))
+def pool_top(batch: int, high: int, wide: int) -> Steps:
+    maps = yield torch.randn(batch, 1, high, wide)
+    yield distillation.top_k_pool(maps)
     cells = maps.flatten(1)
     batch, n = cells.shape
     ordered = cells.sort(dim=1, descending=True).values
@@ -32,7 +24,7 @@ def _other_pools(maps: torch.Tensor) -> dict:
         return ordered[:, : max(1, min(n, int(count)))].mean(1)
 
     heap = cells.flatten().sort(descending=True).values
-    return {
+    yield {
         "this is the mean of all cells: a local trace drowns in it": cells.mean(1),
         "the sum is of k cells: divide by k, not by all": best.sum(1) / n,
         "a tenth of the cells is rounded up, not down": top(max(5, 0.1 * n)),
@@ -58,28 +50,19 @@ def _other_pools(maps: torch.Tensor) -> dict:
     }
 
 
-def _divergence(student: torch.Tensor, teacher: torch.Tensor, warm: float) -> torch.Tensor:
-    return _kl(student.flatten(1), teacher.flatten(1), warm)
-
-
-@exercise(CHAPTER, "the divergence", right=_divergence)
-def position_kl(learner: Callable) -> Iterator:
-    generator = torch.Generator().manual_seed(0)
-    for batch, side, temperature in ((2, 6, 4.0), (3, 5, 4.0), (2, 3, 2.0)):
-        student = 4 * torch.randn(batch, 1, side, side, generator=generator)
-        teacher = 6 * torch.randn(batch, 1, side, side, generator=generator)
-        flat = student.flatten(1), teacher.flatten(1)
-        right, hints = _kl(*flat, temperature), _other_kls(student, teacher, *flat, temperature)
-        yield learner(student, teacher, temperature), right, hints
-
-
 def _kl(student: torch.Tensor, teacher: torch.Tensor, warm: float, dim: int = 1) -> torch.Tensor:
     log_s, log_t = ((maps / warm).log_softmax(dim) for maps in (student, teacher))
     return warm**2 * (log_t.exp() * (log_t - log_s)).sum() / len(student)
 
 
-def _other_kls(student, teacher, s, t, warm: float) -> dict:
-    batch, square, right = len(s), warm**2, _kl(s, t, warm)
+@exercise("the divergence", cases=((2, 6, 4.0), (3, 5, 4.0), (2, 3, 2.0)))
+def position_kl(batch: int, side: int, warm: float) -> Steps:
+    shape = batch, 1, side, side
+    student, teacher, warm = yield 4 * torch.randn(shape), 6 * torch.randn(shape), warm
+    s, t = student.flatten(1), teacher.flatten(1)
+    right = _kl(s, t, warm)
+    yield right
+    batch, square = len(s), warm**2
     log_s, log_t = (s / warm).log_softmax(1), (t / warm).log_softmax(1)
     p, q = log_t.exp(), log_s.exp()
     exchanged = "student and teacher are exchanged: the teacher's chances weigh the terms"
@@ -88,7 +71,7 @@ def _other_kls(student, teacher, s, t, warm: float) -> dict:
     def mean(terms: torch.Tensor) -> torch.Tensor:
         return square * terms.sum() / batch
 
-    return {
+    yield {
         "softmax over the channels: with one channel it is 1 everywhere, so the loss is 0": 0.0,
         "softmax over each row of cells; a picture is all of them": _kl(student, teacher, warm, -1),
         "softmax over the whole batch; each picture has its own": _kl(
@@ -112,13 +95,10 @@ def _other_kls(student, teacher, s, t, warm: float) -> dict:
     }
 
 
-@exercise(CHAPTER, "the ratio of pulls")
-def pull_ratio(learner: Callable) -> Iterator:
-    generator = torch.Generator().manual_seed(0)
-    for scale in (1.0, 30.0):
-        weights = [torch.randn(n, generator=generator, requires_grad=True) for n in (3, 4)]
-        joined = torch.cat(weights).tanh()  # shared, as a network's body is
-        distill = scale * joined.square().sum()
-        task = (joined * torch.linspace(-1, 2, 7)).sin().sum() + 5
-        true, hints = pull_mistakes(distill, task, weights)
-        yield learner(distill, task, weights), true, hints
+@exercise("the ratio of pulls", cases=(1.0, 30.0))
+def pull_ratio(scale: float) -> Steps:
+    weights = [torch.randn(n, requires_grad=True) for n in (3, 4)]
+    joined = torch.cat(weights).tanh()  # shared, as a network's body is
+    task = (joined * torch.linspace(-1, 2, 7)).sin().sum() + 5
+    distill, task, weights = yield scale * joined.square().sum(), task, weights
+    yield from pull_steps(distill, task, weights)

@@ -1,100 +1,90 @@
 """Checks of the exercises of chapter 16_boxes_and_prototypes."""
 
 import math
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 from ...variants import concepts
-from .judge import Hint, drawn, either, exercise, same
+from .judge import Steps, either, exercise, whatever
 
-CHAPTER = "16_boxes_and_prototypes"
-
-
-@exercise(CHAPTER, "the mask of the box", 1e-6, partial(concepts.box_mask, far="ceil"))
-def whole_box(learner: Callable) -> Iterator:
-    for box, n in (
-        ((0.5, 0.25, 0.75, 0.5), 8),
-        ((0.35, 0.05, 0.6, 0.4), 8),
-        ((0.3, 0.3, 0.34, 0.34), 4),
-        ((0.9, 0.1, 1.0, 0.95), 5),
-    ):
-        yield learner(box, n), concepts.box_mask(box, n, "ceil"), _other_boxes(box, n)
+BOXES = (((0.5, 0.25, 0.75, 0.5), 8), ((0.35, 0.05, 0.6, 0.4), 8), ((0.3, 0.3, 0.34, 0.34), 4))
+BOXES += (((0.9, 0.1, 1.0, 0.95), 5),)
 
 
-def _cells(box: tuple, n: int, near: Callable, far: Callable, scale: float | None = None):
-    x_min, y_min, x_max, y_max = (edge * (n if scale is None else scale) for edge in box)
-    mask = torch.zeros(n, n)
-    mask[max(0, near(y_min)) : far(y_max), max(0, near(x_min)) : far(x_max)] = 1
-    return mask
-
-
-def _other_boxes(box: tuple, n: int) -> dict:
-    (x_min, y_min, x_max, y_max), true = box, concepts.box_mask(box, n, "ceil")
+@exercise("the mask of the box", 1e-6, cases=BOXES)
+def whole_box(box: tuple, n: int) -> Steps:
+    box, n = yield box, n
+    true = concepts.box_mask(box, n, "ceil")
+    yield true
+    x_min, y_min, x_max, y_max = box
     floor, ceil, swapped = math.floor, math.ceil, "rows and columns are swapped: y counts the rows"
+
+    def cells(near: Callable = floor, far: Callable = ceil, scale: int = n) -> torch.Tensor:
+        left, top, right, bottom = (edge * scale for edge in box)
+        mask = torch.zeros(n, n)
+        mask[max(0, near(top)) : far(bottom), max(0, near(left)) : far(right)] = 1
+        return mask
+
+    def moved(rounded: Callable, by: int) -> Callable:
+        return lambda edge: rounded(edge) + by
+
     middles = (torch.arange(n) + 0.5) / n
     inside = [(middles >= a) & (middles < b) for a, b in ((y_min, y_max), (x_min, x_max))]
-    cells, touched = torch.arange(n) / n, "a cell that is touched counts whole: 0 or 1, no shares"
+    edges, touched = torch.arange(n) / n, "a cell that is touched counts whole: 0 or 1, no shares"
     shares = [
-        n * ((cells + 1 / n).clamp(max=b) - cells.clamp(min=a)).clamp(min=0)
+        n * ((edges + 1 / n).clamp(max=b) - edges.clamp(min=a)).clamp(min=0)
         for a, b in ((y_min, y_max), (x_min, x_max))
     ]
-    return {
+    yield {
         "the far edges are cut: round them up, not down": concepts.box_mask(box, n),
         swapped: true.T,
         f"{swapped}. And the far edges are cut": concepts.box_mask(box, n).T,
-        "the near edges must be rounded down": _cells(box, n, ceil, ceil),
-        "cells covered in part belong to it: near down, far up": _cells(box, n, ceil, floor),
+        "the near edges must be rounded down": cells(ceil, ceil),
+        "cells covered in part belong to it: near down, far up": cells(ceil, floor),
         "rounding to the nearest cell can still lose a box": either(
-            _cells(box, n, round, round), _cells(box, n, round, ceil)
+            cells(round, round), cells(round, ceil)
         ),
-        "the box is full: not its edge alone": true
-        - _cells(box, n, lambda edge: floor(edge) + 1, lambda edge: ceil(edge) - 1),
+        "the box is full: not its edge alone": true - cells(moved(floor, 1), moved(ceil, -1)),
         "0 and 1 are asked for": 255 * true,
         "a cell counts when the box touches it, not only when its middle is inside": (
             inside[0][:, None] & inside[1]
         ).float(),
         touched: shares[0][:, None] * shares[1],
-        "one cell too many where an edge lies exactly on a border: +1 is not rounding up": _cells(
-            box, n, floor, lambda edge: floor(edge) + 1
+        "one cell too many where an edge lies exactly on a border: +1 is not rounding up": cells(
+            floor, moved(floor, 1)
         ),
-        "a slice ends before its last index: rounded up is enough, without - 1": _cells(
-            box, n, floor, lambda edge: ceil(edge) - 1
+        "a slice ends before its last index: rounded up is enough, without - 1": cells(
+            floor, moved(ceil, -1)
         ),
         "one cell too many: rounded up, or down, is enough": either(
-            _cells(box, n, floor, lambda edge: ceil(edge) + 1),
-            _cells(box, n, lambda edge: floor(edge) - 1, ceil),
+            cells(floor, moved(ceil, 1)),
+            cells(moved(floor, -1), ceil),
         ),
-        "the edges are shares of the side: times n": _cells(box, n, floor, ceil, 1),
+        "the edges are shares of the side: times n": cells(floor, ceil, 1),
         "the last two numbers are the far edges, not width and height": concepts.box_mask(
             (x_min, y_min, x_min + x_max, y_min + y_max), n, "ceil"
         ),
-        "the side has n cells, not n - 1": _cells(box, n, floor, ceil, n - 1),
+        "the side has n cells, not n - 1": cells(floor, ceil, n - 1),
     }
 
 
-def _hinge(cam: torch.Tensor, mask: torch.Tensor, margin: float) -> torch.Tensor:
-    return concepts.box_loss(cam, mask, "hinge", margin)
+@exercise(
+    "the loss",
+    cases=((4, 1.0, (0, 0, 0.5, 0.5)), (6, 0.5, (0.2, 0.4, 0.9, 0.8)), (4, 1.0, (0, 0, 0, 0))),
+)
+def hinge_box(n: int, margin: float, box: tuple) -> Steps:
+    mask = concepts.box_mask(box, n)
+    cam, mask, m = yield 1.5 * torch.randn(n, n) * mask.any(), mask, margin
+    yield concepts.box_loss(cam, mask, "hinge", m)
+    if not mask.any():
+        yield {
+            "an empty box takes only the inside away: the outside still counts": 0.0,
+            "a box without cells gives 0 / 0: add a little (1e-6) to the number of cells": whatever,
+        }
 
-
-@exercise(CHAPTER, "the loss", right=_hinge)
-def hinge_box(learner: Callable) -> Iterator:
-    for n, margin, box in ((4, 1.0, (0, 0, 0.5, 0.5)), (6, 0.5, (0.2, 0.4, 0.9, 0.8))):
-        cam, mask = 1.5 * drawn(n, n), concepts.box_mask(box, n).double()
-        found = learner(cam, mask, margin)
-        if isinstance(found, list | tuple) and len(found) == 2:
-            raise Hint("inside and outside are added: one number")
-        yield found, _hinge(cam, mask, margin), _other_hinges(cam, mask, margin)
-    empty = learner(torch.zeros(4, 4), torch.zeros(4, 4), 1.0)
-    if not torch.isfinite(torch.as_tensor(empty)):
-        raise Hint("a box without cells gives 0 / 0: add a little (1e-6) to the number of cells")
-    hints = {"an empty box takes only the inside away: the outside still counts": 0.0}
-    same(empty, torch.tensor(1.0), "the loss of a map of zeros with an empty box", 1e-4, hints)
-
-
-def _other_hinges(cam: torch.Tensor, mask: torch.Tensor, m: float) -> dict:
     def mean(inside, outside, little: float = 1e-6) -> torch.Tensor:
         into, out = mask, 1 - mask
         return (inside * into).sum() / (into.sum() + little) + (outside * out).sum() / (
@@ -103,7 +93,8 @@ def _other_hinges(cam: torch.Tensor, mask: torch.Tensor, m: float) -> dict:
 
     inside, outside = F.relu(m - cam), F.relu(m + cam)
     each = inside * mask + outside * (1 - mask)
-    return {
+    yield {
+        "inside and outside are added: one number": lambda found: np.shape(found) == (2,),
         "inside a LOW cell costs: margin - c, not c - margin": mean(F.relu(cam - m), outside),
         "both signs are turned: margin - c, margin + c": mean(F.relu(cam - m), F.relu(-cam - m)),
         "one mean over all cells: a small box drowns; take a mean for each region": each.mean(),
@@ -124,21 +115,12 @@ def _other_hinges(cam: torch.Tensor, mask: torch.Tensor, m: float) -> dict:
     }
 
 
-@exercise(
-    CHAPTER,
-    "the similarity within concepts",
-    right=lambda prototypes, m: concepts.similarity_stats(prototypes, m).within,
-)
-def within_similarity(learner: Callable) -> Iterator:
-    generator = torch.Generator().manual_seed(0)
-    for count, m in ((3, 2), (4, 3), (2, 5)):
-        prototypes = torch.randn(count * m, 6, generator=generator) + 0.4
-        prototypes = prototypes * torch.rand(count * m, 1, generator=generator).add(0.3)
-        stats = concepts.similarity_stats(prototypes, m)
-        yield learner(prototypes, m), stats.within, _other_similarities(prototypes, m, stats)
-
-
-def _other_similarities(prototypes: torch.Tensor, m: int, stats) -> dict:
+@exercise("the similarity within concepts", cases=((3, 2), (4, 3), (2, 5)))
+def within_similarity(count: int, m: int) -> Steps:
+    prototypes = torch.randn(count * m, 6) + 0.4
+    prototypes, m = yield prototypes * torch.rand(count * m, 1).add(0.3), m
+    stats = concepts.similarity_stats(prototypes, m)
+    yield stats.within
     count, unit = len(prototypes) // m, F.normalize(prototypes, dim=1)
     groups = unit.unflatten(0, (count, m))
 
@@ -152,7 +134,7 @@ def _other_similarities(prototypes: torch.Tensor, m: int, stats) -> dict:
     turned = concepts.similarity_stats(mixed, m)
     few = "all pairs of a concept count:"
     number = "a concept has m (m - 1) pairs, counted both ways:"
-    return {
+    yield {
         "this is the mean over all pairs: it hides what happens within a concept": stats.mean,
         "this is the largest cosine: take the mean within concepts": stats.max,
         "these are pairs of two concepts: take pairs of one": stats.between,

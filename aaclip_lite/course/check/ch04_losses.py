@@ -1,25 +1,18 @@
 """Checks of the exercises of chapter 04_losses."""
 
-from collections.abc import Callable, Iterator
-
 import torch
 
 from ... import losses
-from .judge import exercise
+from .judge import Steps, exercise
 
 
-@exercise("04_losses", "the focal loss", 1e-3, losses.focal)
-def focal_loss(learner: Callable) -> Iterator:
-    draw = torch.Generator().manual_seed(0)
-    for batch, size, gamma in ((1, 4, 2.0), (3, 6, 2.0), (2, 5, 0.0), (2, 5, 1.0)):
-        # where smoothing is not felt
-        p = (0.7 * torch.randn(batch, 2, size, size, generator=draw)).softmax(1)
-        mask = (torch.rand(batch, 1, size, size, generator=draw) > 0.7).float()
-        found = learner(p.clone(), mask.clone(), gamma)
-        yield found, losses.focal(p, mask, gamma), _other_focals(p, mask, gamma)
+@exercise("the focal loss", 1e-3, cases=((1, 4, 2.0), (3, 6, 2.0), (2, 5, 0.0), (2, 5, 1.0)))
+def focal_loss(batch: int, size: int, gamma: float) -> Steps:
+    # where smoothing is not felt
+    p = (0.7 * torch.randn(batch, 2, size, size)).softmax(1)
+    p, mask, gamma = yield p, (torch.rand(batch, 1, size, size) > 0.7).float(), gamma
+    yield losses.focal(p, mask, gamma)
 
-
-def _other_focals(p: torch.Tensor, mask: torch.Tensor, gamma: float) -> dict:
     def each(t):
         return -((1 - t) ** gamma * t.log())
 
@@ -28,7 +21,7 @@ def _other_focals(p: torch.Tensor, mask: torch.Tensor, gamma: float) -> dict:
     plain, already = each(true).mean(), "p holds probabilities already: no softmax is needed"
     sound = "only defects count; sound pixels are judged by channel 0"
     alpha = "a weight alpha of the classes is in it, which this loss does not have"
-    return {
+    yield {
         "easy pixels count much and hard ones little: turn the factor round": -(
             true**gamma * true.log()
         ).mean(),
@@ -69,15 +62,13 @@ def _other_focals(p: torch.Tensor, mask: torch.Tensor, gamma: float) -> dict:
     }
 
 
-@exercise("04_losses", "the dice loss", right=losses.dice)
-def dice_loss(learner: Callable) -> Iterator:
-    draw = torch.Generator().manual_seed(0)
-    for batch, size, area in ((3, 6, 0.3), (1, 4, 0.5), (2, 8, 0.0), (4, 5, 0.1)):
-        p = torch.rand(batch, size, size, generator=draw)
-        mask = (torch.rand(batch, size, size, generator=draw) < area).float()
-        if batch == 4:
-            mask[0] = 0
-        yield learner(p.clone(), mask.clone()), losses.dice(p, mask), other_dices(p, mask)
+@exercise("the dice loss", cases=((3, 6, 0.3), (1, 4, 0.5), (2, 8, 0.0), (4, 5, 0.1)))
+def dice_loss(batch: int, size: int, area: float) -> Steps:
+    mask = (torch.rand(batch, size, size) < area).float()
+    mask[: batch - 3] = 0
+    p, mask = yield torch.rand(batch, size, size), mask
+    yield losses.dice(p, mask)
+    yield other_dices(p, mask)
 
 
 def other_dices(p: torch.Tensor, mask: torch.Tensor) -> dict:
@@ -129,23 +120,19 @@ def other_dices(p: torch.Tensor, mask: torch.Tensor) -> dict:
     }
 
 
-@exercise("04_losses", "the cost")
-def all_normal_cost(learner: Callable) -> Iterator:
-    draw = torch.Generator().manual_seed(0)
-    for batch, size, defective in ((2, 8, 1), (4, 16, 4), (3, 12, 0), (5, 10, 3)):
-        mask = torch.zeros(batch, 1, size, size)
-        mask[:defective] = (torch.rand(defective, 1, size, size, generator=draw) > 0.9).float()
-        sure = torch.cat([torch.ones_like(mask), torch.zeros_like(mask)], dim=1)
-        yield learner(mask.clone()), losses.segmentation(sure, mask), _other_costs(sure, mask)
-
-
-def _other_costs(sure: torch.Tensor, mask: torch.Tensor) -> dict:
+@exercise("the cost", cases=((2, 8, 1), (4, 16, 4), (3, 12, 0), (5, 10, 3)))
+def all_normal_cost(batch: int, size: int, defective: int) -> Steps:
+    mask = torch.zeros(batch, 1, size, size)
+    mask[:defective] = (torch.rand(defective, 1, size, size) > 0.9).float()
+    mask = yield mask
+    sure = torch.cat([torch.ones_like(mask), torch.zeros_like(mask)], dim=1)
+    yield losses.segmentation(sure, mask)
     cost, one, none = losses.segmentation, sure[:, 0], sure[:, 1]
     focal, true = losses.focal(sure, mask), cost(sure, mask)
     normal, abnormal = losses.dice(one, 1 - mask), losses.dice(none, mask)
     other, twin = losses.dice(one, mask), losses.dice(none, 1 - mask)  # each with the other's mask
     near = "all normal with certainty means p = 1 and 0, not"
-    return {
+    yield {
         "this is what an undecided map costs: all normal means p = 1 and 0": cost(
             torch.full_like(sure, 0.5), mask
         ),

@@ -1,60 +1,50 @@
 """Checks of the exercises of chapter 13_improvement_lab."""
 
-from collections.abc import Callable, Iterator
-
 import numpy as np
 import torch
 from scipy.stats import t, ttest_rel
 
-from .judge import Hint, drawn, either, exercise, of_pair, two
-
-CHAPTER = "13_improvement_lab"
+from .judge import Hint, Steps, either, exercise, two
 
 
-def _pool(x: torch.Tensor, score: torch.Tensor) -> torch.Tensor:
-    return (score.softmax(1) * x).sum(1)
-
-
-@exercise(CHAPTER, "the weighted mean of the patches", right=_pool)
-def attention_pool(learner: Callable) -> Iterator:
-    for patches, width in ((5, 3), (4, 6)):
-        x, score = drawn(2, patches, width), drawn(2, patches, 1, seed=1)
-        yield learner(x, score), _pool(x, score), _other_pools(x, score)
-
-
-def _other_pools(x: torch.Tensor, score: torch.Tensor) -> dict:
-    weight = score.softmax(1)
+@exercise("the weighted mean of the patches", cases=((5, 3), (4, 6)))
+def attention_pool(patches: int, width: int) -> Steps:
+    x, score = yield torch.randn(2, patches, width), torch.randn(2, patches, 1)
+    yield (score.softmax(1) * x).sum(1)
     add = "scores are no weights yet: a softmax makes them add up to 1"
-    return {
+    yield {
         add: (score * x).sum(1),
         "that is the largest value of each channel, whatever the scores": x.amax(1),
-        "these are the weights: the patches are still to be mixed by them": weight,
+        "these are the weights: the patches are still to be mixed by them": score.softmax(1),
     }
 
 
-@exercise(CHAPTER, "(mean change, half the width of its 95 % interval)", 1e-4)
-def paired_change(learner: Callable) -> Iterator:
-    for gains in ((0.010, 0.014, 0.006), (0.03, -0.01, 0.02, 0.05)):
-        rival = np.array([0.90, 0.94, 0.86, 0.81])[: len(gains)]
-        mine = rival + np.array(gains)
-        middle, half = two(learner(mine.copy(), rival.copy()), "middle, half")
-        if np.size(half) == 2:
-            raise Hint("those are the interval's two ends: half its width is one number")
-        found = np.array([float(np.asarray(middle)), float(np.asarray(half))])
-        change = mine - rival
-        right = [change.mean(), t.ppf(0.975, len(gains) - 1) * change.std(ddof=1)]
-        right[1] /= len(gains) ** 0.5
-        halves = _other_halves(change, mine, rival, right[1])
-        middles = {
-            "the difference is asked for, not the share of it": (change / rival).mean(),
-            "the mean of the differences is asked for, not the median": np.median(change),
-            "this is the mean of mine: take the rival's away first": mine.mean(),
-            "a change downwards counts as well: without abs": np.abs(change).mean(),
-        }
-        hints = of_pair(found, middles, halves)
-        below = "those are the two ends: give the middle and half the width"
-        hints[below] = np.array([right[0] - right[1], right[0] + right[1]])
-        yield found, np.array(right), hints
+def _interval(found) -> np.ndarray:
+    middle, half = two(found, "middle, half")
+    if np.size(half) == 2:
+        raise Hint("those are the interval's two ends: half its width is one number")
+    return np.array([float(np.asarray(middle)), float(np.asarray(half))])
+
+
+GAINS = ((0.010, 0.014, 0.006), (0.03, -0.01, 0.02, 0.05))
+
+
+@exercise("(mean change, half the width of its 95 % interval)", cases=GAINS, read=_interval)
+def paired_change(*gains: float) -> Steps:
+    rival = np.array([0.90, 0.94, 0.86, 0.81])[: len(gains)]
+    mine, rival = yield rival + np.array(gains), rival
+    change, n = mine - rival, len(mine)
+    middle, half = change.mean(), t.ppf(0.975, n - 1) * change.std(ddof=1) / n**0.5
+    yield middle, half
+    middles = {
+        "the difference is asked for, not the share of it": (change / rival).mean(),
+        "the mean of the differences is asked for, not the median": np.median(change),
+        "this is the mean of mine: take the rival's away first": mine.mean(),
+        "a change downwards counts as well: without abs": np.abs(change).mean(),
+    }
+    ends = np.array([middle - half, middle + half])
+    below = {"those are the two ends: give the middle and half the width": ends}
+    yield middles, _other_halves(change, mine, rival, half), below
 
 
 def _other_halves(change, mine, rival, right: float) -> dict:
@@ -93,22 +83,24 @@ def _other_halves(change, mine, rival, right: float) -> dict:
     }
 
 
-@exercise(CHAPTER, "the less important half")
-def least_important(learner: Callable) -> Iterator:
-    for rises in (
-        {0: 0.31, 1: -0.02, 2: 0.07, 3: 0.55, 4: 0.0, 5: 0.12},
-        {2: 0.2, 5: -0.4, 7: 0.1, 9: 0.6},
-        {1: 0.09, 2: 0.3, 3: 0.02, 4: -0.1, 5: 0.01, 6: 0.2, 7: 0.4, 8: 0.05},
-    ):
-        found = learner(dict(rises))
-        if found is None or isinstance(found, int | float):
-            raise Hint("a list of places is asked for (list.sort() gives None: use sorted)")
-        order, half = sorted(rises, key=rises.get), len(rises) // 2
-        mine = sorted(each.item() if hasattr(each, "item") else each for each in found)
-        yield mine, sorted(order[:half]), _other_halves_of(rises, order, half)
+def _places(found):
+    if found is None or isinstance(found, int | float):
+        raise Hint("a list of places is asked for (list.sort() gives None: use sorted)")
+    return sorted(each.item() if hasattr(each, "item") else each for each in found)
 
 
-def _other_halves_of(rises: dict, order: list, half: int) -> dict:
+RISES = (
+    {0: 0.31, 1: -0.02, 2: 0.07, 3: 0.55, 4: 0.0, 5: 0.12},
+    {2: 0.2, 5: -0.4, 7: 0.1, 9: 0.6},
+    {1: 0.09, 2: 0.3, 3: 0.02, 4: -0.1, 5: 0.01, 6: 0.2, 7: 0.4, 8: 0.05},
+)
+
+
+@exercise("the less important half", cases=RISES, read=_places)
+def least_important(rises: dict) -> Steps:
+    rises = yield rises
+    order, half = sorted(rises, key=rises.get), len(rises) // 2
+    yield order[:half]
     values, places = list(rises.values()), list(rises)
     by_size = sorted(rises, key=lambda place: abs(rises[place]))
     below = "half of them, by rank: a limit leaves more or fewer;"
@@ -129,4 +121,4 @@ def _other_halves_of(rises: dict, order: list, half: int) -> dict:
         f"{below} here the mean": [place for place in places if rises[place] < np.mean(values)],
         f"{below} here 0": [place for place in places if rises[place] < 0],
     }
-    return {say: sorted(value) for say, value in wrong.items()}
+    yield {say: sorted(value) for say, value in wrong.items()}

@@ -1,29 +1,23 @@
 """Checks of the exercises of chapter 03_adapters."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 
 from ... import adapters
-from ...recipe import Recipe
-from .judge import Hint, either, exercise, kind_of, same
+from .judge import Hint, Steps, either, exercise, kind_of, same
 from .same import fits
 
-
-@exercise("03_adapters", "the mix", right=adapters.mix)
-def norm_preserving_mix(learner: Callable) -> Iterator:
-    draw = torch.Generator().manual_seed(0)
-    cases = [((5, 8), 0.3), ((7,), 0.3), ((2, 5, 8), 0.1), ((3, 4, 6), 0.0), ((3, 4, 6), 1.0)]
-
-    for shape, weight in cases:
-        x, a = (factor * torch.randn(shape, generator=draw) for factor in (2.0, 0.3))
-        found = learner(x.clone(), a.clone(), weight)
-        yield found, adapters.mix(x, a, weight), _other_mixes(x, a, weight)
+MIXES = (((5, 8), 0.3), ((7,), 0.3), ((2, 5, 8), 0.1), ((3, 4, 6), 0.0), ((3, 4, 6), 1.0))
 
 
-def _other_mixes(x: torch.Tensor, a: torch.Tensor, weight: float) -> dict:
-    def length(t, axis=-1, power=2):
-        return t.norm(power, axis, keepdim=True)
+@exercise("the mix", cases=MIXES)
+def norm_preserving_mix(shape: tuple, weight: float) -> Steps:
+    x, a, weight = yield 2 * torch.randn(shape), 0.3 * torch.randn(shape), weight
+    yield adapters.mix(x, a, weight)
+
+    def length(t):
+        return t.norm(dim=-1, keepdim=True)
 
     def mixed(a, x=x, weight=weight):
         return weight * a + (1 - weight) * x
@@ -31,7 +25,7 @@ def _other_mixes(x: torch.Tensor, a: torch.Tensor, weight: float) -> dict:
     right = a * length(x) / length(a)
     whole = "x is added whole: what becomes of its share when the weight is 1?"
     again = "the result is brought to the length of x; only the adapted token is, before the mix"
-    return {
+    yield {
         "x is added whole, and the adapted token has a length of its own": x + weight * a,
         "x is given the length of the adapted token; it is the other way round": mixed(
             a, x * length(a) / length(x)
@@ -49,24 +43,16 @@ def _other_mixes(x: torch.Tensor, a: torch.Tensor, weight: float) -> dict:
     }
 
 
-@exercise("03_adapters", "the count", 1e-9)
-def adapter_weight_count(learner: Callable) -> Iterator:
-    cases = [(64, 48, 5, 2, False, False), (64, 48, 5, 2, True, True), (192, 192, 8, 4, True, True)]
-    cases += [(64, 48, 0, 1, True, True), (1024, 768, 6, 4, False, False)]
-    cases += [(1024, 768, 6, 4, False, True)]
-
-    for width, joint, blocks, levels, bottleneck, bias in cases:
-        recipe = Recipe.course().replace(
-            adapter="bottleneck" if bottleneck else "linear", adapter_bias=bias
-        )
-        with torch.device("meta"):
-            modules = adapters.image_adapters(recipe, width, joint, blocks, levels)
-        true = sum(p.numel() for p in modules.parameters())
-        found = learner(width, joint, blocks, levels, bottleneck, bias)
-        yield found, true, _other_counts(width, joint, blocks, levels, bottleneck, bias)
+COUNTS = [(64, 48, 5, 2, False, False), (64, 48, 5, 2, True, True), (192, 192, 8, 4, True, True)]
+COUNTS += [(64, 48, 0, 1, True, True), (1024, 768, 6, 4, False, False)]
+COUNTS += [(1024, 768, 6, 4, False, True)]
 
 
-def _other_counts(width, joint, blocks, levels, bottleneck, bias) -> dict:
+@exercise("the count", 1e-9, cases=COUNTS)
+def adapter_weight_count(width, joint, blocks, levels, bottleneck, bias) -> Steps:
+    given = width, joint, blocks, levels, bottleneck, bias
+    width, joint, blocks, levels, bottleneck, bias = yield given
+
     def count(blocks=blocks, heads=levels + 1, inner=width // 2, goes=(width, joint), **other):
         deep, ups = other.get("bottleneck", bottleneck), other.get("ups", 1)
         down, up, head = (
@@ -75,8 +61,9 @@ def _other_counts(width, joint, blocks, levels, bottleneck, bias) -> dict:
         adapter = (1 + ups) * width * inner + down + up if deep else width * width + up
         return blocks * adapter + heads * (goes[0] * goes[1] + head)
 
+    yield count()
     half = width // 2
-    return {
+    yield {
         "there is one projection too many: one a level, and one for detection": count(
             heads=levels + 2
         ),
@@ -128,7 +115,7 @@ def _other_counts(width, joint, blocks, levels, bottleneck, bias) -> dict:
     }
 
 
-@exercise("03_adapters")
+@exercise()
 def adapted_walk(learner: Callable) -> None:
     draw = torch.Generator().manual_seed(0)
     matrices = [torch.randn(6, 6, generator=draw) / 2 for _ in range(9)]
@@ -141,7 +128,7 @@ def adapted_walk(learner: Callable) -> None:
         blocks = [lambda t, m=m: t + torch.tanh(t @ m) for m in matrices[:depth]]
         modules = {number: (lambda t, m=matrices[-number]: torch.tanh(t @ m)) for number in behind}
         case = x, blocks, modules, levels, weight
-        found, here = learner(x.clone(), *case[1:]), f"{depth} blocks, adapters behind {behind}: "
+        found, here = learner(*case), f"{depth} blocks, adapters behind {behind}: "
         if not isinstance(found, (list, tuple)):
             raise Hint(f"expected a list of tokens, one a level, not {kind_of(found)}")
         right = dict(zip(levels, _walk(*case), strict=True))

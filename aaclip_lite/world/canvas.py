@@ -8,7 +8,7 @@ shows the ground.
     c = Canvas(128, np.random.default_rng(0))
     c.place(angle=30, scale=0.85)
     c.part(c.circle(0, 0, 0.9), (0.7, 0.2, 0.2), rise=0.2, bevel=0.15, gloss=0.5)
-    picture = shade(c, Scene(np.random.default_rng(1), 128))   # uint8 (128, 128, 3)
+    picture = shade(c, Scene(np.random.default_rng(1), 128))   # (128, 128, 3), 0 to 1
 
 Coordinates run from -1 to 1, x to the right, y down. Shapes are signed distances: negative inside.
 """
@@ -194,7 +194,7 @@ class Canvas(Shapes):
         alpha = alpha[part] if layer.ndim == 2 else alpha[part, :, None]
         layer[part] += (value - layer[part]) * alpha
 
-    def part(self, shape, colour, rise=0.12, bevel=0.08, dome=0.0, gloss=0.25, solid=True):
+    def part(self, shape, colour, rise=0.12, bevel=0.08, dome=0.0, gloss=0.25):
         """A body: covers the ground, rises with a bevelled rim and an optional dome towards its
         middle.
         """
@@ -208,8 +208,7 @@ class Canvas(Shapes):
         self._blend(self.albedo, colour, alpha)
         self._blend(self.gloss, f32(gloss), alpha)
         self.height += profile * alpha * f32(self.unit)
-        if solid:
-            self.cover = np.maximum(self.cover, alpha)
+        self.cover = np.maximum(self.cover, alpha)
 
     def sheet(self, colour, gloss=0.2):
         """A surface that fills the whole frame: the start of every texture."""

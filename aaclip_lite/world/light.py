@@ -2,7 +2,7 @@
 
 A `Scene` is drawn once for a part, so that the part with and without its defect compare; at a
 station most of it is the station's.
-Use: `shade(canvas, Scene(np.random.default_rng(1), 128))` is uint8 (128, 128, 3).
+Use: `to_uint8(shade(canvas, Scene(np.random.default_rng(1), 128)))` is uint8 (128, 128, 3).
 """
 
 from functools import cached_property
@@ -144,9 +144,9 @@ class Scene:
             under += (f32(rng.uniform(0.05, 0.95)) - under) * spot * f32(0.6)
 
 
-def shade(canvas: Canvas, scene: Scene, as_float: bool = False) -> np.ndarray:
-    """Light the layers: diffuse and specular light, occlusion in grooves, a drop shadow, lens and
-    sensor.
+def shade(canvas: Canvas, scene: Scene) -> np.ndarray:
+    """Light the layers: diffuse and specular light, occlusion in grooves, a drop shadow, the lens;
+    what the sensor adds is `scene.grain`.
     """
     size = canvas.size
     cover = canvas.cover
@@ -179,8 +179,8 @@ def shade(canvas: Canvas, scene: Scene, as_float: bool = False) -> np.ndarray:
         shadow = _shifted(cover, dx, dy) if least < 0.5 else cover
         ground = scene.ground * (1 - strength * blur(shadow, softness))
         picture = ground + (picture - ground) * cover
-    picture = defocus(picture * scene.falloff, scene.defocus).transpose(1, 2, 0)
-    return np.ascontiguousarray(picture) if as_float else to_uint8(picture + scene.grain)
+    picture = defocus(picture * scene.falloff, scene.defocus)
+    return np.ascontiguousarray(picture.transpose(1, 2, 0))
 
 
 def _shifted(field, dx, dy):

@@ -82,11 +82,9 @@ class Part:
     """A part on its ground, before it gets a defect: all that drawing it again takes."""
 
     name: str
-    size: int
     origin: Origin
     canvas: Canvas
     scene: Scene
-    rng: np.random.Generator  # of what is put on it: things and defects
 
 
 def _pose(item: Product, angle: float) -> str:

@@ -41,11 +41,7 @@ class Shapes:
 
     def path(self, points, r=0.05):
         """Thick line through several points."""
-        shape = None
-        for (x1, y1), (x2, y2) in pairwise(points):
-            piece = self.line(x1, y1, x2, y2, r)
-            shape = piece if shape is None else np.minimum(shape, piece)
-        return shape
+        return np.min([self.line(*start, *end, r) for start, end in pairwise(points)], 0)
 
     def ring(self, x=0.0, y=0.0, r=0.5, w=0.05):
         """Circle line of radius r and half width w."""

@@ -79,6 +79,11 @@ class Shapes:
             )
         return hypot(du, dv) - f32(r) * (1 + f32(wobble) * edge)
 
+    def letter(self, number, extra=0.035, h=0.09, stroke=0.02):
+        """A letter of an unknown script: the outline of a box, wide or narrow as `number` says."""
+        wide = stroke + extra * (np.cos(number) > 0)
+        return np.abs(self.box(0, 0, wide, h) + stroke) - stroke
+
     def stripes(self, pitch=0.2, share=0.5, angle=0.0):
         """Parallel bands; `share` of each pitch is inside."""
         t = self.u * f32(np.cos(np.radians(angle))) + self.v * f32(np.sin(np.radians(angle)))

@@ -13,7 +13,6 @@ from . import (  # noqa: F401
     metal,
     mvtec_objects,
     mvtec_surfaces,
-    mvtec_upright,
     packed,
     surfaces,
     tools,

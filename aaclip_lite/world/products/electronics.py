@@ -6,19 +6,21 @@ from ..fields import choose, smooth
 from .registry import product
 
 
-def _board(c, lanes, shape, copper=(8, 6.5, 0.6)):
+def _board(colours: str, parts: str):
+    return product("train", colours, "circuit board", spoken=f"circuit board with {parts}")
+
+
+def _copper(c, lanes, shape, seen=(8, 6.5, 0.6)):
     """A circuit board with copper where the sine of `lanes` is near one or minus one."""
-    steep, least, strength = copper
+    steep, least, strength = seen
     tone = 0.85 + 0.06 * c.noise(9) + strength * smooth(np.abs(np.sin(lanes)) * steep - least)
     c.part(shape, c.base * tone[..., None], rise=0.1, bevel=0.03, gloss=0.5)
 
 
-@product(
-    "train", "green blue red black purple", "circuit board", spoken="circuit board with two sensors"
-)
+@_board("green blue red black purple", "two sensors")
 def pcb1(c):  # a distance sensor: two meshed cans, a crystal; holes in the corners
     lanes = 36 * (c.v + np.clip(c.u + c.rng.uniform(-0.3, 0.3), -0.2, 0.2))
-    _board(c, lanes, c.box(0, 0, 0.94, 0.57, 0.08))
+    _copper(c, lanes, c.box(0, 0, 0.94, 0.57, 0.08))
     mesh = np.sin(c.u * 45) * np.sin(c.v * 45)
     pads = np.sqrt((np.abs(c.u) - 0.84) ** 2 + (np.abs(c.v) - 0.47) ** 2) - 0.085
     c.paint(pads, c.colour("golden"), gloss=0.9)
@@ -31,17 +33,12 @@ def pcb1(c):  # a distance sensor: two meshed cans, a crystal; holes in the corn
             c.part(can, metal, rise=0.25, bevel=0.06, gloss=0.8)
 
 
-@product(
-    "train",
-    "green blue red black purple",
-    "circuit board",
-    spoken="circuit board with a square chip",
-)
+@_board("green blue red black purple", "a square chip")
 # a controller: a turned chip with legs all around, crystal, small parts in a row, pads along two
 # sides
 def pcb2(c):
     lanes = np.abs(c.u + c.rng.uniform(-0.2, 0.2)) + np.clip(np.abs(c.v) - 0.3, 0, 0.2)
-    _board(c, 34 * lanes, c.box(0, 0, 0.78, 0.74, 0.08))
+    _copper(c, 34 * lanes, c.box(0, 0, 0.78, 0.74, 0.08))
     row = np.abs(c.u - 0.2 * np.round(c.u * 5))
     pads = np.sqrt((c.u - 0.125 * np.round(c.u * 8)) ** 2 + (np.abs(c.v) - 0.65) ** 2) - 0.045
     c.paint(np.maximum(pads, np.abs(c.u) - 0.7), c.colour("golden"), gloss=0.9)
@@ -58,15 +55,10 @@ def pcb2(c):
         c.part(shape, c.colour("silver"), rise=0.15, bevel=0.05, gloss=0.9)
 
 
-@product(
-    "train",
-    "blue green red black white",
-    "circuit board",
-    spoken="circuit board with a blue trimmer",
-)
+@_board("blue green red black white", "a blue trimmer")
 def pcb3(c):  # a sensor board: a long chip with legs, a blue trimmer with a brass cross, two lamps
     lanes = 30 * (c.v + np.clip(2 * c.u + c.rng.uniform(-0.5, 0.5), -0.15, 0.15))
-    _board(c, lanes, c.box(0, 0, 0.97, 0.5, 0.03), copper=(8, 6.5, 0.5))
+    _copper(c, lanes, c.box(0, 0, 0.97, 0.5, 0.03), seen=(8, 6.5, 0.5))
     lamp = str(c.rng.choice(["red", "white", "green"]))
     pads = np.maximum(np.abs(np.abs(c.u) - 0.86) - 0.06, np.abs(np.abs(c.v) - 0.2) - 0.14)
     c.paint(pads, c.colour("golden"), gloss=0.9)
@@ -85,16 +77,11 @@ def pcb3(c):  # a sensor board: a long chip with legs, a blue trimmer with a bra
         c.part(lamps, c.colour(lamp), bevel=0.03, dome=0.15, gloss=0.95)
 
 
-@product(
-    "train",
-    "green blue black red purple",
-    "circuit board",
-    spoken="circuit board with a metal plug",
-)
+@_board("green blue black red purple", "a metal plug")
 # a power board: metal plug at one edge, two striped capacitors, a copper coil, a terminal block
 def pcb4(c):
     lanes = 22 * (c.u + np.clip(c.v + c.rng.uniform(-0.3, 0.3), -0.2, 0.2))
-    _board(c, lanes, c.box(0.05, 0, 0.88, 0.62, 0.12), copper=(6, 3.5, 0.7))
+    _copper(c, lanes, c.box(0.05, 0, 0.88, 0.62, 0.12), seen=(6, 3.5, 0.7))
     with c.piece():
         shell = 0.75 - 0.3 * smooth(3 - 40 * np.abs(np.abs(c.v) - 0.1))[..., None]
         c.part(c.box(-0.62, 0, 0.36, 0.28, 0.03), shell, rise=0.2, bevel=0.04, gloss=0.9)

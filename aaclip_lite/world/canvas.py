@@ -140,26 +140,21 @@ class Canvas(Shapes):
         """Smooth random field over the frame, about [-1, 1]."""
         return noise(self.size, self.nature, cells, cells_y)
 
-    def grain(self, cells=8, cells_y=None):
-        """Smooth random field in drawing coordinates, so it turns with the part: wood, brushed
-        metal.
-        """
-        nx = cells
-        ny = cells_y or cells
-        values = self.nature.uniform(-1, 1, (ny, nx)).astype(f32)
-        p = (self.u + 1) * f32(nx / 2)
-        q = (self.v + 1) * f32(ny / 2)
+    def grain(self, cells, cells_y):
+        """Smooth random field in drawing coordinates, so it turns with the part, as in wood."""
+        values = self.nature.uniform(-1, 1, (cells_y, cells)).astype(f32)
+        p = (self.u + 1) * f32(cells / 2)
+        q = (self.v + 1) * f32(cells_y / 2)
         i = np.floor(p).astype(np.int32)
         j = np.floor(q).astype(np.int32)
         s = smooth(p - i)
         t = smooth(q - j)
-        i0 = i % nx
-        j0 = j % ny * nx
-        i1 = (i + 1) % nx
-        j1 = (j + 1) % ny * nx
-        values = values.ravel()  # flat look-ups are far cheaper than pairs of indices
-        top = values[j0 + i0] * (1 - s) + values[j0 + i1] * s
-        return top * (1 - t) + (values[j1 + i0] * (1 - s) + values[j1 + i1] * s) * t
+
+        def along(row):
+            row = row % cells_y
+            return values[row, i % cells] * (1 - s) + values[row, (i + 1) % cells] * s
+
+        return along(j) * (1 - t) + along(j + 1) * t
 
     def mottle(self, amount=0.06, cells=10):
         """Random light and dark clouds as a factor on a colour, (S, S, 1)."""

@@ -71,7 +71,11 @@ def ensure(
     """The folder of a factory data set, drawn first if it is not there yet (restartable, several
     processes).
     """
-    _check(split, size, workers)
+    if split not in SPLITS:
+        raise ValueError(f"no factory data set {split!r}; there are {', '.join(SPLITS)}")
+    check_size(size)
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers={workers}: at least 1 process draws; leave it out for all cores")
     folder = Path(root or generated_path("factory")) / split
     if not _is_complete(split, folder, size):
         with in_turn(folder.parent / f".{split}.lock"):  # a second process waits, then finds it
@@ -84,15 +88,6 @@ def open_set(split: str, root: str | Path | None = None) -> tuple[Path, dict[str
     """What open_dataset("factory/...") asks for: the folder, and which classes are textures."""
     groups = {name: "textures" if p.texture else "objects" for name, p in PRODUCTS.items()}
     return ensure(split, root), groups
-
-
-def _check(split: str, size: int, workers: int | None) -> None:
-    """Refuse what can't be drawn before a file is touched."""
-    if split not in SPLITS:
-        raise ValueError(f"no factory data set {split!r}; there are {', '.join(SPLITS)}")
-    check_size(size)
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers={workers}: at least 1 process draws; leave it out for all cores")
 
 
 def _missing(split: str, folder: Path) -> list[str]:

@@ -6,6 +6,7 @@ Use: `phrase, mask, where = add_thing(canvas, list(THINGS))`.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from scipy import ndimage
@@ -25,26 +26,19 @@ _LETTERS = {
 }
 
 
-def _painted(shape_of, strength=1.0):
-    """Colour alone."""
+def _made(put, shape_of, **how):
+    """A thing that is one shape in one colour, put on the canvas in one of its ways."""
 
     def draw(c, r, colour):
         shape = shape_of(c, r)
-        c.paint(shape, colour, strength)
+        put(c, shape, colour, **how)
         return shape
 
     return draw
 
 
-def _raised(shape_of, **relief):
-    """A body; relief: what Canvas.part takes."""
-
-    def draw(c, r, colour):
-        shape = shape_of(c, r)
-        c.part(shape, colour, **relief)
-        return shape
-
-    return draw
+_painted = partial(_made, Canvas.paint)
+_raised = partial(_made, Canvas.part)
 
 
 def _strokes(width, *ends):
@@ -162,7 +156,7 @@ THINGS: dict[str, Callable] = {
     "metal staple": _staple,
     "{} chalk line": _chalk,
     "{} hair": _raised(_hair, rise=0.03, bevel=0.02, gloss=0.2),
-    "{} ink splash": _painted(lambda c, r: c.blob(0, 0, 0.75 * r, 0.35, 5), 0.9),
+    "{} ink splash": _painted(lambda c, r: c.blob(0, 0, 0.75 * r, 0.35, 5), strength=0.9),
 }
 
 THING_COLOURS = (

@@ -5,14 +5,15 @@ is drawn again, stronger, up to ten times.
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from scipy import ndimage
 
 from .canvas import Canvas
 from .defects import LOCAL
-from .light import shade
-from .parts import Part, paint_product
+from .light import Scene, shade
+from .parts import Part
 from .things import spot_on
 
 # a pixel belongs to the mask when a channel moved by more than this (9 of 255 grey levels)
@@ -50,15 +51,15 @@ def mask_of(before: np.ndarray, after: np.ndarray, filled: bool = True) -> tuple
 
 
 def damaged(
-    part: Part, kind: str, severity: int, before: np.ndarray
+    part: Part, canvas: Canvas, scene: Scene, kind: str, severity: int, before: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """The lit picture with a defect, and its mask; None where this part can't show it. before:
     the lit picture without.
     """
     local = kind in LOCAL
-    tries = _local(part.canvas, kind, severity) if local else _structural(part, kind, severity)
-    for wrong in tries:
-        after = shade(wrong, part.scene)
+    tries = _local if local else partial(_structural, part)
+    for wrong in tries(canvas, kind, severity):
+        after = shade(wrong, scene)
         mask, change = mask_of(before, after, filled=local)
         if change >= VISIBLE and 0.003 <= mask.mean() <= (0.2 if local else 0.3):
             return after, mask
@@ -79,19 +80,19 @@ def _local(canvas: Canvas, kind: str, severity: int) -> Iterator[Canvas]:
         strength *= 1.15
 
 
-def _structural(part: Part, kind: str, severity: int) -> Iterator[Canvas]:
-    rng = part.canvas.rng
+def _structural(part: Part, canvas: Canvas, kind: str, severity: int) -> Iterator[Canvas]:
+    rng = canvas.rng
     amount = (0.7, 1.0, 1.4)[severity]
     for _ in range(12):
         bend = fault = None
         if kind == "bent":
             bend = _bend(rng, amount)
         elif kind in ("missing_part", "misplaced_part"):
-            if not part.canvas.pieces:
+            if not canvas.pieces:
                 return
-            fault = _fault(rng, amount, part.canvas.pieces, kind)
-        wrong, _ = paint_product(part.name, part.canvas.size, part.origin, bend, fault)
-        if kind == "broken_edge" and not _bite(part.canvas, wrong, amount):
+            fault = _fault(rng, amount, canvas.pieces, kind)
+        wrong, _ = part.paint(canvas.size, bend, fault)
+        if kind == "broken_edge" and not _bite(canvas, wrong, amount):
             return
         yield wrong
 

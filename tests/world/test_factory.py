@@ -171,8 +171,8 @@ def test_the_lamp_stands_still_while_the_bottle_turns(monkeypatch):
     seen = []
     monkeypatch.setattr(parts.Canvas, "place", lambda self, *_: seen.append(self.turned))
     for number in range(2):
-        parts.paint_product("bottle", 64, parts.origin_of("bottle", "test", number, 7))
-    parts.paint_product("bottle", 64, parts.origin_of("bottle", "test", 0, None))
+        parts.part_of("bottle", "test", number, 7).paint(64)
+    parts.part_of("bottle", "test", 0, None).paint(64)
     assert seen[0] != seen[1] and seen[2] == 0
 
 

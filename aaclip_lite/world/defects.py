@@ -12,18 +12,6 @@ from .canvas import Canvas
 from .fields import PALETTE, smooth
 from .products import PRODUCTS
 
-LOCAL_DEFECTS = (
-    "scratch",
-    "crack",
-    "hole",
-    "stain",
-    "dent",
-    "cut",
-    "colour_spot",
-    "contamination",
-    "thread",
-)
-
 STRUCTURAL_DEFECTS = ("missing_part", "misplaced_part", "bent", "broken_edge")
 
 
@@ -137,7 +125,9 @@ def _thread(c, s, k):
     c.part(c.path(points, 0.022 * s**0.3), colour, rise=0.06 * k, bevel=0.02, gloss=0.1)
 
 
-LOCAL: dict[str, Callable] = {kind: globals()[f"_{kind}"] for kind in LOCAL_DEFECTS}
+_DRAWN = (_scratch, _crack, _hole, _stain, _dent, _cut, _colour_spot, _contamination, _thread)
+LOCAL: dict[str, Callable] = {draw.__name__.removeprefix("_"): draw for draw in _DRAWN}
+LOCAL_DEFECTS = tuple(LOCAL)
 
 # what a material can't suffer: cloth does not crack, stone does not dent
 SOFT = ("cotton", "wool", "woven wool", "wool cloth", "foam")

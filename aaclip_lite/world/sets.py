@@ -30,17 +30,9 @@ from .plans import COUNTS, PLANS, SPLITS, jobs
 from .products import PRODUCTS
 
 
-def draw_share(
-    split: str, folder: str, size: int, classes: list[str], counts: tuple[int, int, int]
-) -> None:
-    """One worker's share of a data set: those of its classes that are not there yet."""
-    for name in classes:
-        if not is_whole(Path(folder) / name, counts):
-            draw_class(split, name, Path(folder), size, counts)
-
-
 def _work(arguments: str) -> None:
-    """What a worker process runs: draw a share, and end at once when the parent has ended.
+    """What a worker process runs: draw its share of the classes that are not there yet, and end at
+    once when the parent has ended.
 
     The parent holds the other end of our standard input and never writes: it ends when the parent
     does, however that came about (a killed parent can't tell its workers).
@@ -51,7 +43,10 @@ def _work(arguments: str) -> None:
         os._exit(1)
 
     threading.Thread(target=end_with_parent, daemon=True).start()
-    draw_share(*json.loads(arguments))
+    split, folder, size, classes, counts = json.loads(arguments)
+    for name in classes:
+        if not is_whole(Path(folder) / name, counts):
+            draw_class(split, name, Path(folder), size, counts)
 
 
 def world_key(split: str, size: int) -> str:
@@ -162,17 +157,15 @@ def _watch(running: list[subprocess.Popen], split: str, folder: Path, progress: 
     with tqdm(
         total=len(classes), desc=f"drawing {split}", unit="class", disable=not progress
     ) as bar:
-        while True:
-            ended = [process.poll() for process in running]
-            if new := sum((folder / name / "manifest.jsonl").is_file() for name in classes) - bar.n:
-                bar.update(new)
-            if failed := [process for process, code in zip(running, ended, strict=True) if code]:
-                reason = failed[0].stderr.read().strip().splitlines() or [
-                    f"exit code {failed[0].returncode}"
-                ]
+        going = True
+        while going:
+            going = None in [process.poll() for process in running]
+            done = sum((folder / name / "manifest.jsonl").is_file() for name in classes)
+            bar.update(done - bar.n)
+            for failed in (process for process in running if process.returncode):
+                said = failed.stderr.read().strip() or f"exit code {failed.returncode}"
                 raise RuntimeError(
-                    f"drawing {split} in {folder} failed: {reason[-1]}; the same call again goes on"
+                    f"drawing {split} in {folder} failed: {said.splitlines()[-1]}; the same call "
+                    "again goes on"
                 )
-            if None not in ended:
-                return
-            time.sleep(0.1)
+            time.sleep(0.1 * going)

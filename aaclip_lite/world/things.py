@@ -12,7 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from .canvas import Canvas
-from .fields import smooth
+from .fields import PALETTE, smooth
 
 _LETTERS = {
     "A": [(-0.6, 1), (0, -1), (0.6, 1), (0.3, 0.3), (-0.3, 0.3)],
@@ -159,19 +159,9 @@ THINGS: dict[str, Callable] = {
     "{} ink splash": _painted(lambda c, r: c.blob(0, 0, 0.75 * r, 0.35, 5), strength=0.9),
 }
 
-THING_COLOURS = (
-    "white",
-    "black",
-    "red",
-    "orange",
-    "yellow",
-    "green",
-    "blue",
-    "purple",
-    "pink",
-    "brown",
-    "turquoise",
-)
+# shades of other colours would be taken for them
+_SHADES = ("grey", "silver", "beige", "golden", "copper", "tan", "cream", "dark", "olive")
+THING_COLOURS = tuple(name for name in PALETTE if name not in _SHADES)
 
 PRINTS = (
     "{} dot",

@@ -518,7 +518,7 @@ def test_open_dataset_finds_nothing_wrong_with_it(drawn, monkeypatch):
 
 
 def test_the_hard_set_holds_structural_defects(tmp_path):
-    sets.draw_share("test_hard", str(tmp_path), 64, ["capsule"], (0, 2, 8))
+    class_folder.draw_class("test_hard", "capsule", tmp_path, 64, (0, 2, 8))
     kinds = Counter(line["defect"] for line in manifest(tmp_path / "capsule"))
     assert set(kinds) == {"good", *STRUCTURAL} and kinds["good"] == 2
 
@@ -657,7 +657,7 @@ def test_a_removed_folder_is_not_made_again(tmp_path):
 
     with pytest.MonkeyPatch.context() as monkeypatch, pytest.raises(FileNotFoundError):
         monkeypatch.setattr(class_folder, "draw", remove)
-        sets.draw_share("val", str(tmp_path / "val"), 64, ["hinge"], (1, 9, 9))
+        class_folder.draw_class("val", "hinge", tmp_path / "val", 64, (1, 9, 9))
     assert len(seen) == 3 and not (tmp_path / "val").exists()
 
 

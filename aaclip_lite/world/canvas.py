@@ -158,16 +158,13 @@ class Canvas(Shapes):
 
     def mottle(self, amount=0.06, cells=10):
         """Random light and dark clouds as a factor on a colour, (S, S, 1)."""
-        return (1 + f32(amount) * self.noise(cells) + f32(amount * 0.6) * self.noise(cells * 3))[
-            ..., None
-        ]
+        clouds = 1 + f32(amount) * self.noise(cells) + f32(amount * 0.6) * self.noise(cells * 3)
+        return clouds[..., None]
 
-    def colour(self, name, jitter=0.04):
+    def colour(self, name):
         """A named colour, a little different every time."""
-        rgb = np.array(PALETTE[name], f32) * f32(1 + self.rng.uniform(-2, 2) * jitter)
-        return np.clip(rgb + self.rng.uniform(-jitter, jitter, 3).astype(f32), 0.03, 0.97).astype(
-            f32
-        )
+        rgb = np.array(PALETTE[name], f32) * f32(1 + self.rng.uniform(-2, 2) * 0.04)
+        return np.clip(rgb + self.rng.uniform(-0.04, 0.04, 3).astype(f32), 0.03, 0.97)
 
     def colours(self, *choices):
         """One of each given line of names, as `colour` makes it."""
@@ -176,9 +173,8 @@ class Canvas(Shapes):
     # -- putting paint, height and holes on the layers ---------------------------------------------
 
     def _alpha(self, shape):
-        return np.clip(f32(0.5) - shape * f32(self.unit * self.size / 2), 0, 1).astype(
-            f32, copy=False
-        )
+        pixels = shape * f32(self.unit * self.size / 2)
+        return np.clip(f32(0.5) - pixels, 0, 1).astype(f32, copy=False)
 
     def _blend(self, layer, value, alpha):
         rows = np.flatnonzero(alpha.any(1))
@@ -215,9 +211,8 @@ class Canvas(Shapes):
         """Colour without height: print, glaze, grain. `soft` blurs the outline over that distance."""
         if self.muted:
             return
-        alpha = (smooth(f32(0.5) - shape / f32(2 * soft)) if soft else self._alpha(shape)) * f32(
-            strength
-        )
+        alpha = smooth(f32(0.5) - shape / f32(2 * soft)) if soft else self._alpha(shape)
+        alpha = alpha * f32(strength)
         self._blend(self.albedo, colour, alpha)
         if gloss is not None:
             self._blend(self.gloss, f32(gloss), alpha)

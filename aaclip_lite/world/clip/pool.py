@@ -23,10 +23,9 @@ def draw_some(options: Pretraining, seed: list[int]) -> list[tuple]:
     """Pictures of any products: (pixels, how much of each patch a region covers, facts, phrases)."""
     rng = np.random.default_rng(seed)
     everyone = list(PRODUCTS)
-    often = np.array(
-        [options.hard_things if each in HARD_THINGS else 1.0 for each in factory.THINGS]
-    )
-    drawn = []
+    hard = [each in HARD_THINGS for each in factory.THINGS]
+    often = np.where(hard, options.hard_things, 1.0)
+    drawn: list[tuple] = []
     for _ in range(AT_ONCE):
         name = everyone[rng.integers(len(everyone))]
         unseen = PRODUCTS[name].split in ("val", "test")
@@ -66,7 +65,7 @@ class Pool:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         context = mp.get_context("spawn")
         self.workers = ProcessPoolExecutor(options.workers, context, os.nice, (1,))
-        self.coming = deque()  # what the workers were asked for
+        self.coming: deque = deque()  # what the workers were asked for
         self.ordered = 0
         # a run that goes on must not draw the pictures of its first part again
         self.began = time.time_ns() % 2**32

@@ -167,12 +167,9 @@ class Run:
     def save(self) -> None:
         """The resume file, and the averaged model as it would be shipped now."""
         counts = {"step": self.step, "seen": self.seen, "elapsed": self.elapsed}
-        state = {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "average": self.average,
-        }
-        state |= counts | {"first": self.first}
+        state = counts | {"first": self.first, "average": self.average}
+        state["model"] = self.model.state_dict()
+        state["optimizer"] = self.optimizer.state_dict()
         keep.atomic(self.out / "resume.pt", lambda temporary: torch.save(state, temporary))
         shown = Learner(self.model.ids.tolist(), config=self.model.config)
         shown.load_state_dict(self.average)

@@ -157,9 +157,8 @@ def _watch(running: list[subprocess.Popen], split: str, folder: Path, progress: 
     with tqdm(
         total=len(classes), desc=f"drawing {split}", unit="class", disable=not progress
     ) as bar:
-        going = True
-        while going:
-            going = None in [process.poll() for process in running]
+        while True:
+            ended = [process.poll() for process in running]
             done = sum((folder / name / "manifest.jsonl").is_file() for name in classes)
             bar.update(done - bar.n)
             for failed in (process for process in running if process.returncode):
@@ -168,4 +167,6 @@ def _watch(running: list[subprocess.Popen], split: str, folder: Path, progress: 
                     f"drawing {split} in {folder} failed: {said.splitlines()[-1]}; the same call "
                     "again goes on"
                 )
-            time.sleep(0.1 * going)
+            if None not in ended:
+                return
+            time.sleep(0.1)

@@ -8,7 +8,7 @@ shows the ground.
     c = Canvas(128, np.random.default_rng(0))
     c.place(angle=30, scale=0.85)
     c.part(c.circle(0, 0, 0.9), (0.7, 0.2, 0.2), rise=0.2, bevel=0.15, gloss=0.5)
-    picture = shade(c, Scene(np.random.default_rng(1), 128))   # uint8 (128, 128, 3)
+    picture = shade(c, Scene(np.random.default_rng(1), 128))   # (128, 128, 3), 0 to 1
 
 Coordinates run from -1 to 1, x to the right, y down. Shapes are signed distances: negative inside.
 """
@@ -140,39 +140,31 @@ class Canvas(Shapes):
         """Smooth random field over the frame, about [-1, 1]."""
         return noise(self.size, self.nature, cells, cells_y)
 
-    def grain(self, cells=8, cells_y=None):
-        """Smooth random field in drawing coordinates, so it turns with the part: wood, brushed
-        metal.
-        """
-        nx = cells
-        ny = cells_y or cells
-        values = self.nature.uniform(-1, 1, (ny, nx)).astype(f32)
-        p = (self.u + 1) * f32(nx / 2)
-        q = (self.v + 1) * f32(ny / 2)
+    def grain(self, cells, cells_y):
+        """Smooth random field in drawing coordinates, so it turns with the part, as in wood."""
+        values = self.nature.uniform(-1, 1, (cells_y, cells)).astype(f32)
+        p = (self.u + 1) * f32(cells / 2)
+        q = (self.v + 1) * f32(cells_y / 2)
         i = np.floor(p).astype(np.int32)
         j = np.floor(q).astype(np.int32)
         s = smooth(p - i)
         t = smooth(q - j)
-        i0 = i % nx
-        j0 = j % ny * nx
-        i1 = (i + 1) % nx
-        j1 = (j + 1) % ny * nx
-        values = values.ravel()  # flat look-ups are far cheaper than pairs of indices
-        top = values[j0 + i0] * (1 - s) + values[j0 + i1] * s
-        return top * (1 - t) + (values[j1 + i0] * (1 - s) + values[j1 + i1] * s) * t
+
+        def along(row):
+            row = row % cells_y
+            return values[row, i % cells] * (1 - s) + values[row, (i + 1) % cells] * s
+
+        return along(j) * (1 - t) + along(j + 1) * t
 
     def mottle(self, amount=0.06, cells=10):
         """Random light and dark clouds as a factor on a colour, (S, S, 1)."""
-        return (1 + f32(amount) * self.noise(cells) + f32(amount * 0.6) * self.noise(cells * 3))[
-            ..., None
-        ]
+        clouds = 1 + f32(amount) * self.noise(cells) + f32(amount * 0.6) * self.noise(cells * 3)
+        return clouds[..., None]
 
-    def colour(self, name, jitter=0.04):
+    def colour(self, name):
         """A named colour, a little different every time."""
-        rgb = np.array(PALETTE[name], f32) * f32(1 + self.rng.uniform(-2, 2) * jitter)
-        return np.clip(rgb + self.rng.uniform(-jitter, jitter, 3).astype(f32), 0.03, 0.97).astype(
-            f32
-        )
+        rgb = np.array(PALETTE[name], f32) * f32(1 + self.rng.uniform(-2, 2) * 0.04)
+        return np.clip(rgb + self.rng.uniform(-0.04, 0.04, 3).astype(f32), 0.03, 0.97)
 
     def colours(self, *choices):
         """One of each given line of names, as `colour` makes it."""
@@ -181,9 +173,8 @@ class Canvas(Shapes):
     # -- putting paint, height and holes on the layers ---------------------------------------------
 
     def _alpha(self, shape):
-        return np.clip(f32(0.5) - shape * f32(self.unit * self.size / 2), 0, 1).astype(
-            f32, copy=False
-        )
+        pixels = shape * f32(self.unit * self.size / 2)
+        return np.clip(f32(0.5) - pixels, 0, 1).astype(f32, copy=False)
 
     def _blend(self, layer, value, alpha):
         rows = np.flatnonzero(alpha.any(1))
@@ -194,7 +185,7 @@ class Canvas(Shapes):
         alpha = alpha[part] if layer.ndim == 2 else alpha[part, :, None]
         layer[part] += (value - layer[part]) * alpha
 
-    def part(self, shape, colour, rise=0.12, bevel=0.08, dome=0.0, gloss=0.25, solid=True):
+    def part(self, shape, colour, rise=0.12, bevel=0.08, dome=0.0, gloss=0.25):
         """A body: covers the ground, rises with a bevelled rim and an optional dome towards its
         middle.
         """
@@ -208,8 +199,7 @@ class Canvas(Shapes):
         self._blend(self.albedo, colour, alpha)
         self._blend(self.gloss, f32(gloss), alpha)
         self.height += profile * alpha * f32(self.unit)
-        if solid:
-            self.cover = np.maximum(self.cover, alpha)
+        self.cover = np.maximum(self.cover, alpha)
 
     def sheet(self, colour, gloss=0.2):
         """A surface that fills the whole frame: the start of every texture."""
@@ -221,9 +211,8 @@ class Canvas(Shapes):
         """Colour without height: print, glaze, grain. `soft` blurs the outline over that distance."""
         if self.muted:
             return
-        alpha = (smooth(f32(0.5) - shape / f32(2 * soft)) if soft else self._alpha(shape)) * f32(
-            strength
-        )
+        alpha = smooth(f32(0.5) - shape / f32(2 * soft)) if soft else self._alpha(shape)
+        alpha = alpha * f32(strength)
         self._blend(self.albedo, colour, alpha)
         if gloss is not None:
             self._blend(self.gloss, f32(gloss), alpha)

@@ -1,75 +1,45 @@
-"""All pictures of one product in a data set: drawn in a hidden folder, put in place in one step."""
+"""All pictures of one product in a data set: drawn, found whole, and removed again.
 
+The manifest of a class is written last: a class without it counts as not drawn. Other files are
+never removed: the factory's own are known by their places and names.
+"""
+
+import contextlib
 import json
 import os
-import tempfile
+import re
 from pathlib import Path
 
 from PIL import Image
 
 from .defects import kinds_for
 from .draw import NotShown, Picture, draw
-from .filing import WORK, settle
 from .plans import PLANS
 
+_OWN_PICTURE = re.compile(
+    r"(train|test)/[a-z_]+/\d{3,}\.png|ground_truth/[a-z_]+/\d{3,}_mask\.png"
+    r"|inside/[a-z_]+/\d{3,}\.png"
+)
 
-class _Folder:
-    """A class in the making: pictures on disk, their manifest's lines in memory."""
-
-    def __init__(self, name: str, folder: Path):
-        self.name = name
-        self.work = Path(tempfile.mkdtemp(prefix=f"{WORK}{name}-", dir=folder))
-        self.lines: list[dict] = []
-
-    def put(self, picture: Picture, part: str, number: int, severity: int = 0) -> None:
-        name = self.name
-        kind = picture.defect or "good"
-        pixels = {f"{name}/{part}/{kind}/{number:03d}.png": picture.image}
-        mask_path = f"{name}/ground_truth/{kind}/{number:03d}_mask.png" if picture.defect else ""
-        if mask_path:
-            pixels[mask_path] = picture.mask * 255
-        inside_path = f"{name}/inside/{part}_{kind}/{number:03d}.png"
-        pixels[inside_path] = picture.inside * 255
-        for path, values in pixels.items():
-            target = self.work / Path(path).relative_to(name)
-            # one level at a time: where the work's own folder was removed, this fails
-            target.parent.parent.mkdir(exist_ok=True)
-            target.parent.mkdir(exist_ok=True)
-            Image.fromarray(values).save(target, compress_level=1)
-        self.lines.append(
-            {
-                "image_path": next(iter(pixels)),
-                "label": int(kind != "good"),
-                "class_name": name,
-                "mask_path": mask_path,
-                "inside_path": inside_path,
-                "defect": kind,
-                "severity": severity,
-                "split": part,
-            }
-        )
-
-    def finish(self, target: Path) -> None:
-        text = "".join(json.dumps(line) + "\n" for line in self.lines)
-        (self.work / "manifest.jsonl").write_text(text)
-        os.chmod(self.work, 0o755)
-        settle(self.work, target)
+PICTURE_KEYS = ("image_path", "mask_path", "inside_path")
 
 
 def draw_class(
     split: str, name: str, folder: Path, size: int, counts: tuple[int, int, int]
 ) -> None:
-    """Draw one class into a hidden folder, then put it in place in one step."""
+    """Draw one class of the set in `folder` anew; other files of its own folder stay."""
     references, normal, defective = counts
     plan = PLANS[split]
     where = {"split": plan.key, "station": plan.station}
     kinds = kinds_for(name, plan.structural)
-    into = _Folder(name, folder)
+    remove_own(folder / name)
+    (folder / name).mkdir(exist_ok=True)
+    lines = []
     index = 0
     numbers = dict.fromkeys(kinds, 0)
     for part, count in (("train", references), ("test", normal)):
         for number in range(count):
-            into.put(draw(name, index, size, **where), part, number)
+            lines.append(_put(draw(name, index, size, **where), folder, part, number))
             index += 1
     for i in range(defective):
         severity = (i // len(kinds)) % 3
@@ -80,9 +50,71 @@ def draw_class(
                 picture = draw(name, index, size, kind, severity, **where)
             except NotShown:
                 continue
-            into.put(picture, "test", numbers[kind], severity)
+            lines.append(_put(picture, folder, "test", numbers[kind], severity))
             numbers[kind] += 1
             break
         else:
             raise RuntimeError(f"could not draw defect {i} of {split}/{name}")
-    into.finish(folder / name)
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (folder / name / "manifest.jsonl").write_text(text)
+
+
+def _put(picture: Picture, folder: Path, part: str, number: int, severity: int = 0) -> dict:
+    """Write a picture's files; its line of the manifest."""
+    name = picture.product
+    kind = picture.defect or "good"
+    paths = (
+        f"{name}/{part}/{kind}/{number:03d}.png",
+        f"{name}/ground_truth/{kind}/{number:03d}_mask.png" if picture.defect else "",
+        f"{name}/inside/{part}_{kind}/{number:03d}.png",
+    )
+    pixels = (picture.image, picture.mask * 255, picture.inside * 255)
+    for path, values in zip(paths, pixels, strict=True):
+        if path:
+            target = folder / path
+            # one level at a time: where the class's own folder was removed, this fails
+            target.parent.parent.mkdir(exist_ok=True)
+            target.parent.mkdir(exist_ok=True)
+            Image.fromarray(values).save(target, compress_level=1)
+    return {
+        "image_path": paths[0],
+        "label": int(kind != "good"),
+        "class_name": name,
+        "mask_path": paths[1],
+        "inside_path": paths[2],
+        "defect": kind,
+        "severity": severity,
+        "split": part,
+    }
+
+
+def is_whole(folder: Path, counts: tuple[int, int, int]) -> bool:
+    """Whether every file that a class's manifest names is there, and as many pictures as are meant."""
+    try:
+        lines = (folder / "manifest.jsonl").read_text().splitlines()
+        entries = [json.loads(line) for line in lines]
+        paths = [entry[key] for entry in entries for key in PICTURE_KEYS if entry[key]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    there = {
+        Path(place, name).relative_to(folder.parent).as_posix()
+        for place, _, names in os.walk(folder)
+        for name in names
+    }
+    return len(entries) == sum(counts) and there.issuperset(paths)
+
+
+def remove_own(folder: Path) -> None:
+    """Remove the files of one class that the factory draws, and folders that are empty then."""
+    if not folder.is_dir() or folder.is_symlink():
+        return
+    # the manifest goes first: a class without it counts as not drawn
+    (folder / "manifest.jsonl").unlink(missing_ok=True)
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir() and not path.is_symlink():
+            with contextlib.suppress(OSError):  # something else lies in it
+                path.rmdir()
+        elif _OWN_PICTURE.fullmatch(path.relative_to(folder).as_posix()):
+            path.unlink()
+    with contextlib.suppress(OSError):
+        folder.rmdir()

@@ -4,13 +4,16 @@ The lit picture with the defect is compared with the lit picture without it. Wha
 is drawn again, stronger, up to ten times.
 """
 
+from collections.abc import Iterator
+from functools import partial
+
 import numpy as np
 from scipy import ndimage
 
 from .canvas import Canvas
 from .defects import LOCAL
-from .light import shade
-from .parts import Part, paint_product
+from .light import Scene, shade
+from .parts import Part
 from .things import spot_on
 
 # a pixel belongs to the mask when a channel moved by more than this (9 of 255 grey levels)
@@ -48,57 +51,50 @@ def mask_of(before: np.ndarray, after: np.ndarray, filled: bool = True) -> tuple
 
 
 def damaged(
-    part: Part, kind: str, severity: int, before: np.ndarray
+    part: Part, canvas: Canvas, scene: Scene, kind: str, severity: int, before: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """The lit picture with a defect, and its mask; None where this part can't show it. before:
     the lit picture without.
     """
-    if kind in LOCAL:
-        return _with_local_defect(part, kind, severity, before)
-    return _with_structural_defect(part, kind, severity, before)
-
-
-def _with_local_defect(part, kind, severity, before):
-    canvas = part.canvas
-    rng = part.rng
-    layers = canvas.copy_layers()
-    strength = (0.8, 1.0, 1.15)[severity]
-    size = (0.8, 1.0, 1.3)[severity]
-    for _ in range(10):
-        x, y = spot_on(canvas, rng)
-        canvas.u = canvas.x
-        canvas.v = canvas.y
-        canvas.unit = 1.0
-        with canvas.at(x, y, rng.uniform(0, 360)):
-            LOCAL[kind](canvas, rng, size, strength)
-        after = shade(canvas, part.scene, as_float=True)
-        mask, change = mask_of(before, after)
-        if change >= VISIBLE and 0.003 <= mask.mean() <= 0.2:
+    local = kind in LOCAL
+    tries = _local if local else partial(_structural, part)
+    for wrong in tries(canvas, kind, severity):
+        after = shade(wrong, scene)
+        mask, change = mask_of(before, after, filled=local)
+        if change >= VISIBLE and 0.003 <= mask.mean() <= (0.2 if local else 0.3):
             return after, mask
-        canvas.set_layers(layers)
-        strength *= 1.15
     return None
 
 
-def _with_structural_defect(part, kind, severity, before):
-    rng = part.rng
+def _local(canvas: Canvas, kind: str, severity: int) -> Iterator[Canvas]:
+    layers = canvas.copy_layers()
+    strength = (0.8, 1.0, 1.15)[severity]
+    size = (0.8, 1.0, 1.3)[severity]
+    canvas.place()
+    for _ in range(10):
+        x, y = spot_on(canvas)
+        with canvas.at(x, y, canvas.rng.uniform(0, 360)):
+            LOCAL[kind](canvas, size, strength)
+        yield canvas
+        canvas.set_layers(layers)
+        strength *= 1.15
+
+
+def _structural(part: Part, canvas: Canvas, kind: str, severity: int) -> Iterator[Canvas]:
+    rng = canvas.rng
     amount = (0.7, 1.0, 1.4)[severity]
     for _ in range(12):
         bend = fault = None
         if kind == "bent":
             bend = _bend(rng, amount)
         elif kind in ("missing_part", "misplaced_part"):
-            if not part.canvas.pieces:
-                return None
-            fault = _fault(rng, amount, part.canvas.pieces, kind)
-        wrong, _ = paint_product(part.name, part.size, part.origin, bend, fault)
-        if kind == "broken_edge" and not _bite(part.canvas, wrong, rng, amount):
-            return None
-        after = shade(wrong, part.scene, as_float=True)
-        mask, change = mask_of(before, after, filled=False)
-        if change >= VISIBLE and 0.003 <= mask.mean() <= 0.3:
-            return after, mask
-    return None
+            if not canvas.pieces:
+                return
+            fault = _fault(rng, amount, canvas.pieces, kind)
+        wrong, _ = part.paint(canvas.size, bend, fault)
+        if kind == "broken_edge" and not _bite(canvas, wrong, amount):
+            return
+        yield wrong
 
 
 def _bend(rng, amount) -> tuple:
@@ -115,17 +111,16 @@ def _fault(rng, amount, pieces, kind) -> tuple:
     return piece, kind.split("_")[0], dx, dy, rng.uniform(-40, 40) * amount
 
 
-def _bite(whole: Canvas, wrong: Canvas, rng, amount) -> bool:
+def _bite(whole: Canvas, wrong: Canvas, amount) -> bool:
     """Break a piece off the rim of `wrong`; False where there is no rim in the frame."""
+    rng = whole.rng
     rim = np.flatnonzero((whole.cover > 0.2) & (ndimage.minimum_filter(whole.cover, 3) < 0.2))
     if not len(rim):
         return False
     index = rim[rng.integers(len(rim))]
     x = float(whole.x.flat[index])
     y = float(whole.y.flat[index])
-    wrong.u = wrong.x
-    wrong.v = wrong.y
-    wrong.unit = 1.0
+    wrong.place()
     wrong.rng = wrong.nature = rng
     bite = wrong.blob(x, y, rng.uniform(0.16, 0.26) * amount, 0.25, 5)
     wrong.carve(bite - 0.05, 0.1, 0.05)

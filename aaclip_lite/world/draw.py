@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .canvas import Canvas
 from .damage import damaged
 from .defects import LOCAL_DEFECTS, STRUCTURAL_DEFECTS
 from .light import shade, to_uint8
-from .parts import Part, origin_of, paint_product
+from .parts import part_of
 from .products import PRODUCTS
 from .things import PRINTS, THINGS, add_thing
 
@@ -52,33 +53,32 @@ def draw(
     design, ground and light.
     """
     _check(name, size, defect, severity, things)
-    origin = origin_of(name, split, seed, station)
-    canvas, facts = paint_product(name, size, origin)
-    rng = origin.nature(2)
-    part = Part(name, size, origin, canvas, origin.scene(size), rng)
+    part = part_of(name, split, seed, station)
+    canvas, facts = part.paint(size)
+    scene = part.scene(size)
     inside = canvas.cover > 0.5
+    rng = canvas.rng = canvas.nature = part.nature(2)  # of what is put on it: things and defects
     if things is None:
-        bears = origin.carries_thing(rng) and defect not in STRUCTURAL_DEFECTS
+        bears = part.carries_thing(rng) and defect not in STRUCTURAL_DEFECTS
         things = [PRINTS] if bears else []
     elif isinstance(things, int):
         things = [list(THINGS)] * things
     else:
         things = [[each] for each in things]
-    canvas.rng = canvas.nature = rng
-    found, placed = _lay(part, things)
-    picture = shade(canvas, part.scene, as_float=True)
+    found, placed = _lay(canvas, things)
+    picture = shade(canvas, scene)
     mask = np.zeros((size, size), bool)
     if defect:
-        result = damaged(part, defect, severity, picture)
+        result = damaged(part, canvas, scene, defect, severity, picture)
         if result is None:
             raise NotShown(
                 f"{defect} can't be shown on this {name} (seed {seed}); try another seed"
             )
         picture, mask = result
-    ground = None if PRODUCTS[name].texture else part.scene.ground_name
+    ground = None if PRODUCTS[name].texture else scene.ground_name
     facts |= {"ground": ground, "things": placed, "damaged": bool(defect)}
     return Picture(
-        image=to_uint8(picture + part.scene.grain),
+        image=to_uint8(picture + scene.grain),
         mask=mask.astype(np.uint8),
         inside=inside.astype(np.uint8),
         product=name,
@@ -112,14 +112,14 @@ def _check(name: str, size: int, defect: str | None, severity: int, things) -> N
         raise ValueError(f"severity={severity}: 0 is slight, 1 medium, 2 severe")
 
 
-def _lay(part: Part, things: list[Sequence[str]]) -> tuple[list, list]:
+def _lay(canvas: Canvas, things: list[Sequence[str]]) -> tuple[list, list]:
     """Lay things on a part, each one of the given kinds: [(phrase, mask)] of what still shows of
     them, and [(phrase, place)].
     """
     found = []
     placed = []
     for allowed in things:
-        phrase, mask, where = add_thing(part.canvas, part.rng, allowed)
+        phrase, mask, where = add_thing(canvas, allowed)
         for _, earlier in found:
             earlier &= ~mask
         found.append((phrase, mask))

@@ -6,6 +6,7 @@ disk in MVTec AD's folders with a manifest in AA-CLIP's form, drawn on first use
 follows from its product, split and number alone, so two runs agree. A mask is what a defect
 CHANGED: the lit picture with it is compared with the lit picture without it.
 """
+# ruff: noqa: F401
 
 from .captions import caption
 from .damage import CHANGED, VISIBLE
@@ -15,28 +16,3 @@ from .plans import COUNTS, PLANS, SPLITS, WORLD, jobs
 from .products import PRODUCTS, names
 from .sets import ensure, open_set
 from .things import PLACES, THING_COLOURS, THINGS
-
-__all__ = [
-    "CHANGED",
-    "COUNTS",
-    "LOCAL_DEFECTS",
-    "PLACES",
-    "PLANS",
-    "PRODUCTS",
-    "SPLITS",
-    "STRUCTURAL_DEFECTS",
-    "THINGS",
-    "THING_COLOURS",
-    "VISIBLE",
-    "WORLD",
-    "NotShown",
-    "Picture",
-    "caption",
-    "draw",
-    "ensure",
-    "first_shown",
-    "jobs",
-    "kinds_for",
-    "names",
-    "open_set",
-]

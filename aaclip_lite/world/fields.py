@@ -119,6 +119,11 @@ def hypot(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.sqrt(x * x + y * y)
 
 
+def choose(zone: np.ndarray, *colours: np.ndarray) -> np.ndarray:
+    """The colour of every pixel: that of its zone, a number or yes and no."""
+    return np.take(colours, np.asarray(zone, int), 0)
+
+
 def smooth(t: np.ndarray) -> np.ndarray:
     """0 to 1 with flat ends (smoothstep) of a clipped ramp."""
     t = np.clip(t, 0, 1)

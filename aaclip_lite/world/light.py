@@ -2,7 +2,7 @@
 
 A `Scene` is drawn once for a part, so that the part with and without its defect compare; at a
 station most of it is the station's.
-Use: `shade(canvas, Scene(np.random.default_rng(1), 128))` is uint8 (128, 128, 3).
+Use: `to_uint8(shade(canvas, Scene(np.random.default_rng(1), 128)))` is uint8 (128, 128, 3).
 """
 
 from functools import cached_property
@@ -46,11 +46,8 @@ class Scene:
         self.exposure = f32(rng.uniform(0.88, 1.14))
         self.tint = rng.uniform(0.96, 1.04, 3).astype(f32)
         self.sharpness = f32(rng.uniform(14, 40))
-        self.shadow = (
-            f32(rng.uniform(0.25, 0.6)),
-            float(rng.uniform(0.04, 0.10)),
-            float(rng.uniform(0.02, 0.07)),
-        )
+        # strength, throw, softness
+        self.shadow = rng.uniform((0.25, 0.04, 0.02), (0.6, 0.10, 0.07)).tolist()
         x, y = grid(size)
         slope = rng.uniform(-0.1, 0.1, 2).astype(f32)
         falloff = 1 + slope[0] * x + slope[1] * y + f32(0.05) * noise(size, rng, 2)
@@ -131,9 +128,7 @@ class Scene:
             rng = self.part
             count = rng.integers(1, 4) if rng.random() < 0.1 else 0
         for _ in range(count):
-            a = rng.uniform(-1, 1)
-            b = rng.uniform(-1, 1)
-            r = rng.uniform(0.006, 0.02)
+            a, b, r = rng.uniform((-1, -1, 0.006), (1, 1, 0.02)).tolist()
             i = int((b + 1) * size / 2)
             j = int((a + 1) * size / 2)
             reach = int(r * size / 2) + 2
@@ -144,9 +139,9 @@ class Scene:
             under += (f32(rng.uniform(0.05, 0.95)) - under) * spot * f32(0.6)
 
 
-def shade(canvas: Canvas, scene: Scene, as_float: bool = False) -> np.ndarray:
-    """Light the layers: diffuse and specular light, occlusion in grooves, a drop shadow, lens and
-    sensor.
+def shade(canvas: Canvas, scene: Scene) -> np.ndarray:
+    """Light the layers: diffuse and specular light, occlusion in grooves, a drop shadow, the lens;
+    what the sensor adds is `scene.grain`.
     """
     size = canvas.size
     cover = canvas.cover
@@ -162,16 +157,14 @@ def shade(canvas: Canvas, scene: Scene, as_float: bool = False) -> np.ndarray:
     diffuse = np.maximum((lz - gx * lx - gy * ly) * inverse, 0) / lz
     half = np.array([lx, ly, lz + 1], f32)
     half /= np.linalg.norm(half)
-    gleam = (
-        np.maximum((half[2] - gx * half[0] - gy * half[1]) * inverse, f32(0.3)) ** scene.sharpness
-    )
+    facing = np.maximum((half[2] - gx * half[0] - gy * half[1]) * inverse, f32(0.3))
+    gleam = facing**scene.sharpness
     occlusion = np.clip((blur(h, 0.06) - h) * f32(2.2), 0, 0.45)
     light = (scene.ambient + (1 - scene.ambient) * diffuse) * (1 - occlusion)
     # planes, one a colour: (S, S, 3) would make every product with a (S, S) field crawl in steps of
     # three
-    picture = np.ascontiguousarray(
-        canvas.albedo.transpose(2, 0, 1)
-    ) * light + gleam * canvas.gloss * f32(0.75)
+    albedo = np.ascontiguousarray(canvas.albedo.transpose(2, 0, 1))
+    picture = albedo * light + gleam * canvas.gloss * f32(0.75)
     if (least := cover.min()) < 1:
         strength, throw, softness = scene.shadow
         dx = round(-float(lx) * throw * size)
@@ -179,8 +172,8 @@ def shade(canvas: Canvas, scene: Scene, as_float: bool = False) -> np.ndarray:
         shadow = _shifted(cover, dx, dy) if least < 0.5 else cover
         ground = scene.ground * (1 - strength * blur(shadow, softness))
         picture = ground + (picture - ground) * cover
-    picture = defocus(picture * scene.falloff, scene.defocus).transpose(1, 2, 0)
-    return np.ascontiguousarray(picture) if as_float else to_uint8(picture + scene.grain)
+    picture = defocus(picture * scene.falloff, scene.defocus)
+    return np.ascontiguousarray(picture.transpose(1, 2, 0))
 
 
 def _shifted(field, dx, dy):

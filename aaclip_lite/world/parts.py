@@ -1,6 +1,6 @@
 """One normal part, and the seeds it follows from: in the wild or at a station.
 
-Use: `canvas, facts = paint_product("bottle", 128, origin_of("bottle", "test", 3, station=0))`.
+Use: `canvas, facts = part_of("bottle", "test", 3, station=0).paint(128)`.
 """
 
 import zlib
@@ -14,19 +14,21 @@ from .products import PRODUCTS, Product
 
 
 @dataclass(frozen=True)
-class Origin:
-    """The seeds a picture follows from. In the wild a part decides everything. At a station the
-    design (colours, print, counts, ground, light) is the station's, the same for every part.
+class Part:
+    """A product, and the seeds that one of it follows from. In the wild its own decide everything.
+    At a station the design (colours, print, counts, ground, light) is the station's, the same for
+    every part.
     """
 
-    part: tuple[int, int]
+    name: str
+    own: tuple[int, ...]
     station: tuple[int, int] | None = None
 
     def design(self, purpose: int) -> np.random.Generator:
-        return np.random.default_rng([*(self.station or self.part), purpose])
+        return np.random.default_rng([*(self.station or self.own), purpose])
 
     def nature(self, purpose: int) -> np.random.Generator:
-        return np.random.default_rng([*self.part, purpose])
+        return np.random.default_rng([*self.own, purpose])
 
     def scene(self, size: int) -> Scene:
         return Scene(self.design(3), size, self.nature(3) if self.station else None)
@@ -34,59 +36,44 @@ class Origin:
     def carries_thing(self, rng: np.random.Generator) -> bool:
         """Whether a part that nobody ordered otherwise bears a random neutral thing."""
         if self.station:  # every 25th part
-            return (sum(self.station) + self.part[1]) % 25 == 0
+            return (sum(self.station) + self.own[1]) % 25 == 0
         return rng.random() < 0.25
 
+    def paint(self, size: int, bend=None, fault=None) -> tuple[Canvas, dict]:
+        """Draw the layers of the normal part (or with a structural fault), and tell its facts."""
+        item = PRODUCTS[self.name]
+        rng = self.design(1)
+        canvas = Canvas(size, rng, bend, fault)
+        canvas.colour_name = str(rng.choice(item.colours))
+        canvas.base = canvas.colour(canvas.colour_name)
+        if item.texture:
+            angle = rng.uniform(0, 360)
+            scale = rng.uniform(0.8, 1.25)
+            shift = rng.uniform(-1, 1, 2)
+        else:
+            angle = rng.uniform(0, 360) if item.pose == "free" else rng.uniform(-9, 9)
+            scale = rng.uniform(0.82, 0.98)
+            shift = rng.uniform(-0.04, 0.04, 2)
+        if self.station:
+            part = canvas.nature = self.nature(1)
+            turn = part.uniform(-item.turn, item.turn)
+            angle = angle + turn if item.texture else turn
+            scale *= part.uniform(0.99, 1.01)
+            shift = part.uniform(-1, 1, 2) if item.texture else part.uniform(-0.03, 0.03, 2)
+            canvas.turned = float(np.radians(angle))
+            canvas.base = canvas.base * np.float32(1 + item.varies * part.uniform(-1, 1))
+        canvas.place(angle, scale, *shift)
+        item.draw(canvas)
+        facts = {"product": self.name, "spoken": item.spoken, "colour": canvas.colour_name}
+        return canvas, facts | {"material": item.material, "pose": _pose(item, angle)}
 
-def origin_of(name: str, split: str, seed: int, station: int | None) -> Origin:
+
+def part_of(name: str, split: str, seed: int, station: int | None) -> Part:
     if station is None:
-        return Origin((zlib.crc32(f"{name}/{split}".encode()), seed))
+        return Part(name, (zlib.crc32(f"{name}/{split}".encode()), seed))
     own = f"{name}/{split}/station {station}"
     shared = f"{name}/station"
-    return Origin((zlib.crc32(own.encode()), seed), (zlib.crc32(shared.encode()), station))
-
-
-def paint_product(
-    name: str, size: int, origin: Origin, bend=None, fault=None
-) -> tuple[Canvas, dict]:
-    """Draw the layers of one normal part (or of one with a structural fault)."""
-    item = PRODUCTS[name]
-    rng = origin.design(1)
-    canvas = Canvas(size, rng, bend, fault)
-    canvas.colour_name = str(rng.choice(item.colours))
-    canvas.base = canvas.colour(canvas.colour_name)
-    if item.texture:
-        angle = rng.uniform(0, 360)
-        scale = rng.uniform(0.8, 1.25)
-        shift = rng.uniform(-1, 1, 2)
-    else:
-        angle = rng.uniform(0, 360) if item.pose == "free" else rng.uniform(-9, 9)
-        scale = rng.uniform(0.82, 0.98)
-        shift = rng.uniform(-0.04, 0.04, 2)
-    if origin.station:
-        part = canvas.nature = origin.nature(1)
-        turn = part.uniform(-item.turn, item.turn)
-        angle = angle + turn if item.texture else turn
-        scale *= part.uniform(0.99, 1.01)
-        shift = part.uniform(-1, 1, 2) if item.texture else part.uniform(-0.03, 0.03, 2)
-        canvas.turned = float(np.radians(angle))
-        canvas.base = canvas.base * np.float32(1 + item.varies * part.uniform(-1, 1))
-    canvas.place(angle, scale, *shift)
-    item.draw(canvas)
-    facts = {"product": name, "spoken": item.spoken, "colour": canvas.colour_name}
-    return canvas, facts | {"material": item.material, "pose": _pose(item, angle)}
-
-
-@dataclass
-class Part:
-    """A part on its ground, before it gets a defect: all that drawing it again takes."""
-
-    name: str
-    size: int
-    origin: Origin
-    canvas: Canvas
-    scene: Scene
-    rng: np.random.Generator  # of what is put on it: things and defects
+    return Part(name, (zlib.crc32(own.encode()), seed), (zlib.crc32(shared.encode()), station))
 
 
 def _pose(item: Product, angle: float) -> str:

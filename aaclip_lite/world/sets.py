@@ -6,42 +6,33 @@ The sets: `train` (54 products), `val` (5) and `test` (15) at inspection station
 what a fixture and nature leave open: pose within the product's tolerance, grain, exposure, focus,
 noise. Of each product 20 sound parts are references, never judged: split "train" of the set.
 
-Drawing is restartable and uses several processes, which end with their parent. A set is called
-complete only when every file of its manifest is there.
+Drawing is restartable and uses several processes, which end with their parent. `world.json` says
+from the start which world a folder's pictures are of; the set's manifest comes last, and the set is
+called complete only when every file of it is there.
 
     python -m aaclip_lite factory --out data/factory
 """
 
-import contextlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
+from ..files import keep
 from ..files.environment import generated_path
 from ..files.keep import in_turn
-from .class_folder import draw_class
+from .class_folder import draw_class, is_whole, remove_own
 from .draw import check_size
-from .filing import WORK, is_whole, remove_set
 from .plans import COUNTS, PLANS, SPLITS, jobs
 from .products import PRODUCTS
 
 
-def draw_share(
-    split: str, folder: str, size: int, classes: list[str], counts: tuple[int, int, int]
-) -> None:
-    """One worker's share of a data set: those of its classes that are not there yet."""
-    for name in classes:
-        if not is_whole(Path(folder) / name, counts):
-            draw_class(split, name, Path(folder), size, counts)
-
-
 def _work(arguments: str) -> None:
-    """What a worker process runs: draw a share, and end at once when the parent has ended.
+    """What a worker process runs: draw its share of the classes that are not there yet, and end at
+    once when the parent has ended.
 
     The parent holds the other end of our standard input and never writes: it ends when the parent
     does, however that came about (a killed parent can't tell its workers).
@@ -52,14 +43,17 @@ def _work(arguments: str) -> None:
         os._exit(1)
 
     threading.Thread(target=end_with_parent, daemon=True).start()
-    draw_share(*json.loads(arguments))
+    split, folder, size, classes, counts = json.loads(arguments)
+    for name in classes:
+        if not is_whole(Path(folder) / name, counts):
+            draw_class(split, name, Path(folder), size, counts)
 
 
 def world_key(split: str, size: int) -> str:
-    """Names the world that a cached data set was drawn in; a test holds each set's world to its
+    """Says in a set's `world.json` which world it was drawn in; a test holds each set's world to its
     pictures' digest.
     """
-    return f"world {PLANS[split].world}, {size} px"
+    return json.dumps({"world": f"world {PLANS[split].world}, {size} px", "split": split})
 
 
 def ensure(
@@ -72,15 +66,16 @@ def ensure(
     """The folder of a factory data set, drawn first if it is not there yet (restartable, several
     processes).
     """
-    _check(split, size, workers)
+    if split not in SPLITS:
+        raise ValueError(f"no factory data set {split!r}; there are {', '.join(SPLITS)}")
+    check_size(size)
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers={workers}: at least 1 process draws; leave it out for all cores")
     folder = Path(root or generated_path("factory")) / split
     if not _is_complete(split, folder, size):
         with in_turn(folder.parent / f".{split}.lock"):  # a second process waits, then finds it
             if not _is_complete(split, folder, size):
                 _draw_set(split, folder, size, workers or os.cpu_count() or 1, progress)
-    # a call that was killed right after its stamp has left this; a set may be read-only
-    with contextlib.suppress(OSError):
-        (folder / ".drawing.json").unlink()
     return folder
 
 
@@ -90,50 +85,33 @@ def open_set(split: str, root: str | Path | None = None) -> tuple[Path, dict[str
     return ensure(split, root), groups
 
 
-def _check(split: str, size: int, workers: int | None) -> None:
-    """Refuse what can't be drawn before a file is touched."""
-    if split not in SPLITS:
-        raise ValueError(f"no factory data set {split!r}; there are {', '.join(SPLITS)}")
-    check_size(size)
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers={workers}: at least 1 process draws; leave it out for all cores")
-
-
-def _key(split: str, size: int) -> str:
-    return json.dumps({"world": world_key(split, size), "split": split})
-
-
-def _reads(path: Path, text: str) -> bool:
-    return path.is_file() and path.read_text(errors="replace") == text
-
-
 def _missing(split: str, folder: Path) -> list[str]:
     """The classes of a set that are not drawn, or of which files are missing."""
     return [name for name in jobs(split) if not is_whole(folder / name, COUNTS[split])]
 
 
 def _is_complete(split: str, folder: Path, size: int) -> bool:
-    """Stamped as this world's, and no file is missing."""
-    stamped = _reads(folder / "world.json", _key(split, size))
-    return stamped and (folder / "manifest.jsonl").is_file() and not _missing(split, folder)
+    """Of this world, and no file is missing."""
+    ours = _reads(folder / "world.json", world_key(split, size))
+    return ours and (folder / "manifest.jsonl").is_file() and not _missing(split, folder)
+
+
+def _reads(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text(errors="replace") == text
 
 
 def _make_room(folder: Path, key: str) -> None:
     """Leave in the folder what counts for the set `key`: its finished classes, and others' files."""
-    started = folder / ".drawing.json"
     stamp = folder / "world.json"
-    ours = stamp.is_file() or started.is_file()
-    if folder.exists() and not ours and any(folder.iterdir()):
+    if not stamp.is_file() and folder.exists() and any(folder.iterdir()):
         raise FileExistsError(
             f"{folder} holds files that are not a factory data set; choose another folder"
         )
-    if ours and not _reads(started, key) and not _reads(stamp, key):
-        remove_set(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.glob(f"{WORK}*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    started.write_text(key)
-    stamp.unlink(missing_ok=True)
+    (folder / "manifest.jsonl").unlink(missing_ok=True)
+    if not _reads(stamp, key):  # pictures of another world, if any
+        for name in PRODUCTS:
+            remove_own(folder / name)
+        keep.write_text(stamp, key)
 
 
 def _start_workers(split: str, folder: Path, size: int, workers: int) -> list[subprocess.Popen]:
@@ -154,8 +132,7 @@ def _start_workers(split: str, folder: Path, size: int, workers: int) -> list[su
 
 def _draw_set(split: str, folder: Path, size: int, workers: int, progress: bool) -> None:
     """Draw what is missing, in several processes; what an interrupted run has finished is kept."""
-    key = _key(split, size)
-    _make_room(folder, key)
+    _make_room(folder, world_key(split, size))
     running = _start_workers(split, folder, size, workers)
     try:
         _watch(running, split, folder, progress)
@@ -168,12 +145,8 @@ def _draw_set(split: str, folder: Path, size: int, workers: int, progress: bool)
             f"drawing {split} in {folder}: files of {', '.join(missing)} have gone meanwhile; "
             "the same call again goes on"
         )
-    temporary = folder / ".manifest.tmp"
     parts = [(folder / name / "manifest.jsonl").read_text() for name in jobs(split)]
-    temporary.write_text("".join(parts))
-    os.replace(temporary, folder / "manifest.jsonl")
-    temporary.write_text(key)
-    os.replace(temporary, folder / "world.json")
+    keep.write_text(folder / "manifest.jsonl", "".join(parts))
 
 
 def _watch(running: list[subprocess.Popen], split: str, folder: Path, progress: bool) -> None:
@@ -186,14 +159,13 @@ def _watch(running: list[subprocess.Popen], split: str, folder: Path, progress: 
     ) as bar:
         while True:
             ended = [process.poll() for process in running]
-            if new := sum((folder / name / "manifest.jsonl").is_file() for name in classes) - bar.n:
-                bar.update(new)
-            if failed := [process for process, code in zip(running, ended, strict=True) if code]:
-                reason = failed[0].stderr.read().strip().splitlines() or [
-                    f"exit code {failed[0].returncode}"
-                ]
+            done = sum((folder / name / "manifest.jsonl").is_file() for name in classes)
+            bar.update(done - bar.n)
+            for failed in (process for process in running if process.returncode):
+                said = failed.stderr.read().strip() or f"exit code {failed.returncode}"
                 raise RuntimeError(
-                    f"drawing {split} in {folder} failed: {reason[-1]}; the same call again goes on"
+                    f"drawing {split} in {folder} failed: {said.splitlines()[-1]}; the same call "
+                    "again goes on"
                 )
             if None not in ended:
                 return

@@ -41,11 +41,7 @@ class Shapes:
 
     def path(self, points, r=0.05):
         """Thick line through several points."""
-        shape = None
-        for (x1, y1), (x2, y2) in pairwise(points):
-            piece = self.line(x1, y1, x2, y2, r)
-            shape = piece if shape is None else np.minimum(shape, piece)
-        return shape
+        return np.min([self.line(*start, *end, r) for start, end in pairwise(points)], 0)
 
     def ring(self, x=0.0, y=0.0, r=0.5, w=0.05):
         """Circle line of radius r and half width w."""
@@ -82,6 +78,11 @@ class Shapes:
                 k * phi + f32(self.nature.uniform(0, 6.28))
             )
         return hypot(du, dv) - f32(r) * (1 + f32(wobble) * edge)
+
+    def letter(self, number, extra=0.035, h=0.09, stroke=0.02):
+        """A letter of an unknown script: the outline of a box, wide or narrow as `number` says."""
+        wide = stroke + extra * (np.cos(number) > 0)
+        return np.abs(self.box(0, 0, wide, h) + stroke) - stroke
 
     def stripes(self, pitch=0.2, share=0.5, angle=0.0):
         """Parallel bands; `share` of each pitch is inside."""

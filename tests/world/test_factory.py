@@ -3,7 +3,6 @@ regions fit; sets.
 """
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -172,8 +171,8 @@ def test_the_lamp_stands_still_while_the_bottle_turns(monkeypatch):
     seen = []
     monkeypatch.setattr(parts.Canvas, "place", lambda self, *_: seen.append(self.turned))
     for number in range(2):
-        parts.paint_product("bottle", 64, parts.origin_of("bottle", "test", number, 7))
-    parts.paint_product("bottle", 64, parts.origin_of("bottle", "test", 0, None))
+        parts.part_of("bottle", "test", number, 7).paint(64)
+    parts.part_of("bottle", "test", 0, None).paint(64)
     assert seen[0] != seen[1] and seen[2] == 0
 
 
@@ -514,13 +513,12 @@ def test_open_dataset_finds_nothing_wrong_with_it(drawn, monkeypatch):
     key = sets.world_key("val", 64)
     monkeypatch.setattr(sets, "world_key", lambda split, size: key)
     monkeypatch.setattr(sets, "_draw_set", None)
-    (drawn / "world.json").write_text(json.dumps({"world": key, "split": "val"}))
     data = open_dataset("factory/val", root=drawn.parent)
     assert len(data) == 22 and data.classes == ["hinge", "tweed"] and data.check() == []
 
 
 def test_the_hard_set_holds_structural_defects(tmp_path):
-    sets.draw_share("test_hard", str(tmp_path), 64, ["capsule"], (0, 2, 8))
+    class_folder.draw_class("test_hard", "capsule", tmp_path, 64, (0, 2, 8))
     kinds = Counter(line["defect"] for line in manifest(tmp_path / "capsule"))
     assert set(kinds) == {"good", *STRUCTURAL} and kinds["good"] == 2
 
@@ -541,11 +539,10 @@ def test_another_world_is_drawn_anew(copy, monkeypatch):
 
 def interrupt(folder, name):
     """What is left when drawing is killed in the class `name`."""
-    os.replace(folder / "world.json", folder / ".drawing.json")
     (folder / "manifest.jsonl").unlink()
-    shutil.rmtree(folder / name)
-    (folder / f".drawing-{name}-abc123").mkdir()
-    (folder / f".drawing-{name}-abc123" / "half.png").write_bytes(b"half")
+    (folder / name / "manifest.jsonl").unlink()
+    for path in (folder / name / "test" / "good").iterdir():
+        path.write_bytes(b"half")
 
 
 def test_an_interrupted_drawing_goes_on_and_ends_the_same(copy):
@@ -556,12 +553,6 @@ def test_an_interrupted_drawing_goes_on_and_ends_the_same(copy):
         everything(factory.ensure("val", copy.parent, size=64, workers=1, progress=False)) == whole
     )
     assert (copy / "hinge" / "manifest.jsonl").stat().st_mtime_ns == kept  # not drawn again
-
-
-def test_a_call_that_was_killed_right_after_its_stamp_leaves_nothing_behind(copy):
-    whole = everything(copy)
-    shutil.copy(copy / "world.json", copy / ".drawing.json")
-    assert everything(factory.ensure("val", copy.parent, size=64)) == whole
 
 
 def test_two_callers_at_once_draw_once(copy, monkeypatch):
@@ -596,7 +587,7 @@ def test_a_worker_that_fails_says_why(tmp_path, monkeypatch):
         match=r"drawing val in .* failed: .*no_such_product.*the same call again goes on",
     ):
         factory.ensure("val", tmp_path, size=64, workers=2, progress=False)
-    assert not (tmp_path / "val" / "world.json").exists()
+    assert not (tmp_path / "val" / "manifest.jsonl").exists()
 
 
 # ---- nothing is lost, and complete means complete ------------------------------------------------
@@ -666,7 +657,7 @@ def test_a_removed_folder_is_not_made_again(tmp_path):
 
     with pytest.MonkeyPatch.context() as monkeypatch, pytest.raises(FileNotFoundError):
         monkeypatch.setattr(class_folder, "draw", remove)
-        sets.draw_share("val", str(tmp_path / "val"), 64, ["hinge"], (1, 9, 9))
+        class_folder.draw_class("val", "hinge", tmp_path / "val", 64, (1, 9, 9))
     assert len(seen) == 3 and not (tmp_path / "val").exists()
 
 
@@ -694,10 +685,10 @@ def test_files_are_counted_before_a_set_is_called_complete(copy, monkeypatch):
     monkeypatch.setattr(sets, "_watch", lose)
     with pytest.raises(RuntimeError, match="files of hinge have gone meanwhile; the same call"):
         factory.ensure("val", copy.parent, size=64, workers=1, progress=False)
-    assert not (copy / "world.json").exists()
+    assert not (copy / "manifest.jsonl").exists()
     monkeypatch.setattr(sets, "_watch", watch)
     factory.ensure("val", copy.parent, size=64, workers=1, progress=False)
-    assert unlisted(copy) == [] and (copy / "world.json").exists()
+    assert unlisted(copy) == [] and (copy / "manifest.jsonl").exists()
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@ it exports.
 """
 
 import json
-import queue
 from collections import Counter
+from concurrent.futures import Future
 
 import numpy as np
 import open_clip
@@ -48,51 +48,34 @@ def learner(ids):
     return model
 
 
-class Tokens:
-    """A semaphore that ends the drawing for ever after a number of times."""
+class Inline:
+    """Runs what it is given at once, in this process."""
 
-    def __init__(self, times):
-        self.times = times
+    def __init__(self, *options):
+        pass
 
-    def acquire(self):
-        self.times -= 1
-        if self.times < 0:
-            raise StopIteration
+    def submit(self, function, *args):
+        done = Future()
+        done.set_result(function(*args))
+        return done
 
 
 class InlinePool(Pool):
-    """The pool, filled here by the worker's own function instead of by processes."""
-
-    def __init__(self, options, folder):
-        self.size, self.folder, self.workers = options.pool, str(folder), []
-        for name, shape in (
-            ("images", (self.size, 128, 128, 3)),
-            ("cover", (self.size, REGIONS, 256)),
-        ):
-            setattr(self, name, np.memmap(folder / f"{name}.u8", np.uint8, "w+", shape=shape))
-        self.facts, self.phrases, self.drawn = [None] * self.size, [None] * self.size, 0
-        self.by_class = {name: set() for name in PRODUCTS}
-        self.ready, self.options = queue.Queue(), options
+    """The pool, filled here instead of by processes."""
 
     def fill(self, times):
-        with pytest.raises(StopIteration):
-            pool_module._worker(
-                self.folder, self.size, 0, 1, self.options, self.ready, Tokens(times)
-            )
+        self.order(8 * times)
         self.collect()
         return self
 
 
 @pytest.fixture
 def quiet(monkeypatch):
-    """The worker lowers its own priority and threads, which would stay with the test process; and
-    its draws depend on the time, so that a test of chance could fail once in a hundred runs.
+    """No processes; and draws that depend on the time would let a test of chance fail once in a
+    hundred runs.
     """
-    monkeypatch.setattr(pool_module.os, "nice", lambda by: None)
-    monkeypatch.setattr(pool_module.torch, "set_num_threads", lambda count: None)
-    monkeypatch.setattr(
-        pool_module, "_fresh_rng", lambda seed, first: np.random.default_rng([seed, first])
-    )
+    monkeypatch.setattr(pool_module, "ProcessPoolExecutor", Inline)
+    monkeypatch.setattr(pool_module.time, "time_ns", lambda: 1)
 
 
 @pytest.fixture
@@ -103,8 +86,8 @@ def few(monkeypatch):
 
 
 @pytest.fixture
-def pool(quiet, few, tmp_path):
-    return InlinePool(Pretraining(pool=48, damage_share=0.3), tmp_path).fill(5)
+def pool(quiet, few):
+    return InlinePool(Pretraining(pool=48, damage_share=0.3)).fill(5)
 
 
 # ---- words ---------------------------------------------------------------------------------------
@@ -323,7 +306,7 @@ def test_damage_words_stand_in_captions_of_damaged_pictures_only(pool, tokenizer
 # ---- the drawing worker --------------------------------------------------------------------------
 
 
-def test_no_damaged_picture_of_an_unseen_product_is_ever_drawn(quiet, tmp_path, monkeypatch):
+def test_no_damaged_picture_of_an_unseen_product_is_ever_drawn(quiet, monkeypatch):
     asked, bare = [], draw("candle", 0, 128)
 
     def spy(name, seed, size, defect, **options):
@@ -331,7 +314,7 @@ def test_no_damaged_picture_of_an_unseen_product_is_ever_drawn(quiet, tmp_path, 
         return bare
 
     monkeypatch.setattr(factory, "draw", spy)
-    InlinePool(Pretraining(pool=64, damage_share=1.0), tmp_path).fill(250)
+    InlinePool(Pretraining(pool=64, damage_share=1.0)).fill(250)
     unseen = {*names("val"), *names("test")}
     assert {name for name, *_ in asked} == set(PRODUCTS) and len(asked) == 2000
     assert all(defect is None for name, defect, _ in asked if name in unseen)
@@ -340,7 +323,7 @@ def test_no_damaged_picture_of_an_unseen_product_is_ever_drawn(quiet, tmp_path, 
     assert {split for *_, split in asked} == {"pretrain"}
 
 
-def test_neutral_things_can_be_kept_off_unseen_products(quiet, tmp_path, monkeypatch):
+def test_neutral_things_can_be_kept_off_unseen_products(quiet, monkeypatch):
     counts, bare = {}, draw("candle", 0, 128)
 
     def spy(name, seed, size, defect, things, **options):
@@ -348,11 +331,11 @@ def test_neutral_things_can_be_kept_off_unseen_products(quiet, tmp_path, monkeyp
         return bare
 
     monkeypatch.setattr(factory, "draw", spy)
-    InlinePool(Pretraining(pool=64, test_things=False), tmp_path).fill(40)
+    InlinePool(Pretraining(pool=64, test_things=False)).fill(40)
     assert counts == {True: {0}, False: {0, 1, 2, 3}}
 
 
-def test_hard_things_are_drawn_more_often(quiet, tmp_path, monkeypatch):
+def test_hard_things_are_drawn_more_often(quiet, monkeypatch):
     drawn, bare = Counter(), draw("candle", 0, 128)
 
     def spy(name, seed, size, defect, things, **options):
@@ -360,7 +343,7 @@ def test_hard_things_are_drawn_more_often(quiet, tmp_path, monkeypatch):
         return bare
 
     monkeypatch.setattr(factory, "draw", spy)
-    InlinePool(Pretraining(pool=64, hard_things=4.0), tmp_path).fill(400)
+    InlinePool(Pretraining(pool=64, hard_things=4.0)).fill(400)
     assert set(drawn) == set(factory.THINGS)
     hard, easy = (
         [drawn[t] for t in factory.THINGS if (t in HARD_THINGS) == is_hard] for is_hard in (1, 0)
@@ -368,16 +351,16 @@ def test_hard_things_are_drawn_more_often(quiet, tmp_path, monkeypatch):
     assert 3 < np.mean(hard) / np.mean(easy) < 5
 
 
-def test_a_defect_that_does_not_show_is_left_out(quiet, few, tmp_path, monkeypatch):
+def test_a_defect_that_does_not_show_is_left_out(quiet, few, monkeypatch):
     def refuse(*args, **options):
         raise NotShown("not on this part")
 
     monkeypatch.setattr(factory, "draw", refuse)
-    assert InlinePool(Pretraining(pool=64), tmp_path).fill(3).drawn == 0
+    assert InlinePool(Pretraining(pool=64)).fill(3).drawn == 0
 
 
-def test_the_pool_replaces_its_oldest_pictures(quiet, few, tmp_path):
-    pool = InlinePool(Pretraining(pool=16), tmp_path).fill(3)
+def test_the_pool_replaces_its_oldest_pictures(quiet, few):
+    pool = InlinePool(Pretraining(pool=16)).fill(3)
     assert pool.drawn == 24 and sum(map(len, pool.by_class.values())) == 16
     for slot, facts in enumerate(pool.facts):
         assert [name for name, slots in pool.by_class.items() if slot in slots] == [
@@ -386,6 +369,15 @@ def test_the_pool_replaces_its_oldest_pictures(quiet, few, tmp_path):
         # regions fill the picture
         assert (pool.cover[slot].astype(int).sum(0) >= 250).all() or facts["damaged"]
         assert len(pool.phrases[slot]) == (pool.cover[slot].max(1) > 0).sum()
+
+
+def test_worker_processes_fill_the_pool():
+    pool = Pool(Pretraining(pool=16))
+    pool.order(16)
+    while pool.coming:
+        pool.collect(block=True)
+    pool.close()
+    assert 8 < pool.drawn <= 16 and (pool.images[: pool.drawn].std((1, 2, 3)) > 5).all()
 
 
 # ---- what is written -----------------------------------------------------------------------------
@@ -422,8 +414,7 @@ def test_export_is_read_by_load_clip_and_equals_plain_open_clip(tokenizer, ids, 
 @pytest.fixture
 def short(quiet, few, tmp_path, monkeypatch):
     """Options of a run of a second or two, with a pool that is full already."""
-    (tmp_path / "pool").mkdir()
-    pool = InlinePool(Pretraining(pool=64), tmp_path / "pool").fill(6)
+    pool = InlinePool(Pretraining(pool=64)).fill(6)
     monkeypatch.setattr(pool, "order", lambda pictures: None)
     monkeypatch.setattr(pool, "collect", lambda block=False: setattr(pool, "drawn", 2000))
     monkeypatch.setattr(pool, "close", lambda: None)

@@ -8,7 +8,7 @@ import pytest
 from aaclip_lite.world.canvas import Canvas
 from aaclip_lite.world.draw import draw
 from aaclip_lite.world.fields import PALETTE
-from aaclip_lite.world.parts import Origin, paint_product
+from aaclip_lite.world.parts import Part
 from aaclip_lite.world.products import PRODUCTS, names
 from aaclip_lite.world.products.registry import REGISTERED
 
@@ -59,7 +59,7 @@ def test_every_product_draws_large(size):
     for (
         name
     ) in PRODUCTS:  # light and camera do not depend on the product: a few whole pictures are enough
-        canvas, _ = paint_product(name, size, Origin((1, 2)))
+        canvas, _ = Part(name, (1, 2)).paint(size)
         layers = canvas.copy_layers()
         assert all(layer.dtype == np.float32 and np.isfinite(layer).all() for layer in layers), name
         assert np.ptp(canvas.albedo) > 0.1, name
@@ -89,17 +89,17 @@ def test_no_two_parts_are_alike():
 def test_colours_follow_their_name():
     for name in ("candle", "egg", "bottle", "wood"):
         for seed in range(3):
-            canvas, facts = paint_product(name, 64, Origin((seed,)))
+            canvas, facts = Part(name, (seed,)).paint(64)
             assert facts["colour"] in PRODUCTS[name].colours
             assert np.abs(canvas.base - PALETTE[facts["colour"]]).max() < 0.15
 
 
 def test_objects_have_pieces_that_can_be_missing():
     for name in OBJECTS:
-        whole, _ = paint_product(name, 64, Origin((5,)))
+        whole, _ = Part(name, (5,)).paint(64)
         assert 1 <= whole.pieces <= 4, name
         for piece in range(whole.pieces):
-            wrong, _ = paint_product(name, 64, Origin((5,)), fault=(piece, "missing", 0, 0, 0))
+            wrong, _ = Part(name, (5,)).paint(64, fault=(piece, "missing", 0, 0, 0))
             layers = zip(whole.copy_layers(), wrong.copy_layers(), strict=True)
             assert any((a != b).any() for a, b in layers), f"{name}: piece {piece} is invisible"
             # the random numbers are used up all the same, so that nothing else of the part changes

@@ -23,9 +23,8 @@ def make_batch(pool: Pool, tokenizer, options: Pretraining, rng, keep: int, devi
     cover = cover.reshape(-1, REGIONS, 16 // blocks, blocks, 16 // blocks, blocks).mean((3, 5))
     mirrored = rng.random(len(slots)) < 0.5
     images = np.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
-    cover = np.where(mirrored[:, None, None, None], cover[..., ::-1], cover).reshape(
-        len(slots), REGIONS, -1
-    )
+    cover = np.where(mirrored[:, None, None, None], cover[..., ::-1], cover)
+    cover = cover.reshape(len(slots), REGIONS, -1)
     captions, wrong, phrases, phrase_of = _say(pool, slots, mirrored, options, rng)
     owner, is_thing = _owners(pool, slots, cover.astype(np.float32) / 255)
     kept = np.sort(np.argsort(-(rng.random(owner.shape) + is_thing), 1)[:, :keep], 1)

@@ -28,11 +28,8 @@ def _block(x: Tensor, block, mask: Tensor | None = None) -> Tensor:
     q, k, v = qkv.view(b, n, 3, block.attn.num_heads, -1).permute(2, 0, 3, 1, 4)
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
     attention = (scores if mask is None else scores + mask).softmax(-1)
-    x = x + _linear(
-        (attention @ v).transpose(1, 2).reshape(b, n, width),
-        block.attn.out_proj.weight,
-        block.attn.out_proj.bias,
-    )
+    mixed = (attention @ v).transpose(1, 2).reshape(b, n, width)
+    x = x + _linear(mixed, block.attn.out_proj.weight, block.attn.out_proj.bias)
     hidden = F.gelu(_linear(_norm(x, block.ln_2), block.mlp.c_fc.weight, block.mlp.c_fc.bias))
     return x + _linear(hidden, block.mlp.c_proj.weight, block.mlp.c_proj.bias)
 
@@ -46,7 +43,8 @@ class Learner(nn.Module):
         super().__init__()
         self.dtype = dtype
         self.config = config
-        self.levels = levels_of(config["vision_cfg"]["layers"])
+        vision = config["vision_cfg"]
+        self.levels = levels_of(vision["layers"])
         self.clip = blank_clip(config)[0]
         self.register_buffer("ids", torch.tensor(ids))
         rows = torch.full((config["text_cfg"]["vocab_size"],), -1, dtype=torch.long)
@@ -55,9 +53,7 @@ class Learner(nn.Module):
         self.clip.token_embedding = nn.Embedding(len(ids), config["text_cfg"]["width"])
         nn.init.normal_(self.clip.token_embedding.weight, std=0.02)
         self.region_scale = nn.Parameter(torch.tensor(math.log(10.0)))
-        self.redraw = nn.Linear(
-            config["vision_cfg"]["width"], 3 * config["vision_cfg"]["patch_size"] ** 2
-        )
+        self.redraw = nn.Linear(vision["width"], 3 * vision["patch_size"] ** 2)
 
     def words(self, tokens: Tensor) -> Tensor:
         """tokens (B, L) -> unit sentence features (B, d)."""

@@ -38,14 +38,8 @@ def losses(model: Learner, batch: dict, options: Pretraining) -> dict[str, Tenso
     pixels = F.mse_loss(model.redraw(last.float()), batch["pixels"])
     total = caption + options.phrase_weight * phrase + options.patch_weight * patch
     total = total + options.where_weight * where + options.pixel_weight * pixels
-    return {
-        "loss": total,
-        "caption": caption,
-        "phrase": phrase,
-        "patch": patch,
-        "where": where,
-        "pixels": pixels,
-    }
+    parts = {"caption": caption, "phrase": phrase, "patch": patch, "where": where, "pixels": pixels}
+    return {"loss": total} | parts
 
 
 def _caption_loss(model: Learner, cls: Tensor, captions: Tensor, batch: dict) -> Tensor:

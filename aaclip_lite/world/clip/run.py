@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from ...files import keep
 from ...load import blank_clip
 from .batches import make_batch
 from .learner import Learner
@@ -23,26 +24,16 @@ from .options import CHANGING, MODEL, Pretraining
 from .pool import Pool
 from .words import vocabulary
 
-COUNTS = {"step": 0, "seen": 0, "elapsed": 0.0, "legs": []}  # of a run from nothing
-
 
 def export(model: Learner, folder: Path) -> None:
     """Write config.json and model.safetensors (fp16, only the word rows that occur) in place of
     older ones.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    state = {
-        k: v.detach().to(torch.float16).cpu().contiguous()
-        for k, v in model.clip.state_dict().items()
-        if k != "attn_mask"
-    }
-    state["token_embedding.rows"] = state.pop("token_embedding.weight")
-    state["token_embedding.ids"] = model.ids.to(torch.int32).cpu()
-    save_file(state, folder / ".model.tmp")
-    os.chmod(folder / ".model.tmp", 0o644)
-    os.replace(folder / ".model.tmp", folder / "model.safetensors")
-    (folder / ".config.tmp").write_text(json.dumps(model.config, indent=2) + "\n")
-    os.replace(folder / ".config.tmp", folder / "config.json")
+    half = {k: v.to(torch.float16).cpu().contiguous() for k, v in model.clip.state_dict().items()}
+    half["token_embedding.rows"] = half.pop("token_embedding.weight")
+    half["token_embedding.ids"] = model.ids.to(torch.int32).cpu()
+    keep.atomic(folder / "model.safetensors", lambda temporary: save_file(half, temporary))
+    keep.write_json(folder / "config.json", model.config, indent=2)
 
 
 def native_bf16(device: str) -> bool:
@@ -59,17 +50,21 @@ class Run:
         self.out = Path(options.out)
         self.out.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(options.seed)
-        saved = None
-        if (self.out / "resume.pt").is_file():
-            saved = torch.load(
-                self.out / "resume.pt", map_location=options.device, weights_only=True
-            )
-            ids = saved["model"]["ids"].tolist()
+        told = {}
+        resume = self.out / "resume.pt"
+        if resume.is_file():
+            told = torch.load(resume, map_location=options.device, weights_only=True)
+            told["legs"] = json.loads((self.out / "model" / "run.json").read_text())["legs"]
+            ids = told["model"]["ids"].tolist()
         dtype = torch.bfloat16 if native_bf16(options.device) else torch.float32
         self.model = Learner(ids, dtype, options.model())
-        told = self._start(Path(options.warm_start)) if options.warm_start and not saved else {}
+        if resume.is_file():
+            self.model.load_state_dict(told["model"])
+        elif options.warm_start:
+            told = self._start(Path(options.warm_start))
         self.model.to(options.device)
-        self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        started = {k: v.clone() for k, v in self.model.state_dict().items()}
+        self.average = told.get("average", started)
         wide = [p for p in self.model.parameters() if p.ndim >= 2]
         narrow = [p for p in self.model.parameters() if p.ndim < 2]
         groups = [
@@ -77,21 +72,14 @@ class Run:
             {"params": narrow, "weight_decay": 0.0},
         ]
         self.optimizer = torch.optim.AdamW(groups, lr=options.lr, betas=(0.9, 0.98))
-        self.step, self.seen, self.elapsed, self.legs = (told.get(n, v) for n, v in COUNTS.items())
-        self.first = self.step, self.elapsed  # where this schedule began
-        if saved:
-            self.model.load_state_dict(saved["model"])
-            self.optimizer.load_state_dict(saved["optimizer"])
-            self.average = saved["average"]
-            self.step = saved["step"]
-            self.seen = saved["seen"]
-            self.elapsed = saved["elapsed"]
-            self.first = saved["first"]
-            self.legs = json.loads((self.out / "model" / "run.json").read_text())["legs"]
-        self.legs = [
-            *self.legs,
-            {"step": self.step} | {name: getattr(options, name) for name in CHANGING},
-        ]
+        if resume.is_file():
+            self.optimizer.load_state_dict(told["optimizer"])
+        self.step = told.get("step", 0)
+        self.seen = told.get("seen", 0)
+        self.elapsed = told.get("elapsed", 0.0)
+        self.first = told.get("first", (self.step, self.elapsed))  # where this schedule began
+        leg = {"step": self.step} | {name: getattr(options, name) for name in CHANGING}
+        self.legs = [*told.get("legs", []), leg]
 
     def _start(self, folder: Path) -> dict:
         """Take the weights of a finished model; what its run.json tells is counted on. Its
@@ -106,12 +94,9 @@ class Run:
         state = load_file(folder / "model.safetensors")
         told = json.loads((folder / "run.json").read_text())
         rows = state.pop("token_embedding.rows")
-        known = state.pop("token_embedding.ids").tolist()
+        places = self.model.row_of[state.pop("token_embedding.ids").long()]
         words = self.model.clip.token_embedding.weight.detach().clone()
-        row_of = self.model.row_of
-        for row, token in zip(rows, known, strict=True):
-            if row_of[token] >= 0:
-                words[row_of[token]] = row.float()
+        words[places[places >= 0]] = rows[places >= 0].float()
         state["token_embedding.weight"] = words
         self.model.clip.load_state_dict(state)  # cast to fp32 on the way
         # 20 where it was not kept yet: of seven scales, the one of least patch loss on the model of
@@ -160,9 +145,8 @@ class Run:
         decay = min(0.998, (1 + taken) / (10 + taken))
         with torch.no_grad():
             for k, v in self.model.state_dict().items():
-                self.average[k].lerp_(v, 1 - decay) if v.is_floating_point() else self.average[
-                    k
-                ].copy_(v)
+                if v.is_floating_point():  # the ids of words stay what they are
+                    self.average[k].lerp_(v, 1 - decay)
         self.step = self.step + 1
         self.seen = self.seen + world * len(batch["images"])
         return parts
@@ -177,30 +161,25 @@ class Run:
         """Append a row to the log."""
         row = {"step": self.step, "seconds": round(self.elapsed, 1), "seen": self.seen}
         row |= {"drawn": drawn} | {k: round(float(v), 4) for k, v in parts.items()}
-        with open(self.out / "log.jsonl", "a") as log:
-            log.write(json.dumps(row) + "\n")
+        keep.append_jsonl(self.out / "log.jsonl", [row])
         return row
 
     def save(self) -> None:
         """The resume file, and the averaged model as it would be shipped now."""
         counts = {"step": self.step, "seen": self.seen, "elapsed": self.elapsed}
-        state = {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "average": self.average,
-        }
-        torch.save(state | counts | {"first": self.first}, self.out / ".resume.tmp")
-        os.replace(self.out / ".resume.tmp", self.out / "resume.pt")
+        state = counts | {"first": self.first, "average": self.average}
+        state["model"] = self.model.state_dict()
+        state["optimizer"] = self.optimizer.state_dict()
+        keep.atomic(self.out / "resume.pt", lambda temporary: torch.save(state, temporary))
         shown = Learner(self.model.ids.tolist(), config=self.model.config)
         shown.load_state_dict(self.average)
         export(shown, self.out / "model")
         counts["region_scale"] = round(self.model.region_scale.exp().item(), 3)
         # one for each time the run was taken up
         facts = asdict(self.options) | counts | {"legs": self.legs}
-        (self.out / "model" / "run.json").write_text(json.dumps(facts, indent=1) + "\n")
-        shutil.copytree(
-            self.out / "model", self.out / "checkpoints" / str(self.step), dirs_exist_ok=True
-        )
+        keep.write_json(self.out / "model" / "run.json", facts)
+        kept = self.out / "checkpoints" / str(self.step)
+        shutil.copytree(self.out / "model", kept, dirs_exist_ok=True)
 
 
 def run(options: Pretraining) -> Path:
@@ -236,8 +215,8 @@ def run(options: Pretraining) -> Path:
             pool.collect(block=True)
         while state.elapsed < total:
             began = time.perf_counter()
-            keep = everything if state.progress > 0.95 else options.keep
-            batch = make_batch(pool, tokenizer, options, rng, keep, options.device)
+            kept = everything if state.progress > 0.95 else options.keep
+            batch = make_batch(pool, tokenizer, options, rng, kept, options.device)
             parts = state.learn(batch, world)
             debt += len(batch["images"]) / options.replays
             pool.order(int(debt))

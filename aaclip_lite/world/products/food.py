@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..fields import smooth
+from ..fields import choose, smooth
 from .registry import product
 
 
@@ -11,12 +11,10 @@ from .registry import product
 def cashew(c):
     c.v = c.v + 0.28
     side = float(c.rng.choice([-1, 1]))
-    body = c.arc(
-        0, 0, 0.55, -12, 192, 0.3 + 0.05 * side * c.u + 0.12 * np.maximum(c.v, 0)
-    ) + 0.02 * c.noise(4)
-    seam = smooth(
-        1.4 - 20 * np.maximum(np.abs(np.hypot(c.u, c.v) - 0.62 - 0.03 * c.noise(4)), 0.15 - c.v)
-    )
+    wide = 0.3 + 0.05 * side * c.u + 0.12 * np.maximum(c.v, 0)
+    body = c.arc(0, 0, 0.55, -12, 192, wide) + 0.02 * c.noise(4)
+    back = np.abs(np.hypot(c.u, c.v) - 0.62 - 0.03 * c.noise(4))
+    seam = smooth(1.4 - 20 * np.maximum(back, 0.15 - c.v))
     tone = 1 + 0.2 * c.noise(6) + 0.6 * c.noise(26) * c.noise(30) - 0.35 * seam
     c.part(body, c.base * tone[..., None], rise=0.1, bevel=0.2, dome=0.3, gloss=0.35)
     c.emboss(0.012 * c.noise(14) - 0.03 * seam, 1.0)
@@ -36,9 +34,8 @@ def cookie(c):
     chip = c.colour(c.rng.choice(["brown", "dark", "cream"])) * 0.7
     # the rim is baked darker
     shades = np.outer(np.linspace(0.6, 1.2, 25), c.base).astype(np.float32)
-    skin = np.take(
-        shades, np.int64(20 + 2.5 * rough - 16 * smooth(1 + edge / 0.22)), 0, mode="clip"
-    )
+    baked = np.int64(20 + 2.5 * rough - 16 * smooth(1 + edge / 0.22))
+    skin = np.take(shades, baked, 0, mode="clip")
     c.part(edge, skin, rise=0.16, bevel=0.25, gloss=0.15)
     c.emboss(rough, 0.022)
     with c.tiled(0.36, 0.33, 0.5) as (i, j):
@@ -47,9 +44,8 @@ def cookie(c):
         c.part(shape, chip, rise=0.09, bevel=0.06)
     for x, names in ((-0.35, ("red", "yellow")), (0.35, ("green", "white"))):
         with c.piece(), c.at(x, c.rng.uniform(-0.5, 0.5)):
-            c.part(
-                c.circle(0, 0, 0.15), c.colour(c.rng.choice(names)), rise=0.1, bevel=0.12, gloss=0.7
-            )
+            colour = c.colour(c.rng.choice(names))
+            c.part(c.circle(0, 0, 0.15), colour, rise=0.1, bevel=0.12, gloss=0.7)
 
 
 @product("extension", "pink brown white turquoise yellow dark", "food")
@@ -66,7 +62,7 @@ def donut(c):
             p = c.u - np.take(jitter[0], k)
             q = (c.v - np.take(jitter[1], k)) * np.take((-1, 1), k % 2)
             sprinkle = np.maximum(np.abs(p + q) - 0.11, np.abs(p - q) - 0.04)
-        skin = np.take(inks, np.where(sprinkle < 0, np.take(hue, k), 0), 0)
+        skin = choose(np.where(sprinkle < 0, np.take(hue, k), 0), *inks)
         c.part(icing, skin, rise=0.07, bevel=0.06, gloss=0.8)
         c.emboss(smooth(-25 * sprinkle) * (icing < 0), 0.02)
 
@@ -81,16 +77,13 @@ def egg(c):
     with c.tiled(0.13, 0.13, 0.5) as (i, j):
         dx, dy, dr = np.take(jitter, np.int64(17 * i + 5 * j), 1, mode="wrap")
         speck = np.hypot(c.u - 0.04 * dx, c.v - 0.04 * dy) < amount + 0.018 * dr
-    skin = np.take([c.base, 0.2 * c.base + 0.7 * spots], speck * 1, 0)
+    skin = choose(speck, c.base, 0.2 * c.base + 0.7 * spots)
     shape = (np.hypot(c.u / 0.97, c.v / (0.74 - 0.13 * c.u)) - 1) * 0.72
     c.part(shape, skin, bevel=0.12, dome=0.5, gloss=0.35)
     c.emboss(c.noise(60), 0.003)
     # the printed code
     with c.piece(), c.at(0, 0, c.rng.uniform(-30, 30)), c.tiled(0.14, 0.26, 0.5) as (i, j):
-        sign = (
-            np.abs(c.box(0, 0, 0.02 + 0.035 * (np.cos(i * i + 3 * j + seed) > 0), 0.09) + 0.02)
-            - 0.02
-        )
+        sign = c.letter(i * i + 3 * j + seed)
         c.paint(np.maximum(sign, np.maximum(np.abs(i) - 2, np.abs(j - 0.5) - 0.6)), ink, 0.85)
 
 
@@ -101,38 +94,32 @@ def tomato(c):
     r = np.sqrt(c.u * c.u + c.v * c.v)
     ribs = np.cos(lobes * np.arctan2(c.v, c.u))
     fade = np.linspace(0, 0.6, 24, dtype=np.float32)[:, None]
-    skin = np.take(
-        c.base * (1 - fade) + shoulder * fade, np.int64(23 * smooth((0.6 + 0.1 * ribs - r) * 2)), 0
-    )
+    ripe = np.int64(23 * smooth((0.6 + 0.1 * ribs - r) * 2))
+    skin = choose(ripe, *(c.base * (1 - fade) + shoulder * fade))
     c.part(r - 0.95 + 0.015 * ribs, skin, rise=0.1, bevel=0.1, dome=0.45, gloss=0.8)
     c.emboss((r + 0.2) * ribs * (r < 0.92), 0.02)
     with c.piece(), c.ringed(int(c.rng.integers(5, 7)), c.rng.uniform(0, 60)):
-        calyx = np.take([c.colour("green") * 0.8, c.colour("olive") * 1.3], (c.u < 0.12) * 1, 0)
+        calyx = choose(c.u < 0.12, c.colour("green") * 0.8, c.colour("olive") * 1.3)
         c.part(c.line(0, 0, 0.55, 0, 0.17, 0.015), calyx, rise=0.1, bevel=0.09)
     with c.piece(), c.at(0.55, c.rng.uniform(-0.2, 0.3), c.rng.uniform(0, 360)):
-        print_ = np.take(
-            [label, shoulder * 0.7],
-            (c.box(0, 0.04, 0.13, 0.03) * c.box(0, -0.06, 0.1, 0.025) < 0) * 1,
-            0,
-        )
+        words = c.box(0, 0.04, 0.13, 0.03) * c.box(0, -0.06, 0.1, 0.025) < 0
+        print_ = choose(words, label, shoulder * 0.7)
         c.part(c.ellipse(0, 0, 0.22, 0.16), print_, rise=0.02, bevel=0.02)
 
 
 @product("extension", "yellow green golden", "fruit", spoken="sliced lemon")
 def lemon(c):
-    count, (core, rind) = (
-        int(c.rng.integers(8, 12)),
-        c.rng.uniform((0.04, 0.86), (0.1, 0.9)).tolist(),
-    )
+    count = int(c.rng.integers(8, 12))
+    core, rind = c.rng.uniform((0.04, 0.86), (0.1, 0.9)).tolist()
     slope = float(np.tan(np.pi / count))
     r = np.sqrt(c.u * c.u + c.v * c.v)
     with c.ringed(count, c.rng.uniform(0, 30)):
-        wedge = np.maximum(np.maximum(r - 0.8, np.abs(c.v) - slope * c.u + 0.04), core + 0.06 - c.u)
+        wedge = np.maximum(r - 0.8, np.abs(c.v) - slope * c.u + 0.04)
+        wedge = np.maximum(wedge, core + 0.06 - c.u)
         pulp = np.sin(c.v * 40 / (0.25 + c.u)) * np.sin(14 * r + c.noise(9))
     shades = [c.colour("cream"), *np.outer(np.linspace(0.75, 1.2, 24), c.base).astype(np.float32)]
-    tone = np.where(
-        wedge < 0, np.int64(16 - 8 * smooth(1 - r) + 8 * pulp), np.where(r < rind, 0, 6)
-    )
+    juicy = np.int64(16 - 8 * smooth(1 - r) + 8 * pulp)
+    tone = np.where(wedge < 0, juicy, np.where(r < rind, 0, 6))
     c.part(r - 0.96, np.take(shades, tone, 0, mode="clip"), rise=0.2, bevel=0.1, gloss=0.5)
     c.emboss(0.05 * smooth(-16 * wedge) + 0.015 * pulp * (r < 0.78), 1)
     for turn in (c.rng.uniform(0, 150), c.rng.uniform(180, 330)):
@@ -150,20 +137,9 @@ def chocolate_bar(c):
     with c.tiled(pitch, 0.4):
         block = c.box(0, 0, pitch / 2, 0.2)
         diamond = np.abs(c.u) + np.abs(c.v) - 0.11
-        logo = (
-            diamond
-            if seed % 3 == 0
-            else c.ring(0, 0, 0.08, 0.025)
-            if seed % 3 == 1
-            else c.box(0, 0, 0.1, 0.04)
-        )
-    c.part(
-        c.box(0, 0, 0.85, 0.6),
-        np.take([c.base, c.base * 0.65], (logo < 0) * 1, 0),
-        rise=0.1,
-        bevel=0.05,
-        gloss=0.5,
-    )
+        logo = (diamond, c.ring(0, 0, 0.08, 0.025), c.box(0, 0, 0.1, 0.04))[seed % 3]
+    skin = choose(logo < 0, c.base, c.base * 0.65)
+    c.part(c.box(0, 0, 0.85, 0.6), skin, rise=0.1, bevel=0.05, gloss=0.5)
     c.emboss(smooth(-block / 0.06) - 0.3 * smooth(-logo / 0.03), 0.14)
     with c.piece():
         teeth = 0.06 * np.abs(c.v / 0.1 - np.round(c.v / 0.1))
@@ -172,27 +148,20 @@ def chocolate_bar(c):
     with c.piece():
         emblem = np.abs(c.ellipse((edge - 1) / 2, 0, 0.17, 0.36)) < (0.03 if seed % 2 else 0.1)
         bands = np.abs(np.abs(c.v) - 0.5 + 0.03 * (seed % 4)) < 0.02 + 0.01 * (seed % 5)
-        skin = np.take([paper, ink], (bands | emblem) * 1, 0)
         shape = np.maximum(c.box(0, 0, 0.9, 0.64), c.u - edge + 0.1)
-        c.part(shape, skin, rise=0.05, bevel=0.04, gloss=0.5)
+        c.part(shape, choose(bands | emblem, paper, ink), rise=0.05, bevel=0.04, gloss=0.5)
 
 
 @product("val", "golden tan brown cream", "baked dough", "free", turn=12, varies=0.06)
 def biscuit(c):
-    edge = np.maximum(
-        np.abs(c.u) - 0.86 + 0.03 * np.cos(c.v * 42), np.abs(c.v) - 0.64 + 0.03 * np.cos(c.u * 42)
-    )
-    baked = (
-        4 * smooth(1 + edge * 5)
-        + 1.5 * smooth(1 - np.abs(edge + 0.15) * 40)
-        - c.noise(64)
-        - 0.6 * c.noise(14)
-    )
+    ends = np.abs(c.u) - 0.86 + 0.03 * np.cos(c.v * 42)
+    edge = np.maximum(ends, np.abs(c.v) - 0.64 + 0.03 * np.cos(c.u * 42))
+    baked = 4 * smooth(1 + edge * 5) + 1.5 * smooth(1 - np.abs(edge + 0.15) * 40)
+    baked = baked - c.noise(64) - 0.6 * c.noise(14)
     c.part(edge, c.base * (1.1 - 0.1 * baked)[..., None], rise=0.2, bevel=0.1, gloss=0.12)
     with c.tiled(0.26, 0.36):
-        c.carve(
-            np.maximum(np.sqrt(c.u * c.u + c.v * c.v) - 0.05, edge + 0.2), 0.1, 0.04, c.base * 0.35
-        )
+        hole = np.maximum(c.circle(0, 0, 0.05), edge + 0.2)
+        c.carve(hole, 0.1, 0.04, c.base * 0.35)
     bits = ((c.rng.random((64, 64)) < 0.65) & (np.arange(64) % 4 < 3)).ravel()
     # the maker's name: four letters of 3 x 5 random dots
     with c.piece(), c.tiled(0.065, 0.052) as (i, j):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..fields import smooth
+from ..fields import choose, smooth
 from .registry import product
 
 
@@ -11,18 +11,17 @@ def coin(c):
     star = c.rng.random() < 0.5
     seed = c.rng.uniform(0, 99)
     r = np.sqrt(c.u * c.u + c.v * c.v)
-    inks = np.stack([c.base, c.colour(c.rng.choice(["silver", "golden", "copper"]))])
-    c.part(r - 0.97, np.take(inks, (r < 0.63) * 1, 0), rise=0.12, bevel=0.06, gloss=0.7)
-    c.emboss(
-        0.05 * smooth((0.62 - r) * 30) + 0.06 * smooth((r - 0.89) * 30) + 0.002 * c.noise(60), 1
-    )
+    middle = c.colour(c.rng.choice(["silver", "golden", "copper"]))
+    c.part(r - 0.97, choose(r < 0.63, c.base, middle), rise=0.12, bevel=0.06, gloss=0.7)
+    rims = 0.05 * smooth((0.62 - r) * 30) + 0.06 * smooth((r - 0.89) * 30)
+    c.emboss(rims + 0.002 * c.noise(60), 1)
     wide = 0.02 + 0.03 * (np.cos(np.round(np.arctan2(c.v, c.u) * (30 / 6.2832)) ** 2 + seed) > 0)
     with c.ringed(30):  # letters round the rim
         c.carve(np.abs(c.box(0.76, 0, 0.08, wide) + 0.02) - 0.018, -0.05, 0.02)
     with c.piece(), c.ringed(5, -90) if star else c.at():
         ten = np.minimum(c.box(-0.25, 0, 0.07, 0.38), np.abs(c.ellipse(0.19, 0, 0.25, 0.35)) - 0.06)
         shape = c.line(0, 0, 0.52, 0, 0.17, 0.01) if star else ten
-        c.part(shape, inks[1] * 1.1, rise=0.09, bevel=0.06, gloss=0.8)
+        c.part(shape, middle * 1.1, rise=0.09, bevel=0.06, gloss=0.8)
 
 
 @product("extension", "silver golden dark copper grey", "metal")
@@ -33,7 +32,7 @@ def gear(c):
     r = np.sqrt(c.u * c.u + c.v * c.v)
     with c.ringed(teeth):
         cogs = c.box(0.84, 0, 0.13, 1.7 / teeth) + 0.3 * np.maximum(c.u - 0.84, 0)
-    skin = np.take([c.base, web, brass], np.where(r < 0.3, 2, np.abs(r - 0.5) < 0.17), 0)
+    skin = choose(np.where(r < 0.3, 2, np.abs(r - 0.5) < 0.17), c.base, web, brass)
     c.part(np.minimum(r - 0.8, cogs), skin, rise=0.2, bevel=0.05, gloss=0.6)
     c.emboss(-0.1 * smooth((0.17 - np.abs(r - 0.5)) * 25), 1)
     c.hole(np.minimum(r - 0.16, c.box(0.14, 0, 0.1, 0.05)))
@@ -54,15 +53,13 @@ def washer(c):
     r = c.circle(0, 0, 0)
     sector = np.round(np.arctan2(c.v, c.u) * (24 / 6.2832))
     with c.ringed(24):
-        sign = (
-            np.abs(c.box(0.74, 0, 0.09, 0.02 + 0.035 * (np.cos(sector**2 + seed) > 0)) + 0.02)
-            - 0.02
-        )
+        wide = 0.02 + 0.035 * (np.cos(sector**2 + seed) > 0)
+        sign = np.abs(c.box(0.74, 0, 0.09, wide) + 0.02) - 0.02
         tooth = np.maximum(0.9 - c.u, np.abs(c.v) - 0.05)
     sign = np.maximum(sign, np.abs(sector) - length)
     # turned rings and stamped letters
     tone = np.where(sign < 0, 3, np.int64(1.5 + 1.4 * np.sin(r * turns)))
-    skin = np.take(np.outer([0.88, 1, 1.12, 0.3], c.base).astype(np.float32), tone, 0)
+    skin = choose(tone, *np.outer([0.88, 1, 1.12, 0.3], c.base).astype(np.float32))
     shape = np.maximum(np.abs(r - 0.66) - 0.31, -tooth if lock else r - 1)
     c.part(shape, skin, rise=0.14, bevel=0.05, gloss=0.7)
     with c.piece():
@@ -77,19 +74,15 @@ def bolt(c):
     head = c.box(-0.72, 0, 0.25, 0.62)
     body = np.minimum(head, c.box(0.2, 0, 0.76, 0.32))
     thread = np.sin((c.u + 0.16 * c.v) * lead) * (c.u > start)
-    colour = np.take([c.base, c.base * 0.55], (thread < -0.3) * 1, 0)
-    c.part(body, colour, rise=0.1, bevel=0.05, gloss=0.7)
+    c.part(body, choose(thread < -0.3, c.base, c.base * 0.55), rise=0.1, bevel=0.05, gloss=0.7)
     shank = np.sqrt(np.clip(1 - (c.v / 0.33) ** 2, 0, 1)) * 0.3 + 0.04 * thread
-    c.emboss(
-        np.where(head < 0, -1.2 * np.maximum(np.abs(c.v) - 0.31, 0), shank) * (body < 0)
-        + 0.002 * c.noise(60),
-        1,
-    )
+    relief = np.where(head < 0, -1.2 * np.maximum(np.abs(c.v) - 0.31, 0), shank)
+    c.emboss(relief * (body < 0) + 0.002 * c.noise(60), 1)
     with c.piece():
         c.part(c.box(-0.42, 0, 0.055, 0.5), plate, rise=0.2, bevel=0.05, gloss=0.8)
     with c.piece(), c.at(c.rng.uniform(0.3, 0.6), 0):
         hexagon = c.box(0, 0, 0.2, 0.52)
-        skin = np.take([nut, seal], (np.abs(c.u - 0.14) < 0.04) * 1, 0)
+        skin = choose(np.abs(c.u - 0.14) < 0.04, nut, seal)
         c.part(hexagon, skin, rise=0.3, bevel=0.07, gloss=0.7)
         c.emboss(-np.maximum(np.abs(c.v) - 0.26, 0) * (hexagon < 0), 1)
 
@@ -102,20 +95,18 @@ def key(c):
     tooth = np.round(c.u / 0.17)
     # the bitting: random depths
     cut = np.take(c.rng.uniform(0.02, 0.16, 32), tooth.astype(int) + 16, mode="clip")
-    blade = np.maximum(
-        c.box(0.4, 0, 0.57, 0.28), c.v - 0.3 + np.maximum(cut, 0.5 * np.abs(c.u - 0.17 * tooth))
-    )
+    notches = c.v - 0.3 + np.maximum(cut, 0.5 * np.abs(c.u - 0.17 * tooth))
+    blade = np.maximum(c.box(0.4, 0, 0.57, 0.28), notches)
     groove = np.where(np.abs(c.v + 0.08) < 0.04, 1, 2 * (np.abs(c.v - 0.01) < 0.02))
-    colour = np.take([c.base, c.base * 0.45, c.base * 0.75], groove, 0)
+    colour = choose(groove, c.base, c.base * 0.45, c.base * 0.75)
     c.part(blade, colour, rise=0.14, bevel=0.06, gloss=0.8)
     with c.piece():
         c.part(np.minimum(bow, c.box(-0.05, 0, 0.1, 0.3)), grip, rise=0.22, bevel=0.09, gloss=0.5)
     with c.at(-0.44, 0, 90), c.tiled(0.12, 9) as (i, _):  # stamped number
-        sign = np.abs(
-            c.box(0, 0, 0.018 + 0.026 * (np.cos(i * i + seed) > 0), 0.07) + 0.02
-        ) < 0.02 * (np.abs(i) < 3)
+        wide = 0.018 + 0.026 * (np.cos(i * i + seed) > 0)
+        sign = np.abs(c.box(0, 0, wide, 0.07) + 0.02) < 0.02 * (np.abs(i) < 3)
     shape = c.box(-0.44, 0, 0.11, 0.27)
-    c.part(shape, np.take([c.base, c.base * 0.3], sign * 1, 0), rise=0.03, bevel=0.03, gloss=0.8)
+    c.part(shape, choose(sign, c.base, c.base * 0.3), rise=0.03, bevel=0.03, gloss=0.8)
     c.hole(c.circle(-0.78, 0, 0.1))
 
 
@@ -126,35 +117,22 @@ def bracket(c):
     gusset = c.rng.uniform(0.1, 0.4)
     p = np.maximum(-c.u, c.v)
     q = np.maximum(c.u, -c.v)
-    body = np.maximum(
-        np.maximum(p, q) - 0.8, np.minimum(0.24 - p, np.maximum(q - 0.6, c.u - c.v - gusset))
-    )
-    holes = (
-        np.minimum(
-            np.hypot(np.maximum(np.abs(q - 0.5) - slot, 0), p - 0.54), c.circle(-0.54, 0.54, 0)
-        )
-        - 0.1
-    )
+    inner = np.minimum(0.24 - p, np.maximum(q - 0.6, c.u - c.v - gusset))
+    body = np.maximum(np.maximum(p, q) - 0.8, inner)
+    slots = np.hypot(np.maximum(np.abs(q - 0.5) - slot, 0), p - 0.54)
+    holes = np.minimum(slots, c.circle(-0.54, 0.54, 0)) - 0.1
     rib = np.maximum(np.abs(p - 0.28) - 0.035, q - 0.3)
     zone = np.where(rib < 0, 1, 2 * (np.abs(holes) < 0.06))
-    c.part(body, np.take([c.base, bead, c.base * 0.6], zone, 0), rise=0.16, bevel=0.05, gloss=0.6)
+    c.part(body, choose(zone, c.base, bead, c.base * 0.6), rise=0.16, bevel=0.05, gloss=0.6)
     c.emboss(0.07 * smooth(-30 * rib) - 0.07 * smooth(1 - holes * 16) + 0.0015 * c.noise(60), 1)
     c.hole(holes)
     for x, y in ((-0.54, 0.05), (-0.05, 0.54)):
         with c.piece(), c.at(x, y, c.rng.uniform(0, 90)):
-            cross = (
-                np.maximum(
-                    np.minimum(np.abs(c.u), np.abs(c.v)) - 0.03, np.abs(c.u) + np.abs(c.v) - 0.13
-                )
-                < 0
-            )
-            c.part(
-                c.circle(0, 0, 0.16),
-                np.take([screw, screw * 0.3], cross * 1, 0),
-                rise=0.12,
-                bevel=0.1,
-                gloss=0.7,
-            )
+            p = np.abs(c.u)
+            q = np.abs(c.v)
+            cross = np.maximum(np.minimum(p, q) - 0.03, p + q - 0.13) < 0
+            skin = choose(cross, screw, screw * 0.3)
+            c.part(c.circle(0, 0, 0.16), skin, rise=0.12, bevel=0.1, gloss=0.7)
 
 
 @product("extension", "silver golden copper grey dark blue", "metal")
@@ -171,11 +149,9 @@ def metal_plate(c):
     with c.piece(), c.at(-0.14, -0.16):
         board = c.box(0, 0, 0.5, 0.27)
         with c.tiled(0.14, 9) as (i, _):
-            sign = (
-                np.abs(c.box(0, 0, 0.02 + 0.035 * (np.cos(i * i + seed) > 0), 0.12) + 0.02) - 0.02
-            )
+            sign = c.letter(i * i + seed, h=0.12)
         word = (sign < 0) & (np.abs(i) < 4 - seed % 2) | (np.abs(board + 0.06) < 0.014)
-        c.part(board, np.take([label, ink], word * 1, 0), rise=0.04, bevel=0.03)
+        c.part(board, choose(word, label, ink), rise=0.04, bevel=0.03)
     with c.piece():
         shape = np.hypot(np.abs(c.u) - 0.71, np.abs(c.v) - 0.5) - 0.1
         c.part(shape, rivet, rise=0.12, bevel=0.1, gloss=0.8)

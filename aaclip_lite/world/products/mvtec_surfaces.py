@@ -45,12 +45,10 @@ def leather(c):
     pitch = c.rng.uniform(0.11, 0.15)
     # pebbles in a warped pattern, creases between them
     with c.tiled(pitch, pitch * 0.8, 0.5) as (i, j):
-        pebble = smooth(
-            1.9 - 2.6 * np.sqrt(c.u * c.u + 1.4 * c.v * c.v) / pitch + 0.3 * c.noise(40)
-        )
-    shade = (
-        0.42 + 0.6 * pebble + tone[(i + 97 * j).astype(int)] + 0.08 * c.noise(6) + 0.1 * c.noise(64)
-    )
+        far = np.sqrt(c.u * c.u + 1.4 * c.v * c.v)
+        pebble = smooth(1.9 - 2.6 * far / pitch + 0.3 * c.noise(40))
+    shade = 0.42 + 0.6 * pebble + tone[(i + 97 * j).astype(int)]
+    shade = shade + 0.08 * c.noise(6) + 0.1 * c.noise(64)
     c.sheet(c.base * shade[..., None], 0.4)
     c.emboss(pebble + 0.4 * c.noise(30), 0.035)
 
@@ -82,10 +80,8 @@ def wood(c):
 @product("val", "grey white beige dark cream", "polished stone", "surface", turn=180, varies=0.03)
 def terrazzo(c):
     c.sheet(c.base * (1 + 0.1 * c.noise(50) + 0.05 * c.noise(64))[..., None], 0.4)
-    inks = c.rng.choice(
-        ["white", "black", "brown", "copper", "olive", "tan", "grey", "red", "cream"], 5, False
-    )
-    inks = np.stack([c.colour(name) for name in inks])
+    names = ["white", "black", "brown", "copper", "olive", "tan", "grey", "red", "cream"]
+    inks = np.stack([c.colour(name) for name in c.rng.choice(names, 5, False)])
     for pitch in (0.24, 0.11):
         kind = inks[c.nature.integers(0, 5, 9999)]
         spots = c.nature.uniform(-0.2, 0.2, (2, 9999)).astype(np.float32)
@@ -110,7 +106,6 @@ def tweed(c):
     tone = (1 + 0.22 * flecks)[..., None]
     c.sheet(c.base * tone, 0.04)
     c.paint(twill * 0.02, c.colour(c.rng.choice(["cream", "black", "beige", "dark"])) * tone)
-    c.paint(
-        0.85 - flecks, c.colour(c.rng.choice(["red", "orange", "yellow", "turquoise"])), 0.8, 0.05
-    )
+    fleck = c.colour(c.rng.choice(["red", "orange", "yellow", "turquoise"]))
+    c.paint(0.85 - flecks, fleck, 0.8, 0.05)
     c.emboss(twill + 0.5 * flecks, 0.012)

@@ -8,10 +8,8 @@ from .registry import product
 
 @product("extension", "red brown orange beige grey white", "clay", "surface")
 def brick(c):  # running bond: sanded bricks of different tones in pale mortar
-    (a, b), mortar = (
-        c.rng.uniform(1, 6, 2).tolist(),
-        c.colour(str(c.rng.choice(["white", "grey", "cream"]))),
-    )
+    a, b = c.rng.uniform(1, 6, 2).tolist()
+    mortar = c.colour(str(c.rng.choice(["white", "grey", "cream"])))
     c.sheet(mortar * c.mottle(0.1, 30), gloss=0.05)
     with c.tiled(0.52, 0.25, 0.5) as (column, row):
         tone = 0.95 + 0.22 * np.sin(a * column + b * row) + 0.25 * c.noise(40) * c.noise(50)
@@ -49,9 +47,8 @@ def marble(c):  # polished: soft bands, broad and fine veins, all along one dire
 def brushed_metal(c):
     lines = np.zeros_like(c.u)
     for pitch in c.rng.uniform(20, 160, 6).tolist():
-        lines += np.sin(
-            c.v * pitch + 2.5 * np.sin(c.u * c.rng.uniform(0.3, 1.5) + c.rng.uniform(0, 6))
-        )
+        wave = np.sin(c.u * c.rng.uniform(0.3, 1.5) + c.rng.uniform(0, 6))
+        lines += np.sin(c.v * pitch + 2.5 * wave)
     sheen = 0.85 + 0.18 * np.sin(c.v * c.rng.uniform(3, 5) + c.rng.uniform(0, 6))
     c.sheet(c.base * (sheen + 0.09 * lines + 0.05 * c.noise(60))[..., None], gloss=0.6)
     c.emboss(lines, 0.006)
@@ -60,20 +57,13 @@ def brushed_metal(c):
 @product("extension", "grey silver beige white", "concrete", "surface")
 # exposed: pale and dark aggregate in sandy cement, cast in large panels with joints
 def concrete(c):
-    gap = np.minimum(
-        0.85 - np.abs(c.u - 1.7 * np.round(c.u / 1.7)),
-        0.55 - np.abs(c.v - 1.1 * np.round(c.v / 1.1)),
-    )
+    gap = 0.85 - np.abs(c.u - 1.7 * np.round(c.u / 1.7))
+    gap = np.minimum(gap, 0.55 - np.abs(c.v - 1.1 * np.round(c.v / 1.1)))
     joint = smooth(1.3 - 40 * gap)
     sand = c.noise(64) * c.noise(57)
     stones = c.noise(34) + 0.5 * c.noise(50)
-    light = (
-        0.6
-        + 0.4 * sand
-        + 0.06 * c.noise(6)
-        + 0.3 * smooth(5 * stones - 2.5)
-        - 0.3 * smooth(-5 * stones - 2.5)
-    )
+    light = 0.6 + 0.4 * sand + 0.06 * c.noise(6)
+    light = light + 0.3 * smooth(5 * stones - 2.5) - 0.3 * smooth(-5 * stones - 2.5)
     c.sheet(c.base * (light - 0.25 * joint)[..., None] + 0.06, gloss=0.08)
     c.emboss(0.03 * sand + 0.01 * stones - 0.05 * joint, 1.0)
 
@@ -81,10 +71,8 @@ def concrete(c):
 @product("extension", "tan brown golden white cream copper", "willow", "surface")
 # basket weave: strands over and under upright stakes; every second row has another tone
 def wicker(c):
-    c.sheet(
-        c.base * (0.3 + 0.4 * smooth(1.2 - 16 * np.abs(c.u - 0.2 * np.round(c.u * 5))))[..., None],
-        gloss=0.2,
-    )
+    stakes = smooth(1.2 - 16 * np.abs(c.u - 0.2 * np.round(c.u * 5)))
+    c.sheet(c.base * (0.3 + 0.4 * stakes)[..., None], gloss=0.2)
     other = c.rng.uniform(0.25, 0.6)
     with c.tiled(0.4, 0.16, 0.5) as (_, row):
         over = np.maximum(np.abs(c.v) - 0.07, np.abs(c.u) - 0.18 - 0.3 * c.v**2)
@@ -102,12 +90,8 @@ def cork(c):  # pressed granules of many browns at three sizes, lying over each 
         a, b, d, turn = c.rng.uniform(1, 6, 4).tolist()
         with c.at(d, a, 60 * turn), c.tiled(pitch, pitch) as (column, row):
             seed = np.sin(a * column * (row + 0.5) + b * row + d)
-            grain = smooth(
-                3
-                + 1.3 * seed
-                - 50 * np.hypot(c.u + 0.015 * seed, c.v - 0.015 * seed)
-                + 1.2 * c.noise(44)
-            )
+            far = np.hypot(c.u + 0.015 * seed, c.v - 0.015 * seed)
+            grain = smooth(3 + 1.3 * seed - 50 * far + 1.2 * c.noise(44))
         tone = tone + (0.9 + 0.45 * np.sin(9 * seed) - tone) * grain
         relief = relief + (1 + seed - relief) * grain
     c.sheet(c.base * (tone + 0.1 * c.noise(60))[..., None], gloss=0.08)
@@ -133,10 +117,8 @@ def sponge(c):  # soft foam with round pores of three sizes everywhere
         with c.at(d, a, 60 * turn), c.tiled(pitch, pitch * 0.9) as (column, row):
             seed = np.sin(a * column * (row + 0.5) + b * row + d)
             z = 0.2 * pitch
-            pores = np.minimum(
-                pores,
-                np.hypot(c.u + z * seed, c.v - z * np.sin(5 * seed)) - size * (1 + 0.4 * seed),
-            )
+            far = np.hypot(c.u + z * seed, c.v - z * np.sin(5 * seed))
+            pores = np.minimum(pores, far - size * (1 + 0.4 * seed))
     c.sheet(c.base * (1 + 0.15 * c.noise(40) - 0.5 * smooth(-50 * pores))[..., None], gloss=0.08)
     c.carve(pores, 0.1, 0.04)
 
@@ -151,18 +133,14 @@ def gravel(c):  # pebbles of two kinds of stone, in many tones and sizes, lying 
         a, b, d, turn = c.rng.uniform(1, 6, 4).tolist()
         with c.at(d, a, 60 * turn), c.tiled(pitch, pitch * 0.8) as (column, row):
             seed = np.sin(a * column * (row + 0.5) + b * row + d)
-            body = (
-                1
-                - (c.u * c.u + (1.5 + 0.3 * seed) * c.v * c.v) / (pitch * (0.37 + 0.1 * seed)) ** 2
-            )
+            far = c.u * c.u + (1.5 + 0.3 * seed) * c.v * c.v
+            body = 1 - far / (pitch * (0.37 + 0.1 * seed)) ** 2
         top = pitch * np.sqrt(np.maximum(body, 0))
         kind = smooth(0.5 + 2 * np.sin(9 * seed))
         for layer, new in ((tone, 0.9 + 0.3 * seed), (mix, kind), (relief, top)):
             layer += (new - layer) * smooth(body * 6)
-    c.sheet(
-        (c.base + (other - c.base) * mix[..., None]) * (tone + 0.15 * c.noise(50))[..., None],
-        gloss=0.3,
-    )
+    stone = c.base + (other - c.base) * mix[..., None]
+    c.sheet(stone * (tone + 0.15 * c.noise(50))[..., None], gloss=0.3)
     c.emboss(relief, 0.5)
 
 
@@ -172,12 +150,8 @@ def roof_shingles(c):  # rows of rounded shingles, each row lying on the next an
     c.sheet(c.base * 0.3, gloss=0.1)
     with c.tiled(0.4, 0.3, 0.5) as (column, row):
         slate = np.maximum(np.abs(c.u) - 0.19, np.hypot(c.u, np.maximum(c.v + 0.06, 0)) - 0.2)
-        tone = (
-            0.9
-            + 0.25 * np.sin(a * column + b * row)
-            + 0.12 * np.sin(c.u * 60 + 3 * c.noise(8))
-            + 0.1 * c.noise(50)
-        )
+        tone = 0.9 + 0.25 * np.sin(a * column + b * row)
+        tone = tone + 0.12 * np.sin(c.u * 60 + 3 * c.noise(8)) + 0.1 * c.noise(50)
         c.part(slate, c.base * tone[..., None], rise=0.04, bevel=0.02, gloss=0.3)
         c.emboss(c.v, 0.35)
 
@@ -191,10 +165,8 @@ def knitwear(c):
     with c.tiled(0.17, 10.0) as (column, _):
         c.u, c.v = np.abs(c.u), c.v + 0.9 * np.abs(c.u)
         with c.tiled(10.0, 0.13) as (_, row):
-            pick = motif[row.astype(int) % 6, np.abs(column.astype(int) % 8 - 4)][..., None].astype(
-                np.float32
-            )
+            pick = motif[row.astype(int) % 6, np.abs(column.astype(int) % 8 - 4)]
             yarn = 0.95 + 0.16 * np.sin((c.v + c.u) * 90) + 0.12 * c.noise(60)
             loop = np.hypot(c.u - 0.042, 0.55 * c.v) - 0.046
-            dye = c.base + (other - c.base) * pick
+            dye = c.base + (other - c.base) * pick[..., None]
             c.part(loop, dye * yarn[..., None], rise=0.02, bevel=0.03, dome=0.07, gloss=0.1)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..fields import smooth
+from ..fields import choose, smooth
 from .registry import product
 
 
@@ -19,13 +19,11 @@ def wheel(c):
     with c.ringed(spokes):
         gap = np.maximum(np.abs(r - 0.43) - 0.15, thick - np.abs(c.v))
         nut = c.circle(0.22, 0, 0.04)
-    skin = np.take(
-        [c.colour("black"), ink, c.base, c.base * 0.22], np.where(r < 0.66, 2 + (gap < 0), words), 0
-    )
+    zone = np.where(r < 0.66, 2 + (gap < 0), words)
+    skin = choose(zone, c.colour("black"), ink, c.base, c.base * 0.22)
     c.part(r - 0.97, skin, rise=0.2, bevel=0.12, gloss=0.5)
-    c.emboss(
-        0.1 * smooth((0.66 - r) * 20) - 0.15 * smooth(-20 * gap) - 0.08 * smooth(-30 * tread), 1
-    )
+    rim = 0.1 * smooth((0.66 - r) * 20)
+    c.emboss(rim - 0.15 * smooth(-20 * gap) - 0.08 * smooth(-30 * tread), 1)
     c.carve(nut, -0.06, 0.03)
     with c.piece():
         shape = np.minimum(c.circle(0, 0, 0.15), c.box(0.62, 0, 0.1, 0.04))
@@ -44,23 +42,15 @@ def padlock(c):
     body = c.box(0, 0.36, 0.8, 0.6, 0.13)
     groove = c.stripes(pitch, 0.2, 90)
     slot = np.minimum(c.circle(0, 0.58, 0.07), c.box(0, 0.69, 0.04, 0.08))
-    skin = np.take(
-        [c.base, c.base * 0.5, steel, steel * 0.08],
-        np.where(r < 0.2, 2 + (slot < 0), groove < 0),
-        0,
-    )
+    zone = np.where(r < 0.2, 2 + (slot < 0), groove < 0)
+    skin = choose(zone, c.base, c.base * 0.5, steel, steel * 0.08)
     c.part(body, skin, rise=0.3, bevel=0.1, gloss=0.7)
-    c.emboss(
-        -np.where(r < 0.2, 0.2 * smooth(-30 * slot) - 0.06, 0.06 * smooth(-30 * groove))
-        * (body < -0.03),
-        1,
-    )
+    depth = np.where(r < 0.2, 0.2 * smooth(-30 * slot) - 0.06, 0.06 * smooth(-30 * groove))
+    c.emboss(-depth * (body < -0.03), 1)
     with c.piece(), c.at(0, 0.12):
         with c.tiled(0.14, 9) as (i, _):
-            word = np.abs(
-                c.box(0, 0, 0.02 + 0.035 * (np.cos(i * i + seed) > 0), 0.11) + 0.02
-            ) < 0.02 * (np.abs(i) < 4)
-        skin = np.take([plate, 0.15 * steel if plate.mean() > 0.4 else steel], word * 1, 0)
+            word = (c.letter(i * i + seed, h=0.11) <= 0) & (np.abs(i) < 4)
+        skin = choose(word, plate, 0.15 * steel if plate.mean() > 0.4 else steel)
         c.part(c.box(0, 0, 0.52, 0.2), skin, rise=0.06, bevel=0.04, gloss=0.6)
 
 
@@ -71,17 +61,14 @@ def spoon(c):
     kind = int(c.rng.integers(3))
     bowl = c.ellipse(-0.46, 0, 0.5, 0.47)
     c.part(np.minimum(bowl, c.box(0.35, 0, 0.55, 0.1)), c.base, rise=0.16, bevel=0.06, gloss=0.8)
-    c.emboss(
-        -0.28 * smooth((-0.06 - bowl) / 0.26)
-        - 0.04 * smooth((-0.06 - bowl) / 0.03)
-        + 0.002 * c.noise(60),
-        1,
-    )
+    inside = -0.06 - bowl
+    hollow = -0.28 * smooth(inside / 0.26) - 0.04 * smooth(inside / 0.03)
+    c.emboss(hollow + 0.002 * c.noise(60), 1)
     with c.piece():
         sleeve = c.box(0.54, 0, 0.44, 0.23, 0.16)
         with c.tiled(pitch, pitch, 0.5):
             mark = c.circle(0, 0, 0.035) if kind == 0 else c.stripes(pitch, 0.4, 45 * kind)
-        skin = np.take([grip, dots], (np.maximum(mark, sleeve + 0.05) < 0) * 1, 0)
+        skin = choose(np.maximum(mark, sleeve + 0.05) < 0, grip, dots)
         c.part(sleeve, skin, rise=0.12, bevel=0.12, gloss=0.6)
     c.hole(c.circle(0.85, 0, 0.055))
 
@@ -93,16 +80,14 @@ def coil(c):
     turns = int(c.rng.integers(24, 40))
     gap = c.rng.uniform(0.35, 0.8)
     wedge = gap * c.u - np.abs(c.v)
-    skin = np.take([c.base, second], (np.abs(r - 0.6) < 0.16) * 1, 0)
+    skin = choose(np.abs(r - 0.6) < 0.16, c.base, second)
     c.part(np.abs(r - 0.6) - 0.3, skin, rise=0.1, bevel=0.1, dome=0.25, gloss=0.4)
     with c.ringed(turns, 180 / turns):
-        winding = np.maximum(
-            np.maximum(np.abs(c.v) - 2.7 / turns * c.u, np.abs(r - 0.6) - 0.36), wedge
-        )
-    c.part(winding, wire, rise=0.12, bevel=0.05, gloss=0.8)
+        winding = np.maximum(np.abs(c.v) - 2.7 / turns * c.u, np.abs(r - 0.6) - 0.36)
+    c.part(np.maximum(winding, wedge), wire, rise=0.12, bevel=0.05, gloss=0.8)
     for side in (-1, 1):
         with c.piece(), c.at(0, 0, side * float(np.degrees(np.arctan(gap)) - 3)):
-            end = np.take([wire, c.colour("silver")], (c.u > 0.85) * 1, 0)
+            end = choose(c.u > 0.85, wire, c.colour("silver"))
             c.part(c.box(0.76, 0, 0.22, 0.055), end, rise=0.15, bevel=0.05, gloss=0.8)
 
 
@@ -117,7 +102,7 @@ def bearing(c):
     words = np.maximum(np.abs(r - 0.88) - 0.035, np.abs(c.v) - length) < 0
     with c.ringed(44):
         words &= np.abs(c.v) < 0.02
-    skin = np.take([steel, steel * 0.25, c.base], np.where(gap < 0.18, 1 + (gap < 0.1), words), 0)
+    skin = choose(np.where(gap < 0.18, 1 + (gap < 0.1), words), steel, steel * 0.25, c.base)
     c.part(np.maximum(r - 0.97, bore - r), skin, rise=0.2, bevel=0.05, gloss=0.8)
     c.emboss(0.06 * smooth((0.1 - gap) * 25) - 0.16 * smooth((0.18 - gap) * 25) - 0.05 * words, 1)
     with c.ringed(balls):
@@ -139,11 +124,8 @@ def wrench(c):
         c.hole(c.polygon(6, size + 0.01))
     with c.piece():
         with c.tiled(0.12, 9) as (i, _):
-            word = np.abs(
-                c.box(0, 0, 0.02 + 0.025 * (np.cos(i * i + seed) > 0), 0.09) + 0.02
-            ) < 0.02 * (np.abs(i) < 3)
-        shape = c.box(0.04, 0, 0.31, 0.23)
-        c.part(shape, np.take([grip, ink], word * 1, 0), rise=0.1, bevel=0.08, gloss=0.5)
+            word = (c.letter(i * i + seed, 0.025) <= 0) & (np.abs(i) < 3)
+        c.part(c.box(0.04, 0, 0.31, 0.23), choose(word, grip, ink), rise=0.1, bevel=0.08, gloss=0.5)
 
 
 @product("extension", "red blue yellow green black orange", "metal")
@@ -162,7 +144,7 @@ def valve_handle(c):
     c.emboss(-0.6 * smooth(-20 * arm - 1) * (r < 0.62) + 0.07 * c.noise(50), 0.04)
     with c.piece():
         mark = np.maximum(c.ring(0, 0, 0.28, 0.03), gap - np.abs(c.v)) < 0
-        c.part(c.circle(0, 0, 0.36), np.take([plate, ink], mark * 1, 0), rise=0.04, bevel=0.03)
+        c.part(c.circle(0, 0, 0.36), choose(mark, plate, ink), rise=0.04, bevel=0.03)
     with c.piece():
         c.part(c.polygon(6, 0.17), steel, rise=0.15, bevel=0.05, gloss=0.8)
         c.carve(c.circle(0, 0, 0.08), 0.1, 0.03)
@@ -170,11 +152,8 @@ def valve_handle(c):
 
 @product("val", "silver golden copper dark white", "metal", "free", turn=5)
 def hinge(c):
-    brush = (
-        np.sin(c.v * 120 + 2 * c.noise(3))
-        + 1.2 * c.noise(9)
-        - 7 * smooth(2 - np.abs(np.abs(c.u) - 0.24) * 50)
-    )
+    brush = np.sin(c.v * 120 + 2 * c.noise(3)) + 1.2 * c.noise(9)
+    brush = brush - 7 * smooth(2 - np.abs(np.abs(c.u) - 0.24) * 50)
     metal = c.colour(c.rng.choice(["silver", "golden", "dark", "copper"]))
     cut = c.rng.uniform(0.6, 1.2)
     shape = c.box(0, 0, 0.88, 0.68, 0.12)
@@ -185,11 +164,8 @@ def hinge(c):
             v = np.abs(c.v) - 0.38
             head = np.sqrt(u * u + v * v) - 0.2
             cross = np.minimum(np.abs(cut * u + v), np.abs(cut * v - u)) - 0.05
-            tone = (
-                0.35
-                + 0.65 * smooth(40 * np.maximum(cross, head + 0.06))
-                - 0.4 * smooth(20 * head + 1)
-            )
+            tone = 0.35 + 0.65 * smooth(40 * np.maximum(cross, head + 0.06))
+            tone = tone - 0.4 * smooth(20 * head + 1)
             c.part(head, metal * tone[..., None], rise=0.08, bevel=0.06, gloss=0.8)
     with c.piece():
         joint = c.base * (0.35 + 0.75 * smooth(3.5 * np.sin(c.v * 8.5) ** 2))[..., None]

@@ -24,7 +24,7 @@ from ..files.photographs import SETS, Part, Photographs, find, manifest_line
 from ..load import load_clip
 from ..model import AdaptedCLIP
 from ..service.runs import train_image
-from . import cards, study
+from . import study
 
 FIGURES = ("image_auroc", "pixel_auroc", "peak_hit")
 SHOWN = ("image_auroc", "map_auroc", "pixel_auroc", "peak_hit")
@@ -70,7 +70,8 @@ def run(options: Real) -> Path:
         for photographs in find(options.root).values():
             measure(log, photographs, options, words, memory)
     text = card(study.read(options.data), study.read(options.real_clip))
-    return cards.write(options.out, text)
+    print(keep.write_text(options.out, text))
+    return Path(options.out)
 
 
 def probe(options: Real) -> list[float]:
@@ -200,7 +201,7 @@ def card(rows: list[dict], of_real_clip: list[dict] = ()) -> str:
         for row in rows
         if "sound" in row
     }
-    return cards.template("real")["card"].format(
+    return study.template("real")["card"].format(
         counts="; ".join(counts.values()) or "none yet",
         table=_table(rows),
         real_clip=_table(of_real_clip),
@@ -216,8 +217,8 @@ def _table(rows: list[dict]) -> str:
     for name, size, how in sorted(dict.fromkeys(kinds), key=lambda k: (k[0], k[1] or math.inf)):
         mine = [r for r, kind in zip(rows, kinds, strict=False) if kind == (name, size, how)]
         spans = [_span([row[f] for row in mine if f in row]) for f in SHOWN]
-        lines.append([name, size, cards.words(how), len(mine) or "", *spans])
-    return cards.table(lines, "lrlrrrrr")
+        lines.append([name, size, study.words(how), len(mine) or "", *spans])
+    return study.table(lines, "lrlrrrrr")
 
 
 def _how(row: dict) -> str:

@@ -115,12 +115,17 @@ class Runs:
         self.path = path
         self.under = under
         self.about = about
-        stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {under: {}}
-        self.rows: dict[str, dict] = stored[under]
+
+    @property
+    def rows(self) -> dict[str, dict]:
+        if not self.path.is_file():
+            return {}
+        return json.loads(self.path.read_text(encoding="utf-8"))[self.under]
 
     def add(self, name: str, row: Mapping) -> None:
-        self.rows[name] = row | {"date": str(date.today())}
-        keep.write_json(self.path, self.about | {self.under: self.rows})
+        # read again: another process may have added its own meanwhile
+        rows = self.rows | {name: row | {"date": str(date.today())}}
+        keep.write_json(self.path, self.about | {self.under: dict(sorted(rows.items()))})
         shown = {k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()}
         print(name, shown, flush=True)
 

@@ -151,9 +151,7 @@ def card(rows: list[dict]) -> str:
         cells.append([shown, what, number, len(seeds)])
         for name in HEADS:
             means = [
-                np.mean(
-                    [r[name] for r in chosen if r["detector"] == seed and name in r] or [np.nan]
-                )
+                np.mean([r.get(name, np.nan) for r in chosen if r["detector"] == seed])
                 for seed in seeds
             ]
             spread = f" ± {np.std(means, ddof=1):.3f}" if len(means) > 1 else ""

@@ -4,9 +4,8 @@ First both stages are trained as shipped, with several seeds, and judged on the 
 one change at a time is tried, measured on validation products. Special: each of these short runs
 (`text_steps`, `image_steps`) differs from the course in one field, which takes the value of the
 public code or of the reference document; no choice ever sees a test product. Results are kept line
-by line (`study.py`), so a stopped command goes on where it was, and the report is made from these
-lines alone. All of it is on the wild sets; how well the detector decides at stations is for
-`deciding`.
+by line (`study.py`), and the report is made from these alone. All of it is on the wild sets; how well
+the detector decides at stations is for `deciding`.
 
     python -m aaclip_lite lab deviations                   # hours of two cores; writes the report
     python -m aaclip_lite lab deviations --fields logit_scale image_mix --seeds 0 1 2
@@ -141,9 +140,9 @@ def measure(options: Deviations, clip, course: Recipe) -> None:
         return
     # as `train` reads it, so that it may take a run over
     trainer = study.Trainer(clip, open_dataset("factory/train", size=clip.image_size))
-    runs = Path(options.runs)
     for seed in options.seeds:
-        seeds.run({"seed": seed}, partial(judge_seed, trainer, course, seed, runs))
+        measured = partial(judge_seed, trainer, course, seed, Path(options.runs))
+        seeds.run({"seed": seed}, measured)
     data = open_dataset("factory/val_wild")
     data = data.view(data.records[:: options.every])
 
@@ -156,9 +155,7 @@ def measure(options: Deviations, clip, course: Recipe) -> None:
 
 
 def at_random(detector: AnomalyDetector, data: AnomalyDataset, count: int = 20):
-    """A sheet of defective pictures drawn by lot with their maps, and in how many the peak lies
-    inside the outline.
-    """
+    """A sheet of defective pictures by lot with their maps, and in how many the peak lies inside."""
     defective = [i for i, record in enumerate(data.records) if record.label]
     samples = [data[int(i)] for i in np.random.default_rng(2026).choice(defective, count, False)]
     maps = [detector.predict(sample.image, sample.class_name).map for sample in samples]
@@ -276,8 +273,8 @@ def seed_table(rows: list[dict]) -> str:
     found: dict[str, list[dict]] = {}
     for name in dict.fromkeys(row["data"] for row in rows):
         mine = own(rows, name)
-        count = f"{len(mine)} seed{'s' * (len(mine) > 1)}"
-        found[f"**factory/{name}**, {count}"] = [row["mean"] for row in mine]
+        label = f"**factory/{name}**, {len(mine)} seed{'s' * (len(mine) > 1)}"
+        found[label] = [row["mean"] for row in mine]
         for group in mine[0].get("groups", {}) if name == "test_wild" else ():
             found[f"... its {group}"] = [row["groups"][group] for row in mine]
     for row in rows:

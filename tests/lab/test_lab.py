@@ -25,7 +25,6 @@ from aaclip_lite.lab import (
     gates,
     levers,
     plain,
-    public,
     real,
     sheets,
     sight,
@@ -258,7 +257,7 @@ def test_bench(world, tmp_path, monkeypatch, capsys):
     with pytest.raises(ValueError, match="--public needs --full"):
         bench.run(bench.Bench(public="somewhere"))
     with pytest.raises(FileNotFoundError, match=r"no model/adapter\.py there"):
-        public.Public(SimpleNamespace(), tmp_path)
+        plain.Public(SimpleNamespace(), tmp_path)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="peaks are read from /proc")

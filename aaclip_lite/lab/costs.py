@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -140,15 +141,13 @@ def memories(options) -> dict[str, list[dict]]:
         raise RuntimeError("--what memory reads the peak of a step from /proc, only Linux has it")
     work = Work(options.full)
     rows = []
-    for half in (False, True):
-        for checkpointing in (False, True):
-            for pictures in (1, 2, 4):
-                formula = memory.stage2(work.model, pictures, half, checkpointing).step
-                call = f"costs.step_peak({options.full}, {pictures}, {half}, {checkpointing})"
-                row = {"pictures": pictures, "half": half, "checkpointing": checkpointing}
-                # what is freed goes back at once
-                row["measured_mb"] = elsewhere(call, MALLOC_MMAP_THRESHOLD_="65536")
-                rows.append(row | {"formula_mb": formula // 2**20})
+    for half, checkpointing, pictures in product((False, True), (False, True), (1, 2, 4)):
+        formula = memory.stage2(work.model, pictures, half, checkpointing).step
+        call = f"costs.step_peak({options.full}, {pictures}, {half}, {checkpointing})"
+        row = {"pictures": pictures, "half": half, "checkpointing": checkpointing}
+        # what is freed goes back at once
+        row["measured_mb"] = elsewhere(call, MALLOC_MMAP_THRESHOLD_="65536")
+        rows.append(row | {"formula_mb": formula // 2**20})
     profiles = [memory.profile(work.model, effective) for effective in memory.EFFECTIVE]
     return {"step": rows, "t4": profiles}
 

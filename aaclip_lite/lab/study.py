@@ -126,7 +126,8 @@ class Runs:
         # read again: another process may have added its own meanwhile
         rows = self.rows | {name: row | {"date": str(date.today())}}
         keep.write_json(self.path, self.about | {self.under: dict(sorted(rows.items()))})
-        shown = {k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()}
+        plain = {k: v for k, v in row.items() if isinstance(v, int | float | str)}
+        shown = {k: round(v, 3) if isinstance(v, float) else v for k, v in plain.items()}
         print(name, shown, flush=True)
 
 

@@ -19,7 +19,6 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -35,6 +34,11 @@ from ..world.products import PRODUCTS
 from . import costs
 from .work import METRIC_CASES, MODEL_CASES, Pixels, Work, compare, unequal
 
+DRAWN = {  # how, and its options
+    "draw a normal part": {},
+    "draw with things, regions": {"things": 2, "regions": True},
+    "draw with a hole": {"defect": "hole"},
+}
 SUMMED = "evaluation, 60 pictures"  # of one class: its anchors, inference, binned metrics
 # read when numpy is imported, not later
 SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -57,13 +61,12 @@ class Bench:
     json: bool = False  # print JSON instead of the table
 
 
-def peak(full: bool, case: str, way: str, public: str = "") -> None:
-    """In a process of its own: do it once, say the peak memory in MB."""
-    torch.set_num_threads(1)
+def peak(full: bool, case: str, way: str, public: str) -> int:
+    """In a process of its own: peak memory in MB of doing it once."""
     work = Pixels(full) if case in METRIC_CASES else Work(full, public=public)
     work.prepare(case)
     work.run(case, way)
-    costs.say_peak()
+    return costs.peak_mb()
 
 
 # ---- speed ---------------------------------------------------------------------------------------
@@ -92,14 +95,9 @@ def speed(options: Bench) -> dict:
             if rows[way]["peak_mb"] is None:
                 skipped.append(f"{case}, {way}: peak memory")
         cases[case] = rows
-    draw = {
-        "draw a normal part": drawing(),
-        "draw with things, regions": drawing(things=2, regions=True),
-        "draw with a hole": drawing(defect="hole"),
-    }
     late = time.monotonic() >= ends
-    skipped += draw if late else []
-    drawn = {} if late else {name: rate(each, options.rounds) for name, each in draw.items()}
+    skipped += DRAWN if late else []
+    drawn = {} if late else {n: drawn_per_second(options.rounds, **o) for n, o in DRAWN.items()}
     cases |= {SUMMED: whole(cases)} if {"inference", *METRIC_CASES} <= cases.keys() else {}
     return {"cases": cases, "drawing": drawn, "skipped": skipped}
 
@@ -118,22 +116,14 @@ def whole(cases: dict[str, dict]) -> dict[str, dict]:
     return found
 
 
-def drawing(size: int = 128, **options) -> Callable[[], int]:
-    def work() -> int:
-        for number, name in enumerate(PRODUCTS):
-            factory.first_shown(name, range(number, 5000, 100), size, split="bench", **options)
-        return len(PRODUCTS)
-
-    return work
-
-
-def rate(work: Callable[[], int], rounds: int) -> float:
-    """Units a CPU second, best of `rounds`; `work` returns how many units it did."""
+def drawn_per_second(rounds: int, **options) -> float:
+    """Pictures a CPU second, one of each product, best of `rounds`."""
     best = 0.0
     for _ in range(rounds):
         began = time.process_time()
-        units = work()
-        best = max(best, units / (time.process_time() - began))
+        for number, name in enumerate(PRODUCTS):
+            factory.first_shown(name, range(number, 5000, 100), 128, split="bench", **options)
+        best = max(best, len(PRODUCTS) / (time.process_time() - began))
     return best
 
 

@@ -11,27 +11,33 @@ products; the test products are looked at once, by the chosen chain. Only "final
     python -m aaclip_lite.lab.concepts_study --net    # the network on pixels, 9 CPU minutes
 """
 
-import argparse
-import json
-import time
-from datetime import date
+from collections.abc import Callable
 from functools import partial
 from itertools import product
 from pathlib import Path
 
 import torch
+import tyro
 
 from ..course import concept_measures as measures
 from ..course.flawed_parts import CONCEPTS, beside, detector_model, gather, prepared
 from ..files.environment import generated_path
-from ..files.keep import write_json
 from ..variants import concepts, pixels
+from .study import Runs, cpu_seconds
 
 RESULTS = Path(__file__).parents[2] / "data" / "clinic" / "concepts.json"
 SIZES = {"train": (8, 27, 6), "val": (15, 45, 12), "test": (12, 27, 9)}  # sound, one, two defects
 WITH_NET = SIZES | {"train": (8, 27, 0)}  # one defect each, as the network on pixels saw them
 STEPS = {"concepts": 100, "prototypes": 100, "task": 100}
 FULL = {"concepts": 900, "prototypes": 300, "task": 500}
+ABOUT = {
+    "command": "python -m aaclip_lite.lab.concepts_study",
+    "sizes": SIZES,
+    "steps": STEPS,
+    "steps_of_final": FULL,
+    "machine": "two-core cloud CPU",
+}
+RUNS = Runs(RESULTS, "runs", ABOUT)
 S4_STEPS = 2650
 RATES = {  # of neck (in S4 the backbone) and concept head; S4's and its proposal before stretching
     "S4": (1e-6, 2e-5),
@@ -181,36 +187,20 @@ def final(found: dict, seed: int, sure: int = 0) -> dict:
     return test_figures(model, test_tokens, test) | {"val": on_val}
 
 
-class Kept:
-    """Results by name in one file, written whole after every run."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.rows = json.loads(path.read_text())["runs"] if path.is_file() else {}
-
-    def keep(self, name: str, figures: dict, seconds: float) -> None:
-        self.rows[name] = figures | {"cpu_seconds": round(seconds, 1), "date": str(date.today())}
-        told = {"command": "python -m aaclip_lite.lab.concepts_study", "sizes": SIZES}
-        told |= {"steps": STEPS, "steps_of_final": FULL, "machine": "two-core cloud CPU"}
-        write_json(self.path, told | {"runs": self.rows})
-        print(
-            name, {k: round(v, 3) for k, v in figures.items() if isinstance(v, float)}, flush=True
-        )
+def measure(name: str, run: Callable[[], dict]) -> None:
+    if name not in RUNS.rows:
+        began = cpu_seconds()
+        row = run()
+        RUNS.add(name, row | {"cpu_seconds": round(cpu_seconds() - began, 1)})
 
 
-def measure(kept: Kept, name: str, run) -> None:
-    if name not in kept.rows:
-        began = time.process_time()
-        kept.keep(name, run(), time.process_time() - began)
-
-
-def study(seeds: list[int], kept: Kept) -> None:
+def study(seeds: tuple[int, ...]) -> None:
     folder = generated_path("concepts")
     everything = prepared(detector_model(), SIZES, folder)
     data = measures.batch_of(everything["train"][1], everything["train"][0])
     val, val_tokens = everything["val"]
     width = data.tokens.shape[1]
-    measure(kept, "baselines", lambda: baselines(data, everything))
+    measure("baselines", lambda: baselines(data, everything))
 
     def stage_1(name, seed):
         model = new_model(seed, width)
@@ -226,21 +216,26 @@ def study(seeds: list[int], kept: Kept) -> None:
         return chain_figures(model, val_tokens, val)
 
     for name, seed in product(STAGE_1, seeds):
-        measure(kept, f"stage 1, {name} {seed}", partial(stage_1, name, seed))
+        measure(f"stage 1, {name} {seed}", partial(stage_1, name, seed))
     for name, seed in product(CHAINS, seeds):
-        measure(kept, f"chain, {name} {seed}", partial(chain, name, seed))
+        measure(f"chain, {name} {seed}", partial(chain, name, seed))
     net = pixels.load()
     both = beside(prepared(detector_model(), WITH_NET, folder), net)
     more = measures.batch_of(both["train"][1], both["train"][0])
-    measure(kept, "baselines beside pixels", lambda: baselines(more, both))
+    measure("baselines beside pixels", lambda: baselines(more, both))
     for seed in seeds:
-        measure(kept, f"tokens alone {seed}", partial(final, everything, seed))
-        measure(kept, f"final {seed}", partial(final, both, seed, net.channels))
+        measure(f"tokens alone {seed}", partial(final, everything, seed))
+        measure(f"final {seed}", partial(final, both, seed, net.channels))
+
+
+def main(seeds: tuple[int, ...] = (0, 1, 2), net: bool = False) -> None:
+    """The study of chapter 16.
+
+    Args:
+        net: train only the network on pixels
+    """
+    train_net() if net else study(seeds)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--net", action="store_true", help="train only the network on pixels")
-    options = parser.parse_args()
-    train_net() if options.net else study(options.seeds, Kept(RESULTS))
+    tyro.cli(main, config=(tyro.conf.FlagCreatePairsOff,))

@@ -13,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -44,50 +46,39 @@ SCALES = (
 
 def measure(options) -> dict:
     """The parts of bench's result that --what asks for."""
-    found = {}
-    if "growth" in options.what:
-        found["growth"] = growth(options.rounds, options.seconds)
-    if "memory" in options.what:
-        found["memory"] = memories(options.full)
-    if "views" in options.what:
-        found["views"] = kept_views()
-    if "scales" in options.what:
-        found["scales"] = scales(options.rounds, options.seconds)
-    return found
+    own = {"growth": growth, "memory": memories, "scales": scales}
+    measures = {name: partial(measure, options) for name, measure in own.items()}
+    measures["views"] = kept_views
+    return {name: measures[name]() for name in measures if name in options.what}
 
 
 # ---- processes of their own ----------------------------------------------------------------------
 
 
-def elsewhere(call: str, until: float | None = None, **variables: str) -> int | None:
-    """The number that a call into bench or costs prints in a new process; None: not by `until`."""
+def elsewhere(call: str, until: float | None = None, **variables: str):
+    """What a call into bench or costs gives in a new process of one thread; None: not by `until`."""
     left = None if until is None else until - time.monotonic()
     if left is not None and left <= 0:
         return None
+    code = "import json, torch; from aaclip_lite.lab import bench, costs; torch.set_num_threads(1)"
+    command = [sys.executable, "-c", f"{code}; print(json.dumps({call}))"]
+    given = {"capture_output": True, "text": True, "env": os.environ | variables}
     try:
-        return int(said(call, left, **variables).split()[-1])
+        done = subprocess.run(command, timeout=left, **given)
     except subprocess.TimeoutExpired:
         return None
-
-
-def said(call: str, left: float | None = None, **variables: str) -> str:
-    """What the call prints; `left`: seconds that it may take."""
-    command = [sys.executable, "-c", f"from aaclip_lite.lab import bench, costs; {call}"]
-    environment = os.environ | variables
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=left)
     if done.returncode:
         raise RuntimeError(f"{call} failed in its own process:\n{done.stderr[-2000:]}")
-    return done.stdout
+    return json.loads(done.stdout.splitlines()[-1])
 
 
-def say_peak() -> None:
+def peak_mb() -> int:
     # getrusage would give the parent's peak, which a child process inherits
     if sys.platform == "linux":
-        print(_status("VmHWM") // 1024)
-    else:
-        import resource  # Windows has none
+        return _status("VmHWM") // 1024
+    import resource  # Windows has none
 
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024**2)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024**2
 
 
 def _status(name: str) -> int:
@@ -98,12 +89,12 @@ def _status(name: str) -> int:
 # ---- growth --------------------------------------------------------------------------------------
 
 
-def growth(rounds: int, seconds: float) -> dict[str, dict[str, list]]:
+def growth(options) -> dict[str, dict[str, list]]:
     """{what grows: {"x": values, curve: CPU seconds, or MB}}; one picture or one call each."""
 
     def cpu(work: Work, case: str) -> float:
-        until = time.monotonic() + seconds
-        return compare(work, case, ("package",), rounds, until)["package"]["cpu"]
+        until = time.monotonic() + options.seconds
+        return compare(work, case, ("package",), options.rounds, until)["package"]["cpu"]
 
     found = {"picture size, px": {"x": [224, 336, 448, 518]}, "batch": {"x": [1, 2, 4, 8]}}
     for axis, row in found.items():
@@ -121,50 +112,50 @@ def growth(rounds: int, seconds: float) -> dict[str, dict[str, list]]:
         said["x"].append(sum(map(len, sentences("bottle", name, name))))
         said["anchors, CPU s"].append(cpu(Work(False, recipe), "text anchors"))
     counts = [100, 300, 1000]
-    peaks = [elsewhere(f"costs.stream_pixels({n}); costs.say_peak()") for n in counts]
+    peaks = [elsewhere(f"costs.stream_pixels({n})") for n in counts]
     found["pictures evaluated"] = {"x": counts, "binned metrics, peak MB": peaks}
     return found
 
 
-def stream_pixels(pictures: int) -> None:
-    """The metrics of so many pictures of 224 px, sixteen at a time, as `evaluate` meets them."""
+def stream_pixels(pictures: int) -> int:
+    """Peak memory of the metrics of so many pictures of 224 px, sixteen at a time, as `evaluate`
+    meets them.
+    """
     rng = np.random.default_rng(0)
     histogram = metrics.PixelHistogram()
     for _ in range(0, pictures, 16):
         maps = rng.standard_normal((16, 224, 224), np.float32)
         histogram.update(maps, maps > 3)
     histogram.result()
+    return peak_mb()
 
 
 # ---- memory --------------------------------------------------------------------------------------
 
 
-def memories(full: bool) -> dict[str, list[dict]]:
+def memories(options) -> dict[str, list[dict]]:
     """What a stage 2 step adds to a loaded model, measured and by the formula; and what the formula
     says of a T4.
     """
     if sys.platform != "linux":
         raise RuntimeError("--what memory reads the peak of a step from /proc, only Linux has it")
-    work = Work(full)
+    work = Work(options.full)
     rows = []
-    for half in (False, True):
-        for checkpointing in (False, True):
-            for pictures in (1, 2, 4):
-                formula = memory.stage2(work.model, pictures, half, checkpointing).step
-                call = f"costs.step_peak({full}, {pictures}, {half}, {checkpointing})"
-                row = {"pictures": pictures, "half": half, "checkpointing": checkpointing}
-                # what is freed goes back at once
-                row["measured_mb"] = elsewhere(call, MALLOC_MMAP_THRESHOLD_="65536")
-                rows.append(row | {"formula_mb": formula // 2**20})
+    for half, checkpointing, pictures in product((False, True), (False, True), (1, 2, 4)):
+        formula = memory.stage2(work.model, pictures, half, checkpointing).step
+        call = f"costs.step_peak({options.full}, {pictures}, {half}, {checkpointing})"
+        row = {"pictures": pictures, "half": half, "checkpointing": checkpointing}
+        # what is freed goes back at once
+        row["measured_mb"] = elsewhere(call, MALLOC_MMAP_THRESHOLD_="65536")
+        rows.append(row | {"formula_mb": formula // 2**20})
     profiles = [memory.profile(work.model, effective) for effective in memory.EFFECTIVE]
     return {"step": rows, "t4": profiles}
 
 
-def step_peak(full: bool, pictures: int, half: bool, checkpointing: bool) -> None:
-    """In a process of its own: one optimiser step of stage 2; say what it adds to the memory at its
-    peak, in MB.
+def step_peak(full: bool, pictures: int, half: bool, checkpointing: bool) -> int:
+    """In a process of its own: what one optimiser step of stage 2 adds to the memory at its peak, in
+    MB.
     """
-    torch.set_num_threads(1)
     work = Work(full, batch=pictures)
     work.model.clip.checkpointing = checkpointing
     Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here on
@@ -175,7 +166,7 @@ def step_peak(full: bool, pictures: int, half: bool, checkpointing: bool) -> Non
         loss = work._ours("stage 2 step")["loss"]
     loss.backward()
     torch.optim.Adam(weights).step()
-    print((_status("VmHWM") - before) // 1024)
+    return (_status("VmHWM") - before) // 1024
 
 
 # ---- kept features -------------------------------------------------------------------------------
@@ -207,20 +198,17 @@ def kept_views(epochs: int = 10, each: int = 16, seeds: tuple[int, ...] = (0, 1)
 # ---- what each CLIP costs ------------------------------------------------------------------------
 
 
-def scales(rounds: int, seconds: float) -> list[dict]:
+def scales(options) -> list[dict]:
     """A row for each, from a process of its own."""
     if sys.platform != "linux":
         raise RuntimeError("--what scales reads peaks from /proc, only Linux has it")
-    rows = []
-    for name, size in SCALES:
-        call = f"costs.say_scale({name!r}, {size}, {rounds}, {seconds})"
-        rows.append(json.loads(said(call, MALLOC_MMAP_THRESHOLD_="65536")))
-    return rows
+    given = f"{options.rounds}, {options.seconds}"
+    calls = [f"costs.scale({name!r}, {size}, {given})" for name, size in SCALES]
+    return [elsewhere(call, MALLOC_MMAP_THRESHOLD_="65536") for call in calls]
 
 
-def say_scale(name: str, size: int, rounds: int, seconds: float) -> None:
+def scale(name: str, size: int, rounds: int, seconds: float) -> dict:
     """CPU seconds of one picture, the process's memory at most, sizes; random weights."""
-    torch.set_num_threads(1)
     work = Work(False, size=size, name=name)
     model = work.model
     adapters = [p for stage in ("text", "image") for p in model.trainable(stage).values()]
@@ -231,8 +219,8 @@ def say_scale(name: str, size: int, rounds: int, seconds: float) -> None:
         Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here on
         until = time.monotonic() + seconds
         row[case] = compare(work, case, ("package",), rounds, until)["package"]["cpu"]
-        row[f"{case}, peak MB"] = _status("VmHWM") // 1024
-    print(json.dumps(row))
+        row[f"{case}, peak MB"] = peak_mb()
+    return row
 
 
 # ---- in words ------------------------------------------------------------------------------------

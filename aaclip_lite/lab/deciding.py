@@ -12,21 +12,24 @@ Rules that know less are judged by the same ruler, with the same references, und
     python -m aaclip_lite.lab.deciding --sets                    # the card from what was measured
 """
 
-import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+import tyro
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from .. import decision, metrics, references, scoring
+from .. import decision, metrics, scoring
 from ..datasets import AnomalyDataset, open_dataset
 from ..detector import AnomalyDetector
-from ..files.keep import append_jsonl, read_jsonl, table, write_text
+from ..files.keep import append_jsonl, read_jsonl, write_text
 from ..model import Features
+from ..references import WEIGHT
 from .rules import Rules
+from .study import table
 
 OUT = Path("data/checkpoints")
 HEADS = {
@@ -41,25 +44,6 @@ HEADS = {
     "caught": "own line: found",
 }
 TRIED = ("image", "found", "severe", "pixel", "inside", "peak")
-
-
-def read(detector: AnomalyDetector, data: AnomalyDataset) -> tuple[Features, dict[str, np.ndarray]]:
-    """Features of all pictures of one product, and what is known of them."""
-    parts = []
-    facts: dict[str, list] = {"mask": [], "inside": [], "label": []}
-    for batch in data.batches(16):
-        with torch.no_grad():
-            parts.append(detector.features(batch["image"], batch["class_name"][0]))
-        for name, values in facts.items():
-            values.append(batch[name].numpy() if name in batch else None)
-    levels = tuple(torch.cat(level) for level in zip(*(f.levels for f in parts), strict=True))
-    detection = torch.cat([f.detection for f in parts])
-    features = Features(levels, detection, torch.cat([f.patches for f in parts]))
-    known = {
-        name: np.concatenate(values) for name, values in facts.items() if values[0] is not None
-    }
-    known["severity"] = np.array([record.extra.get("severity", 0) for record in data.records])
-    return features, known
 
 
 def share_above(
@@ -91,64 +75,67 @@ def figures(
     }
 
 
-def judge(
-    detector: AnomalyDetector, name: str, features: Features, known: dict, size: Sequence[int]
-) -> dict[str, float]:
-    """The row of one product with what the detector remembers of it."""
-    anchors = detector.anchor(name).detach().expand(len(features.detection), -1, -1)
-    with torch.no_grad():
-        maps, raw = detector.compare(features, anchors, size, detector.references.get(name))
-    row = figures(maps, raw, known)
-    defective = known["label"] == 1
-    entry = detector.calibration.get(name)
-    if entry and entry["threshold"] is not None:
-        above = scoring.z_scores(raw, entry["score"]).numpy() > entry["threshold"]
-        row["alarms"] = int(above[~defective].sum())
-        row["met"] = row["alarms"] / row["sound"]
-        row["caught"] = float(above[defective].mean())
-    return row
+# what it says of itself, maps and scores of one product's pictures, which of them lie above its line
+Judged = Iterator[tuple[dict, Float[Tensor, "n H W"], Float[Tensor, " n"], np.ndarray | None]]
 
 
-def measure(
-    folder: str, data: AnomalyDataset, numbers: Sequence[int], every: int = 1
-) -> Iterator[dict]:
-    """A line for each product and number of references; of the pictures every so many-th."""
-    detector = AnomalyDetector.load(folder)
-    for name in data.classes:
-        part = data.filter(name)
-        part = part.view(part.records[::every])
-        features, known = read(detector, part)
-        size = known["mask"].shape[-2:]
-        for number in numbers:
-            taught = detector
-            if number:
-                taught = detector.with_references(part.references(number))
-            row = judge(taught, name, features, known, size)
-            yield {"product": name, "references": number, "every": every} | row
+def detector_on(detector: AnomalyDetector, name: str, batch: dict) -> Callable[..., Judged]:
+    """A judge of one product's pictures, which it has read once, with these references or none."""
+    parts = [detector.features(some, name) for some in batch["image"].split(16)]
+    levels = tuple(torch.cat(level) for level in zip(*(f.levels for f in parts), strict=True))
+    detection = torch.cat([f.detection for f in parts])
+    features = Features(levels, detection, torch.cat([f.patches for f in parts]))
+
+    def judge(known: AnomalyDataset | None) -> Judged:
+        taught = detector if known is None else detector.with_references(known)
+        anchors = taught.anchor(name).expand(len(detection), -1, -1)
+        size = batch["image"].shape[-2:]
+        maps, raw = taught.compare(features, anchors, size, taught.references.get(name))
+        entry = taught.calibration.get(name)
+        above = None
+        if entry and entry["threshold"] is not None:
+            above = scoring.z_scores(raw, entry["score"]).numpy() > entry["threshold"]
+        yield {}, maps, raw, above
+
+    return judge
+
+
+def rules_on(rules: Rules, name: str, batch: dict) -> Callable[..., Judged]:
+    """The same of what knows less; the hottest share of a map is a picture's score."""
+
+    def judge(known: AnomalyDataset | None) -> Judged:
+        sound = None if known is None else next(known.batches(len(known)))["image"]
+        for rule, maps in rules.maps(batch, sound):
+            yield {"rule": rule}, maps, scoring.top_fraction(maps, scoring.HOTTEST[0]), None
+
+    return judge
 
 
 @torch.no_grad()
-def measure_rules(
-    folder: str, data: AnomalyDataset, numbers: Sequence[int], every: int = 1
+def measure(
+    look: Callable[[str, dict], Callable[..., Judged]],
+    data: AnomalyDataset,
+    numbers: tuple[int, ...],
+    every: int = 1,
 ) -> Iterator[dict]:
-    """The same lines for the rules; the hottest share of a map is a picture's score."""
-    rules = Rules(AnomalyDetector.load(folder))
+    """A line for each product and number of references; of the pictures every so many-th."""
     for name in data.classes:
         part = data.filter(name)
         part = part.view(part.records[::every])
         (batch,) = part.batches(len(part))
         facts = {key: batch[key].numpy() for key in ("mask", "inside", "label")}
         facts["severity"] = np.array([record.extra.get("severity", 0) for record in part.records])
+        defective = facts["label"] == 1
+        judge = look(name, batch)
         for number in numbers:
-            if number:
-                (known,) = part.references(number).batches(number)
-                maps_of = rules.with_references(batch, known["image"])
-            else:
-                maps_of = rules.without_references(batch)
-            for rule, maps in maps_of:
-                row = figures(maps, scoring.top_fraction(maps, scoring.HOTTEST[0]), facts)
-                about = {"rule": rule, "product": name, "references": number, "every": every}
-                yield about | row
+            for said, maps, scores, above in judge(part.references(number) if number else None):
+                row = said | {"product": name, "references": number, "every": every}
+                row |= figures(maps, scores, facts)
+                if above is not None:
+                    row["alarms"] = int(above[~defective].sum())
+                    row["met"] = row["alarms"] / row["sound"]
+                    row["caught"] = float(above[defective].mean())
+                yield row
 
 
 def card(rows: list[dict]) -> str:
@@ -161,12 +148,10 @@ def card(rows: list[dict]) -> str:
     for (shown, every, what, number), chosen in parts.items():
         seeds = dict.fromkeys(row["detector"] for row in chosen)
         shown += f", 1 in {every}" if every > 1 else ""
-        cells.append([shown, what, str(number), str(len(seeds))])
+        cells.append([shown, what, number, len(seeds)])
         for name in HEADS:
             means = [
-                np.mean(
-                    [r[name] for r in chosen if r["detector"] == seed and name in r] or [np.nan]
-                )
+                np.mean([r.get(name, np.nan) for r in chosen if r["detector"] == seed])
                 for seed in seeds
             ]
             spread = f" ± {np.std(means, ddof=1):.3f}" if len(means) > 1 else ""
@@ -176,38 +161,43 @@ def card(rows: list[dict]) -> str:
                 low, high = decision.rate_interval(alarms, sum(r["sound"] for r in chosen))
                 text += f" ({low:.3f} to {high:.3f})"
             cells[-1].append("-" if np.isnan(means).any() else text)
-    return table(cells, markdown=True)
+    return table(cells)
 
 
 def tried(rows: list[dict]) -> str:
     """The table of what was compared before a choice was made."""
     cells = [["about", "tried", "references", *(HEADS[name] for name in TRIED)]]
     for row in rows:
-        figures = [f"{row[name]:.3f}" if name in row else "-" for name in TRIED]
-        cells.append([row["about"], row["tried"], str(row["references"]), *figures])
-    return table(cells, markdown=True)
+        figures = [row.get(name, "-") for name in TRIED]
+        cells.append([row["about"], row["tried"], row["references"], *figures])
+    return table(cells)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--detectors", nargs="*", default=["data/checkpoints/course"])
-    parser.add_argument("--sets", nargs="*", default=["val", "test"])
-    parser.add_argument("--references", nargs="*", type=int, default=[0, 1, 4, 16])
-    parser.add_argument("--every", type=int, default=1)
-    parser.add_argument("--rules", action="store_true", help="judge what knows less instead")
-    given = parser.parse_args()
-    judged: Callable[..., Iterator[dict]] = measure_rules if given.rules else measure
+def main(
+    detectors: tuple[str, ...] = ("data/checkpoints/course",),
+    sets: tuple[str, ...] = ("val", "test"),
+    references: tuple[int, ...] = (0, 1, 4, 16),
+    every: int = 1,
+    rules: bool = False,
+) -> None:
+    """How well a detector decides at stations.
+
+    Args:
+        rules: judge what knows less instead
+    """
     lines = OUT / "deciding.jsonl"
-    for folder in given.detectors:
-        for name in given.sets:
+    for folder in detectors:
+        detector = AnomalyDetector.load(folder)
+        look = partial(rules_on, Rules(detector)) if rules else partial(detector_on, detector)
+        for name in sets:
             data = open_dataset(f"factory/{name}", size=128)
-            for row in judged(folder, data, given.references, given.every):
+            for row in measure(look, data, references, every):
                 append_jsonl(lines, [{"set": name, "detector": folder} | row])
     text = CARD.format(
         table=card(read_jsonl(lines)),
         notes=(OUT / "deciding_notes.md").read_text(encoding="utf-8"),
         tried=tried(read_jsonl(OUT / "deciding_tried.jsonl")),
-        weight=references.WEIGHT,
+        weight=WEIGHT,
         trust=decision.TRUST,
     )
     print(write_text(OUT / "deciding.md", text))
@@ -229,4 +219,4 @@ A step of distance to the nearest reference patch counts as {weight:g} of the wo
 """
 
 if __name__ == "__main__":
-    main()
+    tyro.cli(main, config=(tyro.conf.FlagCreatePairsOff,))

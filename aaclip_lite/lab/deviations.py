@@ -4,7 +4,7 @@ First both stages are trained as shipped, with several seeds, and judged on the 
 one change at a time is tried, measured on validation products. Special: each of these short runs
 (`text_steps`, `image_steps`) differs from the course in one field, which takes the value of the
 public code or of the reference document; no choice ever sees a test product. Results are kept line
-by line (`study.py`), so a stopped command goes on where it was. All of it is on the wild sets; how well
+by line (`study.py`), and the report is made from these alone. All of it is on the wild sets; how well
 the detector decides at stations is for `deciding`.
 
     python -m aaclip_lite lab deviations                   # hours of two cores; writes the report
@@ -13,7 +13,11 @@ the detector decides at stations is for `deciding`.
     python -m aaclip_lite lab deviations --minutes 0       # the report from what has been measured
 """
 
+import json
 from dataclasses import dataclass, replace
+from datetime import date
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +29,7 @@ from ..detector import AnomalyDetector
 from ..files import keep
 from ..load import load_clip
 from ..recipe import Recipe
-from . import cards, study
-from .deviations_card import card
+from . import study
 
 # How long to train follows from the size of the model and the data; at one short length it cannot
 # be compared.
@@ -60,6 +63,25 @@ class Deviations:
     # train as long as the course does, judge every picture; kept in full_length.jsonl
     full_length: bool = False
     minutes: float | None = None  # begin no run after so many minutes
+
+
+def run(options: Deviations) -> Path:
+    out = Path(options.out)
+    course = Recipe.course()
+    if options.full_length:
+        steps = {name: getattr(course, name) for name in ("text_steps", "image_steps")}
+        options = replace(options, every=1, **steps)
+    clip = load_clip("lite")
+    measure(options, clip, course)
+    # with another --out no detector lies beside the card
+    if options.minutes != 0 and (out / "course").is_dir():
+        detector = AnomalyDetector.load(out / "course")
+        sheet, hits = at_random(detector, open_dataset("factory/test"))
+        plots.save(sheet, out / "random.png", dpi=80)
+        keep.write_json(out / "random.json", {"hits": hits})
+    text = card(out, course, set(variants()), clip.fingerprint())
+    print(keep.write_text(out / "README.md", text))
+    return out / "README.md"
 
 
 def variants(fields: tuple[str, ...] = ()) -> dict[str, dict]:
@@ -111,67 +133,167 @@ def measure(options: Deviations, clip, course: Recipe) -> None:
     base = course.of_length(options.text_steps, options.image_steps)
     lengths = {name: getattr(options, name) for name in ("text_steps", "image_steps", "every")}
     trials = study.Study(log, shipped | {"course": base.to_dict()} | lengths, options.minutes)
-    todo = [
-        (seed, name, change)
-        for seed in options.seeds
-        for name, change in variants(options.fields).items()
-        if not (options.full_length and name == "course")  # the seeds' own runs are that
-    ]
+    changes = variants(options.fields)
+    if options.full_length:
+        del changes["course"]  # the seeds' own runs are that
     if not trials.in_time():
         return
     # as `train` reads it, so that it may take a run over
     trainer = study.Trainer(clip, open_dataset("factory/train", size=clip.image_size))
-    runs = Path(options.runs)
     for seed in options.seeds:
-        seeds.run({"seed": seed}, lambda seed=seed: judge_seed(trainer, course, seed, runs))
+        measured = partial(judge_seed, trainer, course, seed, Path(options.runs))
+        seeds.run({"seed": seed}, measured)
     data = open_dataset("factory/val_wild")
     data = data.view(data.records[:: options.every])
-    for seed, name, change in tqdm(todo, desc="deviations", unit="run"):
-        recipe = base.replace(**change)
 
-        def measured(recipe: Recipe = recipe, seed: int = seed) -> dict:
-            return study.figures(trainer(recipe, seed, UNREAD), data)
+    def tried(recipe: Recipe, seed: int) -> dict:
+        return study.figures(trainer(recipe, seed, UNREAD), data)
 
-        trials.run({"variant": name, "seed": seed}, measured)
+    for seed, name in tqdm([*product(options.seeds, changes)], desc="deviations", unit="run"):
+        recipe = base.replace(**changes[name])
+        trials.run({"variant": name, "seed": seed}, partial(tried, recipe, seed))
 
 
-def at_random(detector: AnomalyDetector, data: AnomalyDataset, count: int = 20, seed: int = 2026):
-    """A sheet of defective pictures drawn by lot with their maps, and in how many the peak lies
-    inside the outline.
-    """
+def at_random(detector: AnomalyDetector, data: AnomalyDataset, count: int = 20):
+    """A sheet of defective pictures by lot with their maps, and in how many the peak lies inside."""
     defective = [i for i, record in enumerate(data.records) if record.label]
-    chosen = np.random.default_rng(seed).choice(defective, count, replace=False)
-    samples = [data[int(i)] for i in chosen]
+    samples = [data[int(i)] for i in np.random.default_rng(2026).choice(defective, count, False)]
     maps = [detector.predict(sample.image, sample.class_name).map for sample in samples]
     hits = [bool(s.mask.flat[heat.argmax()]) for s, heat in zip(samples, maps, strict=True)]
     titles = [
-        cards.words(f"{s.class_name}: {s.defect}, {'inside' if hit else '-'}")
+        f"{s.class_name}: {s.defect}, {'inside' if hit else '-'}"
         for s, hit in zip(samples, hits, strict=True)
     ]
-    sheet = plots.sheet(
-        [s.image for s in samples],
-        maps,
-        [s.mask for s in samples],
-        titles,
-        "Defective test pictures drawn by lot",
-        columns=5,
-        scale="own",
+    title = "Defective test pictures drawn by lot"
+    return study.sheet(samples, maps, titles, title, columns=5), sum(hits)
+
+
+# ---- the card ------------------------------------------------------------------------------------
+
+
+def card(out: Path, course: Recipe, known: set[str], backbone: str) -> str:
+    """From the logs in `out`. Trials on an earlier embedded CLIP and seeds of an earlier recipe are
+    still shown, and the card says so; seeds and long runs count only if they ran on the CLIP with
+    this fingerprint. known: names of the variants that there are today.
+    """
+    parts = study.template("deviations")
+    logs = ("seeds", "deviations", "full_length")
+    seeds, rows, long = (study.read(out / f"{name}.jsonl") for name in logs)
+    seeds = [row for row in seeds if row["backbone"] == backbone]
+    trained = [row["cpu_seconds"] for row in seeds if row["data"] == "test_wild"]
+    text = parts["card"].format(
+        seeds=seeds_part(seeds, course, parts) if seeds else "Not measured yet.",
+        kinds=parts["kinds"].format(table=kind_table(seeds)) if seeds else "",
+        today=date.today(),
+        text=course.text_steps,
+        minutes=np.mean(trained) / 60 if trained else float("nan"),
+        image=course.image_steps,
+        batch=course.image_batch,
     )
-    return sheet, sum(hits)
+    if (out / "random.json").is_file():
+        text += parts["random"].format(**json.loads((out / "random.json").read_text()))
+    if not rows:
+        return text + parts["nothing_tried"]
+    measured = {row["variant"] for row in rows}
+    count = {row["seed"]: sum(row["seed"] == other["seed"] for other in rows) for row in rows}
+    text += parts["deviations"].format(
+        known=len(measured),
+        all=len(measured | known),
+        text=rows[0]["text_steps"],
+        image=rows[0]["image_steps"],
+        every=rows[0]["every"],
+        seeds=", ".join(f"{seed} ({count[seed]})" for seed in sorted(count)),
+        table=table(rows),
+        earlier="" if rows[0]["backbone"] == backbone else parts["earlier"].format(**rows[0]),
+    )
+    # they are compared with the seeds' own runs
+    base = [r["mean"] | {"seed": r["seed"], "variant": "course"} for r in own(seeds, "val_wild")]
+    long = [row for row in long if row["backbone"] == backbone]
+    return text + (parts["full_length"].format(table=table([*base, *long])) if long else "")
 
 
-def run(options: Deviations) -> Path:
-    out = Path(options.out)
-    course = Recipe.course()
-    if options.full_length:
-        steps = {name: getattr(course, name) for name in ("text_steps", "image_steps")}
-        options = replace(options, every=1, **steps)
-    clip = load_clip("lite")
-    measure(options, clip, course)
-    # with another --out no detector lies beside the card
-    if options.minutes != 0 and (out / "course").is_dir():
-        detector = AnomalyDetector.load(out / "course")
-        sheet, hits = at_random(detector, open_dataset("factory/test"))
-        plots.save(sheet, out / "random.png", dpi=80)
-        keep.write_json(out / "random.json", {"hits": hits})
-    return cards.write(out / "README.md", card(out, course, set(variants()), clip.fingerprint()))
+def own(seeds: list[dict], data: str) -> list[dict]:
+    return [row for row in seeds if row["data"] == data]
+
+
+def seeds_part(seeds: list[dict], course: Recipe, parts: dict[str, str]) -> str:
+    """The table, and before it in what their recipe differs from today's."""
+    now = json.loads(json.dumps(course.to_dict()))
+    then = seeds[0]["course"]
+    changed = [n for n in now if n in then and then[n] != now[n]]
+    told = ", ".join(f"`{n}` was {then[n]}, is {now[n]} now" for n in changed)
+    return (parts["older"].format(changed=told) if told else "") + seed_table(seeds)
+
+
+def table(rows: list[dict]) -> str:
+    """For each deviation the three recipes' values, and the change of three figures over the same
+    seeds.
+    """
+    by: dict[str, list[dict]] = {}
+    for row in rows:
+        by.setdefault(row["variant"], []).append(row)
+    base = by.pop("course", [])
+    heads = ["documented", "released", "course", "tried"]
+    lines = [["field", *heads, "pixel AUROC", "its change", "inside", "image AUROC", "kept"]]
+    for name, found in by.items():
+        seeds = {row["seed"] for row in found} & {row["seed"] for row in base}
+        if not seeds:
+            continue
+        field, tried = name.split(" = ", 1)
+        # the course's value when this was measured; a field that was retired since had it in all
+        then = found[0]["course"][field]
+        values = [getattr(each, field, then) for each in (Recipe.documented(), Recipe.released())]
+        pixel = float(np.mean([row["pixel_auroc"] for row in found if row["seed"] in seeds]))
+        named = ("pixel_auroc", "inside_auroc", "image_auroc")
+        spans = [study.change(found, base, figure) for figure in named]
+        better = spans[0][0] - spans[0][1] > 0
+        kept = "the other does better here" if better else "the course's"
+        changes = [study.spoken(span, "+") for span in spans]
+        lines.append([field, *map(str, [*values, then]), tried, pixel, *changes, kept])
+    text = study.table(lines, "lllllrrrrl")
+    if not base:
+        return text
+    means = [f"{study.words(f)} {np.mean([row[f] for row in base]):.3f}" for f in study.FIGURES]
+    count = len({row["seed"] for row in base})
+    return f"The course recipe itself, mean of {count} seeds: {', '.join(means)}.\n\n{text}"
+
+
+SHOWN = {
+    "pixel_auroc": "pixel AUROC",
+    "pixel_ap": "pixel AP",
+    "pixel_pro": "PRO",
+    "inside_auroc": "inside the object",
+    "peak_hit": "peak on the defect",
+    "image_auroc": "image AUROC",
+}
+
+
+def seed_table(rows: list[dict]) -> str:
+    """The course recipe over its seeds, and the baselines beside it."""
+    found: dict[str, list[dict]] = {}
+    for name in dict.fromkeys(row["data"] for row in rows):
+        mine = own(rows, name)
+        label = f"**factory/{name}**, {len(mine)} seed{'s' * (len(mine) > 1)}"
+        found[label] = [row["mean"] for row in mine]
+        for group in mine[0].get("groups", {}) if name == "test_wild" else ():
+            found[f"... its {group}"] = [row["groups"][group] for row in mine]
+    for row in rows:
+        found |= {
+            study.words(label): [each] for label, each in (row.get("baselines") or {}).items()
+        }
+    lines = [["", *SHOWN.values()]]
+    for label, each in found.items():
+        columns = [[row[name] for row in each] for name in SHOWN]
+        spans = ["-" if None in column else study.spoken_mean(column) for column in columns]
+        lines.append([label, *spans])
+    return study.table(lines)
+
+
+def kind_table(seeds: list[dict]) -> str:
+    """Two figures of each kind of defect on the test products, mean over the seeds."""
+    kinds: dict[str, list] = {}
+    for row in own(seeds, "test_wild"):
+        for kind, figures in row["defects"].items():
+            kinds.setdefault(kind, []).append([figures["pixel_auroc"], figures["peak_hit"]])
+    rows = [[study.words(kind), *np.mean(values, 0)] for kind, values in kinds.items()]
+    return study.table([["kind of defect", "pixel AUROC", "peak on the defect"], *rows])

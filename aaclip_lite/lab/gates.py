@@ -25,7 +25,7 @@ from ..model import AdaptedCLIP
 from ..recipe import Recipe
 from ..service.baselines import frozen_maps
 from ..world import factory
-from . import cards, levers, sight, study
+from . import levers, sight, study
 
 # of the AA-CLIP run
 RUN = {name: getattr(Recipe.course(), name) for name in ("text_steps", "image_steps")}
@@ -61,7 +61,7 @@ def run(options: Gates) -> int:
     for gate in gates:
         verdict = "passed" if gate.passed else "MISSED"
         print(f"{gate.figure:28}{gate.value:8.3f}  {gate.rule} {gate.floor}  {verdict}")
-    cards.write(folder / "README.md", card(folder, figures, gates))
+    print(keep.write_text(folder / "README.md", card(folder, figures, gates)))
     return int(not all(gate.passed for gate in gates))
 
 
@@ -128,15 +128,9 @@ def side_by_side(clip: FrozenCLIP, train: AnomalyDataset, data: AnomalyDataset):
         found = heat({"image": images, "class_name": [s.class_name for s in samples]})
     named = {"frozen words": found["frozen"][0], "linear probe": found["linear_probe"][0]}
     titles = [f"{said}: {s.class_name}, {s.defect}" for said in named for s in samples]
-    return plots.sheet(
-        [s.image for s in samples] * 2,
-        [heat for maps in named.values() for heat in maps],
-        [s.mask for s in samples] * 2,
-        [cards.words(title) for title in titles],
-        "Same patches, other question",
-        columns=len(samples),
-        scale="own",
-    )
+    maps = [heat for maps in named.values() for heat in maps]
+    title = "Same patches, other question"
+    return study.sheet(samples * 2, maps, titles, title, columns=len(samples))
 
 
 # ---- the card ------------------------------------------------------------------------------------
@@ -144,11 +138,8 @@ def side_by_side(clip: FrozenCLIP, train: AnomalyDataset, data: AnomalyDataset):
 
 def card(folder: Path, figures: dict, gates: list[sight.Gate]) -> str:
     """The text of README.md beside the weights; run.json and levers.jsonl are read, not made."""
-    parts = cards.template("gates")
+    parts = study.template("gates")
     facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    taught = parts["taught"].format(**figures["course"]) if "course" in figures else ""
-    if random := figures.get("random"):
-        taught += parts["random"].format(**random)
     measured = {
         "size": (folder / "model.safetensors").stat().st_size / 1e6,
         "minutes": facts["elapsed"] / 60,
@@ -156,7 +147,8 @@ def card(folder: Path, figures: dict, gates: list[sight.Gate]) -> str:
         "levers": levers_part(folder, facts["seen"], parts["levers"]),
         "classes": ", ".join(sorted(factory.jobs("val_wild"))),
         "today": figures["measured"],
-        "taught": taught,
+        "taught": parts["taught"].format(**figures["course"])
+        + parts["random"].format(**figures["random"]),
         "grown": parts["growth"] if (folder / "growth.png").is_file() else "",
     }
     return parts["card"].format(**(facts | measured | tables(figures, gates)))
@@ -166,14 +158,14 @@ def tables(figures: dict, gates: list[sight.Gate]) -> dict[str, str]:
     names = ("pixel_auroc", "inside_auroc", "image_auroc")
     kinds = figures["blindness"] | {"linear probe": figures["probe"]}
     rows = [[g.figure, g.value, f"{g.rule} {g.floor}", "yes" if g.passed else "NO"] for g in gates]
-    able = [[cards.words(k), str(v)] for k, v in figures["abilities"].items()]
-    spots = [[cards.words(k), v] for k, v in figures["things"].items()]
+    able = [[study.words(k), str(v)] for k, v in figures["abilities"].items()]
+    spots = [[study.words(k), v] for k, v in figures["things"].items()]
     heads = ["map", "pixel AUROC", "inside the object", "image AUROC"]
     return {
-        "rows": cards.table([["figure", "value", "gate", "passed"], *rows], "lrll"),
-        "able": cards.table([["ability", "value"], *able]),
-        "spots": cards.table([["after", "AUROC"], *spots]),
-        "frozen": cards.table([heads, *cards.figure_rows(kinds, names)]),
+        "rows": study.table([["figure", "value", "gate", "passed"], *rows], "lrll"),
+        "able": study.table([["ability", "value"], *able]),
+        "spots": study.table([["after", "AUROC"], *spots]),
+        "frozen": study.table([heads, *study.figure_rows(kinds, names)]),
     }
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from ..datasets import open_dataset
 from ..load import load_clip
 from ..world.clip import run as pretrain
-from . import cards, sight, study
+from . import sight, study
 
 RUN = {"text_steps": 30, "image_steps": 60}  # of the AA-CLIP run
 LEVERS: dict[str, tuple[str, dict]] = {  # name: (what it is, the options of pretraining it changes)
@@ -90,11 +90,11 @@ def table(rows: list[dict]) -> str:
     """Markdown, a row a lever."""
     columns = ["things_inside", "probe_pixel", "probe_inside", "frozen_pixel", "zero_shot"]
     columns += [name for name in ("course_pixel", "course_inside") if name in rows[0]]
-    lines = [["lever", "what changes", "pictures", *map(cards.words, columns)]]
+    lines = [["lever", "what changes", "pictures", *map(study.words, columns)]]
     for row in rows:
         values = [row[name] for name in columns]
         lines.append([row["lever"], row["what"], f"{row['pictures']:,}", *values])
-    return cards.table(lines, "ll" + "r" * (1 + len(columns)))
+    return study.table(lines, "ll" + "r" * (1 + len(columns)))
 
 
 def run(options: Levers) -> int:

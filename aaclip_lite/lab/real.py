@@ -12,6 +12,7 @@ Rows are kept in real.jsonl, the table in docs/real_photographs.md.
 import math
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from ..files.photographs import SETS, Part, Photographs, find, manifest_line
 from ..load import load_clip
 from ..model import AdaptedCLIP
 from ..service.runs import train_image
-from . import cards, study
+from . import study
 
 FIGURES = ("image_auroc", "pixel_auroc", "peak_hit")
 SHOWN = ("image_auroc", "map_auroc", "pixel_auroc", "peak_hit")
@@ -70,7 +71,8 @@ def run(options: Real) -> Path:
         for photographs in find(options.root).values():
             measure(log, photographs, options, words, memory)
     text = card(study.read(options.data), study.read(options.real_clip))
-    return cards.write(options.out, text)
+    print(keep.write_text(options.out, text))
+    return Path(options.out)
 
 
 def probe(options: Real) -> list[float]:
@@ -118,18 +120,14 @@ def measure(
         data = read(size, "test", options.count)
         train = read(size, "train", options.count)
         log.run(key | {"how": "zero-shot"}, partial(_zero_shot, options, data))
-        for seed in options.seeds:
-            drawn = (options, data, train, seed)
-            for n in options.references:
-                how = {"how": f"{n} references", "seed": seed, "probe": memory}
-                log.run(key | how, partial(_taught, *drawn, 0, n))
-            length = {"seed": seed, "steps": options.steps, "batch": options.batch}
-            for k in options.shots if size == options.sizes[0] else ():
-                how = length | {"how": f"trained on {k}"}
-                log.run(key | how, partial(_taught, *drawn, k, 0))
-                for n in options.references[-1:]:
-                    both = how | {"how": f"trained on {k}, {n} references", "probe": memory}
-                    log.run(key | both, partial(_taught, *drawn, k, n))
+        shots = options.shots if size == options.sizes[0] else ()
+        ways = [(0, n) for n in options.references]
+        ways += [(k, n) for k in shots for n in (0, *options.references[-1:])]
+        for seed, (k, n) in product(options.seeds, ways):
+            length = {"steps": options.steps, "batch": options.batch} if k else {}
+            how = [f"trained on {k}"] * bool(k) + [f"{n} references"] * bool(n)
+            told = {"how": ", ".join(how), "seed": seed, "probe": memory if n else words}
+            log.run(key | told | length, partial(_taught, options, data, train, seed, k, n))
 
 
 def _detector(options: Real, size: int) -> AnomalyDetector:
@@ -200,7 +198,7 @@ def card(rows: list[dict], of_real_clip: list[dict] = ()) -> str:
         for row in rows
         if "sound" in row
     }
-    return cards.template("real")["card"].format(
+    return study.template("real")["card"].format(
         counts="; ".join(counts.values()) or "none yet",
         table=_table(rows),
         real_clip=_table(of_real_clip),
@@ -215,16 +213,13 @@ def _table(rows: list[dict]) -> str:
     kinds = [(r["set"], r.get("size", ""), _how(r)) for r in [*rows, *blank]]
     for name, size, how in sorted(dict.fromkeys(kinds), key=lambda k: (k[0], k[1] or math.inf)):
         mine = [r for r, kind in zip(rows, kinds, strict=False) if kind == (name, size, how)]
-        spans = [_span([row[f] for row in mine if f in row]) for f in SHOWN]
-        lines.append([name, size, cards.words(how), len(mine) or "", *spans])
-    return cards.table(lines, "lrlrrrrr")
+        columns = ([row[figure] for row in mine if figure in row] for figure in SHOWN)
+        spans = [study.spoken_mean(values) if values else "" for values in columns]
+        lines.append([name, size, study.words(how), len(mine) or "", *spans])
+    return study.table(lines, "lrlrrrrr")
 
 
 def _how(row: dict) -> str:
     """Trainings of another length are another line of the table."""
     length = f" ({row['steps']} x {row['batch']})" if "steps" in row else ""
     return row["how"] + length
-
-
-def _span(values: list[float]) -> str:
-    return study.spoken(study.interval(values)) if values else ""

@@ -15,7 +15,7 @@ from scipy import ndimage
 from ..files import keep
 from ..world import factory
 from ..world.products import PRODUCTS
-from . import cards
+from . import study
 
 TILE = 120  # a picture on a sheet, pixels
 DRAWN = 240  # the size it is drawn at
@@ -62,7 +62,7 @@ def sheet(path: Path, blocks: list[Block], across: int) -> None:
     for number, (text, row) in enumerate(blocks):
         x = number % across * wide
         y = number // across * (TILE + LINE)
-        pen.text((x + 2, y + 1), cards.words(text), fill="black", font=font)
+        pen.text((x + 2, y + 1), study.words(text), fill="black", font=font)
         for i, tile in enumerate(row):
             canvas.paste(tile, (x + i * TILE, y + LINE))
     keep.atomic(path, lambda name: canvas.quantize(256).save(name, "PNG", optimize=True))

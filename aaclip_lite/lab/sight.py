@@ -7,7 +7,8 @@
   teaching   an AA-CLIP run must find defects of products that it never trained on; random weights
              must not
 
-Special: all pictures are held out; `FLOORS` says what teaching needs of each figure. `gates` and
+Special: all pictures are held out; `FLOORS` says what teaching needs of each figure. What pretraining
+taught the patches is measured where it must hold, inside the object, for every level. `gates` and
 `levers` both measure with this.
 Use: `figures = measure(clip, train, data, run={"text_steps": 70, "image_steps": 150})`,
 `judged(figures)`.
@@ -23,6 +24,7 @@ from torch import Tensor
 
 from .. import metrics
 from ..clip import FrozenCLIP
+from ..course.phrases import enlarged, patch_heat
 from ..datasets import AnomalyDataset
 from ..evaluation import evaluate
 from ..model import AdaptedCLIP
@@ -30,7 +32,6 @@ from ..recipe import Recipe
 from ..world import factory
 from ..world.products import PRODUCTS
 from . import study
-from .things import batches, things
 
 FLOORS = {  # what teaching needs: the least (>=) or the greatest (<=) value of a figure
     "zero_shot": (">=", 0.85),
@@ -66,8 +67,12 @@ class Gate:
 
 
 def picture_features(clip: FrozenCLIP, pictures: list) -> Tensor:
-    images = [picture.image for picture in pictures]
-    return F.normalize(torch.cat([clip.encode_image(x) for x in batches(images, clip)]), dim=-1)
+    images = torch.from_numpy(np.stack([picture.image for picture in pictures]))
+    found = [
+        clip.encode_image(clip.preprocess(some.permute(0, 3, 1, 2).to(clip.text_projection.device)))
+        for some in images.split(64)
+    ]
+    return F.normalize(torch.cat(found), dim=-1)
 
 
 def rank_of_own(scores: Tensor) -> Tensor:
@@ -137,6 +142,64 @@ def colour_and_place(clip: FrozenCLIP, drawn: list, pictures: Tensor) -> dict[st
         "place": np.mean(places),
         "place_chance": 1 / len(factory.PLACES),
     }
+
+
+# ---- neutral things (a red dot, a metal screw, a dark seam), found by their own phrase ------------
+
+
+def things(
+    clip: FrozenCLIP, levels: tuple[int, ...], count: int = 150, size: int = 128
+) -> dict[str, float]:
+    """AUROC of patch x own phrase inside the object, for neutral things on held-out pictures, at
+    every level.
+
+    A patch holds a thing that covers a fifth of it, as in pretraining, or half as much as of the
+    patch it covers most (a hair covers little anywhere). "pixels": the last level's map, enlarged,
+    against the thing's pixels, where a thing much thinner than a patch can't reach 1. "faint"
+    things change their place by less than what a defect must (factory.VISIBLE); they are counted
+    apart.
+    """
+    keys = [*(f"level_{level}" for level in levels), "pixels", "faint"]
+    found: dict[str, list[float]] = {key: [] for key in keys}
+    rng = np.random.default_rng(1)
+    for i in range(count):
+        name = str(rng.choice(list(PRODUCTS)))
+        picture = factory.draw(name, i, size, things=2, split="heldout-things", regions=True)
+        bare = factory.draw(name, i, size, things=0, split="heldout-things").image.astype(int)
+        change = np.abs(picture.image - bare).max(-1) / 255
+        for phrase in dict(picture.facts["things"]):  # two things alike are one place to find
+            for key, value in _one_thing(clip, levels, picture, phrase, change):
+                found[key].append(value)
+    return {name: round(float(np.mean(values)), 4) for name, values in found.items() if values}
+
+
+def auroc(heat: np.ndarray, held: np.ndarray) -> float:
+    return metrics.image_metrics(heat, held.astype(int))["image_auroc"]
+
+
+def _one_thing(clip: FrozenCLIP, levels: tuple[int, ...], picture, phrase: str, change: np.ndarray):
+    """(key of `things`, AUROC) for one phrase of a picture."""
+    size = len(change)
+    patch = size // clip.grid
+    inside = picture.inside > 0
+    shown = [mask for said, mask in picture.regions if said == phrase]
+    mask = np.any(shown or [inside & False], axis=0)
+    if not mask[inside].any():
+        return
+
+    def share(mask: np.ndarray) -> np.ndarray:
+        return mask.reshape(clip.grid, patch, clip.grid, patch).mean((1, 3))
+
+    cover = share(mask)
+    visible = change[mask].mean() >= factory.VISIBLE
+    held = cover >= min(0.2, cover.max() / 2)
+    known = held | (share(inside) > 0.5)
+    for level in levels if visible else levels[-1:]:
+        heat = patch_heat(clip, picture.image, phrase, level)
+        key = f"level_{level}" if visible else "faint"
+        yield key, auroc(heat.cpu().numpy()[known], held[known])
+    if visible:
+        yield "pixels", auroc(enlarged(heat, (size, size))[inside], mask[inside])
 
 
 # ---- blindness, sight, teaching ------------------------------------------------------------------

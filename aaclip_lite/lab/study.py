@@ -1,42 +1,50 @@
-"""One definition of a study: seed, build, train, evaluate, and keep the figures as JSON lines.
+"""One definition of a study: seed, build, train, evaluate, keep the figures, tell them in a card.
 
 Special: a row is written as soon as it is measured, with the settings it was measured under, so a
 stopped study goes on where it was and never mixes two lengths, recipes or backbones. Trainings that
-read the same options share their stages in fact. Differences are paired by seed.
+read the same options share their stages in fact. Differences are paired by seed. A card is a
+Markdown template beside this file, filled with figures; one that gets no value is an error, never a
+gap, and a card is written whole or not at all.
 
     study = Study("log.jsonl", {"steps": 20}, minutes=30)
     trainer = Trainer(clip, open_dataset("factory/train"))
     for seed in (0, 1, 2):
         study.run({"variant": "course", "seed": seed}, lambda: figures(trainer(recipe, seed), data))
     interval([row["pixel_auroc"] for row in study.rows])
+    template("gates")["card"].format(size=11.1, ...), table(rows, "lrr")
 """
 
 import copy
 import json
+import re
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
+from time import process_time as cpu_seconds  # other work on the machine hardly shows
 
 import torch
 
 from ..clip import FrozenCLIP
-from ..course.trials import trial_table
-from ..datasets import AnomalyDataset, open_dataset
+from ..course import plots
+from ..datasets import AnomalyDataset, Sample
 from ..evaluation import Report, evaluate
 from ..files import keep
 from ..files.seeds import change, interval, spoken
-from ..load import load_clip
 from ..metrics import jsonable
-from ..model import AdaptedCLIP
+from ..model import STAGES, AdaptedCLIP
 from ..recipe import Recipe
 from ..service.runs import train_image, train_text
 from ..world.products import PRODUCTS
 
-__all__ = ["change", "interval", "spoken"]  # of files/seeds.py, for the tools
+__all__ = ["change", "cpu_seconds", "interval", "spoken"]  # of other modules, for the tools
 
 FIGURES = ("pixel_auroc", "inside_auroc", "peak_hit", "image_auroc")
+GROUPS = {name: "textures" if item.texture else "objects" for name, item in PRODUCTS.items()}
+
+
+# ---- rows that are kept --------------------------------------------------------------------------
 
 
 class Study:
@@ -80,7 +88,7 @@ class Study:
             found = [found] if isinstance(found, dict) else found
             # read again: another process may have added its own meanwhile
             self.rows = read(self.log) + [jsonable(key | row | self.settings) for row in found]
-            keep.write_text(self.log, "".join(json.dumps(row) + "\n" for row in self.rows))
+            keep.write_jsonl(self.log, self.rows)
         return self.known(**key)
 
 
@@ -98,13 +106,41 @@ def read(log: str | Path) -> list[dict]:
     return keep.read_jsonl(log) if Path(log).is_file() else []
 
 
+class Runs:
+    """Runs of a chapter's study by name, under one word of a JSON file that also says how they were
+    made; written whole after every run.
+    """
+
+    def __init__(self, path: Path, under: str, about: Mapping):
+        self.path = path
+        self.under = under
+        self.about = about
+
+    @property
+    def rows(self) -> dict[str, dict]:
+        if not self.path.is_file():
+            return {}
+        return json.loads(self.path.read_text(encoding="utf-8"))[self.under]
+
+    def add(self, name: str, row: Mapping) -> None:
+        # read again: another process may have added its own meanwhile
+        rows = self.rows | {name: row | {"date": str(date.today())}}
+        keep.write_json(self.path, self.about | {self.under: dict(sorted(rows.items()))})
+        plain = {k: v for k, v in row.items() if isinstance(v, int | float | str)}
+        shown = {k: round(v, 3) if isinstance(v, float) else v for k, v in plain.items()}
+        print(name, shown, flush=True)
+
+
+# ---- training and judging ------------------------------------------------------------------------
+
+
 class Trainer:
     """Trains both stages on `data` from a seed; stages that two calls share are trained once."""
 
     def __init__(self, clip: FrozenCLIP, data: AnomalyDataset):
         self.clip = clip
         self.data = data
-        self.states: dict[str, dict[str, dict]] = {}  # what training read: trained parts
+        self.states: dict[str, dict] = {}  # the trained part, by what training read
 
     def __call__(
         self,
@@ -113,46 +149,28 @@ class Trainer:
         unread: Mapping[str, Sequence[str]] | None = None,
         out: str | Path | None = None,
     ) -> AdaptedCLIP:
-        """unread: by stage the recipe's fields that it does not read; without it nothing is shared.
-        out: folder that keeps the run, resumable; None: a temporary one.
+        """unread: by stage the recipe's fields that it does not read. out: folder that keeps the
+        run, resumable; None: a temporary one.
         """
         torch.manual_seed(seed)  # where adapters start at random, that is part of the run
         model = AdaptedCLIP(self.clip, recipe)
-        keys = {} if unread is None else {s: _key(recipe, seed, s, unread[s]) for s in unread}
         with tempfile.TemporaryDirectory() as folder:
-            if not self._restore(model, keys.get("image")):
-                if not self._restore(model, keys.get("text")):
-                    train_text(model, self.data, Path(out or folder), seed=seed, progress=False)
-                    self._keep(model, keys.get("text"), ("text_adapter",))
-                train_image(model, self.data, Path(out or folder), seed=seed, progress=False)
-                self._keep(model, keys.get("image"), ("text_adapter", "image_adapter"))
+            for stage, train in zip(STAGES, (train_text, train_image), strict=True):
+                unread_here = () if unread is None else unread[stage]
+                said = {k: v for k, v in recipe.to_dict().items() if k not in unread_here}
+                key = json.dumps([stage, seed, said])
+                part = getattr(model, f"{stage}_adapter")
+                if key in self.states:
+                    part.load_state_dict(self.states[key])
+                    continue
+                train(model, self.data, Path(out or folder), seed=seed, progress=False)
+                self.states[key] = copy.deepcopy(part.state_dict())
         return model
-
-    def _keep(self, model: AdaptedCLIP, key: str | None, parts: Sequence[str]) -> None:
-        if key is not None:
-            own = {name: getattr(model, name).state_dict() for name in parts}
-            self.states[key] = copy.deepcopy(own)
-
-    def _restore(self, model: AdaptedCLIP, key: str | None) -> bool:
-        for name, state in self.states.get(key, {}).items():
-            getattr(model, name).load_state_dict(state)
-        return key in self.states
-
-
-def _key(recipe: Recipe, seed: int, stage: str, unread: Sequence[str]) -> str:
-    read = {name: value for name, value in recipe.to_dict().items() if name not in unread}
-    return json.dumps([stage, seed, read])
-
-
-def cpu_seconds() -> float:
-    """Of this process: other work on the machine hardly shows."""
-    return time.process_time()
 
 
 def judge(model: AdaptedCLIP, data: AnomalyDataset, **options) -> Report:
     """`evaluate` as studies use it: no bootstrap inside a run, for the seeds give the interval."""
-    groups = {n: "textures" if p.texture else "objects" for n, p in PRODUCTS.items()}
-    usual = {"rounds": 1, "progress": False, "groups": groups}
+    usual = {"rounds": 1, "progress": False, "groups": GROUPS}
     return evaluate(model, data, **(usual | options))
 
 
@@ -161,19 +179,47 @@ def figures(model: AdaptedCLIP, data: AnomalyDataset, names=FIGURES, **options) 
     return {name: mean[name] for name in names}
 
 
-def trial(options, steps, contestants: Iterable[str], row: Callable, rival: str) -> int:
-    """Every contestant with every seed, judged on validation stations, and the table against the
-    rival. row(name, seed, clip, data, val): trains and judges one.
+# ---- cards ---------------------------------------------------------------------------------------
+
+
+def template(name: str) -> dict[str, str]:
+    """{part: text} of NAME.md, whose parts begin with a line `<!-- part: NAME -->` and have
+    placeholders as str.format knows them ({minutes:.0f}).
     """
-    clip = load_clip("lite")
-    settings = {"steps": steps, "every": options.every, "fingerprint": clip.fingerprint()}
-    log = Study(options.out, settings, options.minutes)
-    data = open_dataset("factory/train", size=clip.image_size)
-    val = open_dataset("factory/val", size=clip.image_size)
-    val = val.view(val.records[:: options.every])
-    for seed in range(options.seeds):
-        for name in contestants:
-            if log.run({"name": name, "seed": seed}, partial(row, name, seed, clip, data, val)):
-                print(f"seed {seed}: {name}", flush=True)
-    print(trial_table(log.rows, rival))
-    return 0
+    text = Path(__file__).with_name(f"{name}.md").read_text(encoding="utf-8")
+    _, *pieces = re.split(r"<!-- part: (\w+) -->\n", text)
+    return dict(zip(pieces[::2], pieces[1::2], strict=True))
+
+
+def table(rows: Sequence[Sequence], align: str | None = None) -> str:
+    """Markdown, the first row its heads; align: "l" or "r" a column, by default "lrrr...". Floats
+    get three digits.
+    """
+    align = align or "l" + "r" * (len(rows[0]) - 1)
+    cells = [[f"{c:.3f}" if isinstance(c, float) else str(c) for c in row] for row in rows]
+    marks = [{"l": "---", "r": "---:"}[side] for side in align]
+    lines = ["| " + " | ".join(row) + " |" for row in (cells[0], marks, *cells[1:])]
+    return re.sub(r"\|  (?=\|)", "| ", "\n".join(lines))
+
+
+def words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def spoken_mean(values: Sequence[float]) -> str:
+    return spoken(interval(values))
+
+
+def figure_rows(rows: Mapping[str, Mapping[str, float]], names: Sequence[str]) -> list[list]:
+    """Rows of a table: the key in words, then these figures."""
+    return [[words(key), *(row[name] for name in names)] for key, row in rows.items()]
+
+
+def sheet(
+    samples: Sequence[Sample], maps: Sequence, titles: Sequence[str], title: str, columns: int
+):
+    """Pictures of a data set with their maps, each stretched to its own ends."""
+    images = [sample.image for sample in samples]
+    masks = [sample.mask for sample in samples]
+    titles = [words(each) for each in titles]
+    return plots.sheet(images, maps, masks, titles, title, columns, scale="own")

@@ -60,11 +60,7 @@ class Work:
         source = name or ("ViT-L-14-336" if full else REDUCED)
         clip = load_clip(source, weights=None, image_size=size)
         self.model = AdaptedCLIP(clip, recipe or Recipe.released())
-        self.other = plain.Plain(self.model)
-        if public:
-            from .public import Public
-
-            self.other = Public(self.model, public)
+        self.other = plain.Public(self.model, public) if public else plain.Plain(self.model)
         self.size = size
         self.names = ["bottle", *PRODUCTS][:batch]
         drawn = [factory.draw(n, 1, min(size, 512), "hole", split="bench") for n in self.names]

@@ -24,13 +24,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from .. import metrics, scoring
+from .. import scoring
 from ..datasets import AnomalyDataset, open_dataset
+from ..evaluation import MapsAndScores, Options
 from ..files import keep
+from ..files.report import assemble
+from ..files.tally import Ruler
 from ..service.baselines import trivial_maps
 from ..world import factory
-from ..world.products import PRODUCTS
-from . import cards, study
+from . import study
 from .sheets import CAPTIONS, sheets
 
 SETS = ("val_wild", "test_wild", "val", "test")
@@ -80,21 +82,19 @@ class UNet(nn.Module):
         return F.pixel_shuffle(self.last(x), 2)[:, 0]
 
 
-def train_unet(
-    data: AnomalyDataset, steps: int, seed: int = 0, batch: int = 16, lr: float = 3e-3
-) -> UNet:
+def train_unet(data: AnomalyDataset, steps: int, lr: float = 3e-3) -> UNet:
     """A U-Net taught by the masks of the training products."""
     samples = [data[i] for i in tqdm(range(len(data)), desc="reading", leave=False)]
     images = torch.from_numpy(np.stack([s.image for s in samples])).permute(0, 3, 1, 2)
     masks = torch.from_numpy(np.stack([s.mask for s in samples]))
-    torch.manual_seed(seed)
+    torch.manual_seed(0)
     model = UNet().to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), lr, weight_decay=0.01)
     for step in tqdm(range(steps), desc="teaching a U-Net", unit="step"):
         wave = 0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * step / steps))
         for group in optimizer.param_groups:
             group["lr"] = lr * min(1, (step + 1) / 50) * wave
-        x, y = _augmented(images, masks, batch)
+        x, y = _augmented(images, masks)
         with torch.autocast("cpu", torch.bfloat16):
             logits = model(x)
         logits = logits.float()
@@ -107,7 +107,7 @@ def train_unet(
     return model.eval()
 
 
-def _augmented(images: Tensor, masks: Tensor, batch: int) -> tuple[Tensor, Tensor]:
+def _augmented(images: Tensor, masks: Tensor, batch: int = 16) -> tuple[Tensor, Tensor]:
     """Pictures drawn by lot, turned, mirrored and re-lit, with their masks."""
     chosen = torch.randint(len(images), (batch,))
     turns = int(torch.randint(4, ()))
@@ -126,63 +126,39 @@ def measure(data: AnomalyDataset, unet: nn.Module) -> dict:
     """{"rules": means of each rule and the U-Net, "classes": the U-Net's by class, "kinds": its by
     kind of defect}.
     """
-    rules: dict[str, dict] = {}
-    kinds: dict[str, list] = {}
-    for name in tqdm(data.classes, desc="measuring", unit="class"):
-        part = data.filter(name)
-        maps, truth = _maps(part, unet)
-        kind = np.array([record.defect for record in part.records])
-        for rule, heat in maps.items():
-            scores = scoring.top_fraction(torch.from_numpy(heat)).numpy()
-            found = metrics.evaluate(
-                scores, truth["label"], heat, truth["mask"], truth["inside"], binned=True
-            )
-            rules.setdefault(rule, {})[name] = found
-        for each in set(kind[truth["label"] == 1]):
-            chosen = kind == each
-            pixels = [values[chosen] for values in (maps["U-Net"], truth["mask"], truth["inside"])]
-            row = metrics.pixel_metrics(*pixels) | {"area": pixels[1].mean((1, 2))}
-            kinds.setdefault(each, []).append(row)
+
+    def judged(batch: dict) -> MapsAndScores:
+        maps = unet(batch["image"]).float()
+        return {"": (maps, scoring.top_fraction(maps))}
+
+    options = Options(rounds=1, batch_size=64)
+    ruler = Ruler([judged, trivial_maps], None, torch.device("cpu"), options)
+    report = assemble(ruler.judge_all(data), {}, study.GROUPS)
+    areas: dict[str, list[float]] = {}
+    for sample in (data[i] for i, record in enumerate(data.records) if record.label):
+        areas.setdefault(sample.defect, []).append(100 * float(sample.mask.mean()))
+    rules = report.baseline_classes | {"U-Net": report.classes}
     return {
         "rules": {rule: _over_classes(rows) for rule, rows in rules.items()},
-        "classes": {n: {k: row[k] for k in MAPS} for n, row in rules["U-Net"].items()},
-        "kinds": {kind: _over_kinds(kinds[kind]) for kind in sorted(kinds)},
+        "classes": {name: _only(row, MAPS) for name, row in report.classes.items()},
+        "kinds": {
+            kind: _only(row, MAPS) | {"area": np.percentile(areas[kind], (10, 50, 90)).tolist()}
+            for kind, row in report.defects.items()
+        },
     }
 
 
-def _maps(part: AnomalyDataset, unet: nn.Module) -> tuple[dict, dict]:
-    """{rule: maps (N, H, W)} of the trivial rules and the U-Net, and {"label", "mask", "inside"}."""
-    maps: dict[str, list] = {}
-    truth: dict[str, list] = {"label": [], "mask": [], "inside": []}
-    for batch in part.batches(64):
-        with torch.inference_mode():
-            found = {rule: heat for rule, (heat, *_) in trivial_maps(batch).items()}
-            found["U-Net"] = unet(batch["image"]).float()
-        for rule, heat in found.items():
-            maps.setdefault(rule, []).append(heat)
-        truth["label"].append(batch["label"])
-        for key in ("mask", "inside"):
-            truth[key].append(batch[key][:, 0])
-    return tuple({k: torch.cat(v).numpy() for k, v in each.items()} for each in (maps, truth))
+def _only(row: dict, names: tuple[str, ...]) -> dict:
+    return {name: row[name] for name in names}
 
 
 def _over_classes(rows: dict[str, dict]) -> dict[str, float]:
-    groups = {"objects": False, "textures": True}
-    found = {key: _mean(rows.values(), key) for key in (*MAPS, "image_auroc")}
-    for group, texture in groups.items():
-        mine = [row for name, row in rows.items() if PRODUCTS[name].texture == texture]
-        found[group] = _mean(mine, "pixel_auroc")
-    return found
+    def mean(key: str, group: str | None = None) -> float:
+        mine = [row[key] for name, row in rows.items() if group in (None, study.GROUPS[name])]
+        return float(np.mean(mine))
 
-
-def _over_kinds(rows: list[dict]) -> dict:
-    areas = np.concatenate([row["area"] for row in rows]) * 100
-    found = {key: _mean(rows, key) for key in MAPS}
-    return found | {"area": np.percentile(areas, (10, 50, 90)).tolist()}
-
-
-def _mean(rows, key: str) -> float:
-    return float(np.mean([row[key] for row in rows]))
+    found = {key: mean(key) for key in (*MAPS, "image_auroc")}
+    return found | {group: mean("pixel_auroc", group) for group in ("objects", "textures")}
 
 
 def missed(splits: dict[str, dict]) -> list[str]:
@@ -222,7 +198,7 @@ def run(options: Yardsticks) -> int:
             "splits": {s: measure(open_dataset(f"factory/{s}"), unet) for s in SETS},
         }
         keep.write_json(measured, figures)
-    cards.write(out / "README.md", card(figures))
+    print(keep.write_text(out / "README.md", card(figures)))
     return int(bool(missed(figures["splits"])))
 
 
@@ -235,7 +211,7 @@ def card(figures: dict) -> str:
     for split, found in figures["splits"].items():
         parts += [f"### factory/{split}", *tables(found)]
     pictures = [f"![{text}](sheets/{name}.png)\n\n*{text}*" for name, text in CAPTIONS.items()]
-    return cards.template("yardsticks")["card"].format(
+    return study.template("yardsticks")["card"].format(
         counts=count_table(),
         tables="\n\n".join(parts),
         pictures="\n\n".join(pictures),
@@ -254,12 +230,12 @@ def tables(found: dict) -> list[str]:
     kinds = [["kind", share, "U-Net pixel AUROC", "inside", peak]]
     for kind, row in found["kinds"].items():
         area = ", ".join(f"{value:.1f}" for value in row["area"])
-        kinds.append([cards.words(kind), f"{area} %", *(row[key] for key in MAPS)])
+        kinds.append([study.words(kind), f"{area} %", *(row[key] for key in MAPS)])
     classes = ["product", "pixel AUROC", inside, peak]
     return [
-        cards.table([rules, *cards.figure_rows(found["rules"], order)]),
-        cards.table([classes, *cards.figure_rows(found["classes"], MAPS)]),
-        cards.table(kinds),
+        study.table([rules, *study.figure_rows(found["rules"], order)]),
+        study.table([classes, *study.figure_rows(found["classes"], MAPS)]),
+        study.table(kinds),
     ]
 
 
@@ -271,4 +247,4 @@ def count_table() -> str:
         each = f"{normal} normal and {damaged} defective"
         each += f", and {extra} normal for calibration" if extra else ""
         rows.append([split, count, count * normal, count * damaged, each])
-    return cards.table(rows, "lrrrl")
+    return study.table(rows, "lrrrl")

@@ -20,23 +20,19 @@ from aaclip_lite.files import photographs
 from aaclip_lite.lab import (
     TOOLS,
     bench,
-    cards,
     costs,
-    crossing,
     deviations,
     gates,
-    improvements,
     levers,
     plain,
-    public,
     real,
     sheets,
     sight,
     study,
+    trials,
     work,
     yardsticks,
 )
-from aaclip_lite.lab.things import things
 from aaclip_lite.load import load_clip
 from aaclip_lite.recipe import Recipe
 from aaclip_lite.world import factory
@@ -98,10 +94,10 @@ def world(sets, clip, monkeypatch):
     short = Recipe.course().of_length(2, 3)
     monkeypatch.setattr(Recipe, "course", staticmethod(lambda: short))
     monkeypatch.setattr(sight, "PRODUCTS", {n: PRODUCTS[n] for n in ("hinge", "tweed", "bottle")})
-    monkeypatch.setattr(sight, "things", partial(things, count=9))
+    monkeypatch.setattr(sight, "things", partial(sight.things, count=9))
     for module in (gates, levers):
         monkeypatch.setattr(module, "RUN", {"text_steps": 2, "image_steps": 3})
-    for module in (gates, levers, yardsticks, deviations, costs, study):
+    for module in (gates, levers, yardsticks, deviations, costs, trials):
         if hasattr(module, "load_clip"):
             monkeypatch.setattr(module, "load_clip", lambda *_, **__: clip)
         named = lambda name, **_: sets[name.removeprefix("factory/")]  # noqa: E731
@@ -261,45 +257,43 @@ def test_bench(world, tmp_path, monkeypatch, capsys):
     with pytest.raises(ValueError, match="--public needs --full"):
         bench.run(bench.Bench(public="somewhere"))
     with pytest.raises(FileNotFoundError, match=r"no model/adapter\.py there"):
-        public.Public(SimpleNamespace(), tmp_path)
+        plain.Public(SimpleNamespace(), tmp_path)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="peaks are read from /proc")
-def test_what_each_clip_costs(monkeypatch, capsys):
-    def said(call, **variables):
-        exec(call, {"costs": costs})
-        return capsys.readouterr().out
-
+def test_what_each_clip_costs(monkeypatch):
     monkeypatch.setattr(costs, "SCALES", (("lite", 64),))
-    monkeypatch.setattr(costs, "said", said)
-    (row,) = costs.scales(1, 0)
+    monkeypatch.setattr(costs, "elsewhere", lambda call, **_: eval(call, {"costs": costs}))
+    (row,) = costs.scales(bench.Bench(rounds=1, seconds=0))
     assert row["patches"] == 64 and row["stage 2 step"] > row["inference"] > 0
     assert row["stage 2 step, peak MB"] > 100
     (line,) = costs.table({"scales": [row]})
     assert "64 patches" in line and f"adapters {row['adapters_mb']:5.1f} MB" in line
 
 
-@pytest.mark.parametrize("tool", [crossing, improvements], ids=["crossing", "improvements"])
+@pytest.mark.parametrize("tool", ["crossing", "improvements"])
 def test_a_trial_keeps_every_contestant_and_goes_on(tool, world, tmp_path, monkeypatch, capsys):
     """Two seeds of two contestants; a second call measures nothing again."""
-    names = {crossing: ("base, more steps", "v3 from base"), improvements: ("the recipe", "gated")}
+    names = {
+        "crossing": ("base, more steps", "v3 from base"),
+        "improvements": ("the recipe", "gated"),
+    }
     short = {"text": 1, "image": 1}
-    if tool is crossing:
-        kept = {n: crossing.CONTESTANTS[n] for n in names[tool]}
-        monkeypatch.setattr(crossing, "CONTESTANTS", kept)
-        monkeypatch.setattr(crossing, "BASE", short)
-        monkeypatch.setattr(crossing, "LENGTHS", {"base": short, "extra": short, "all": short})
-        options = crossing.Crossing(seeds=2, out=str(tmp_path / "log.jsonl"))
+    if tool == "crossing":
+        kept = {n: (*trials.CONTESTANTS[n][:2], short) for n in names[tool]}
+        monkeypatch.setattr(trials, "CONTESTANTS", kept)
+        monkeypatch.setattr(trials, "BASE", short)
+        options = trials.Crossing(seeds=2, out=str(tmp_path / "log.jsonl"))
     else:
-        monkeypatch.setattr(improvements, "STEPS", short)
-        options = improvements.Improvements(2, only="gated", out=str(tmp_path / "log.jsonl"))
-    assert tool.run(options) == 0
+        monkeypatch.setattr(trials, "STEPS", short)
+        options = trials.Improvements(2, only="gated", out=str(tmp_path / "log.jsonl"))
+    assert trials.run(options) == 0
     rows = study.read(options.out)
     assert [row["name"] for row in rows] == [*names[tool]] * 2
     assert all(0 <= row["pixel_auroc"] <= 1 and row["weights"] > 0 for row in rows)
     assert "±" in capsys.readouterr().out
     before = (tmp_path / "log.jsonl").stat().st_mtime_ns
-    assert tool.run(options) == 0 and (tmp_path / "log.jsonl").stat().st_mtime_ns == before
+    assert trials.run(options) == 0 and (tmp_path / "log.jsonl").stat().st_mtime_ns == before
 
 
 def test_a_package_that_differs_is_named_beside_its_figures():
@@ -363,7 +357,7 @@ def test_real(tmp_path):
 
 
 def test_a_card_refuses_to_have_gaps():
-    assert set(cards.template("gates")) == {"card", "levers", "taught", "random", "growth"}
+    assert set(study.template("gates")) == {"card", "levers", "taught", "random", "growth"}
     with pytest.raises(KeyError):
-        cards.template("real")["card"].format(table="")
-    assert cards.table([["", "a"], ["b", 0.5]]) == "| | a |\n| --- | ---: |\n| b | 0.500 |"
+        study.template("real")["card"].format(table="")
+    assert study.table([["", "a"], ["b", 0.5]]) == "| | a |\n| --- | ---: |\n| b | 0.500 |"

@@ -6,13 +6,11 @@ Use: `detections(pictures, maps, masks, titles)`
 
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .plots import outline
-from .style import ENDS
+from .style import ENDS, placed
 
 LOW = 1.0  # deviations above normal where the map begins to show
 HIGH = ENDS[1]  # and where it is full
@@ -38,27 +36,18 @@ def detections(
     columns: int = 4,
 ) -> Figure:
     """Two rows a line of parts: as photographed, and with what the detector sees."""
-    lines = -(-len(pictures) // columns)
-    width = columns * (SIDE + GAP) + GAP
-    height = lines * (HEAD + 2 * SIDE + 2 * GAP)
-    figure = plt.figure(figsize=(width, height), facecolor="white")
-
-    def axes(column: int, top: float) -> Axes:
-        left = GAP + column * (SIDE + GAP)
-        place = (left / width, 1 - (top + SIDE) / height, SIDE / width, SIDE / height)
-        ax = figure.add_axes(place)
-        ax.set_axis_off()
-        return ax
-
+    step = HEAD + 2 * (SIDE + GAP)
+    figure, axes = placed(columns * (SIDE + GAP) + GAP, -(-len(pictures) // columns) * step)
     for i, picture in enumerate(pictures):
         line, column = divmod(i, columns)
-        top = line * (HEAD + 2 * SIDE + 2 * GAP) + HEAD
-        above = axes(column, top)
-        below = axes(column, top + SIDE + GAP)
+        left, top = GAP + column * (SIDE + GAP), line * step + HEAD
+        above = axes(left, top, SIDE, SIDE)
         above.imshow(picture)
         above.set_title(titles[i].replace("_", " "), fontsize=9)
+        below = axes(left, top + SIDE + GAP, SIDE, SIDE)
         below.imshow(overlay(picture, maps[i]))
         if masks[i] is not None:
             outline(below, masks[i])
-    plt.close(figure)
+        for ax in (above, below):
+            ax.set_axis_off()
     return figure

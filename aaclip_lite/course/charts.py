@@ -258,7 +258,6 @@ _PANELS = {  # kind of finding: (value, its null values, its error, scale) of ea
         ("cosine", ("frozen cosine",), None, ""),
         ("reach", ("frozen reach", "random"), None, ""),
     ),
-    "scales": (("b / a", ("equal",), "±", ""), ("std", (), None, "log")),
 }
 _AXES = {  # what a column counts, where it is no loss
     "lr": "learning rate",

@@ -13,7 +13,7 @@ from .finding import Finding
 from .logs import log
 from .parts import parts
 from .weights import checkpoint
-from .words import anchors, scales
+from .words import anchors
 
 __all__ = [
     "Finding",
@@ -25,6 +25,5 @@ __all__ = [
     "log",
     "losses",
     "parts",
-    "scales",
     "statistics",
 ]

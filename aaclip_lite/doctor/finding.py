@@ -20,7 +20,6 @@ VERDICTS = {  # gravest first; the last is the healthy one
     "losses": "not finite, one label, detached, dominated, at null, balanced",
     "gradients": "detached, frozen, exploding, cut off, vanishing, flowing",
     "anchors": "collapsed, saturated, untrained, apart",
-    "scales": "constant, scale mismatch, alike",
 }
 
 

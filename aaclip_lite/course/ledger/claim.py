@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
+
 VERDICTS = ("true", "false", "mixed", "invalid", "unsupported", "contradicted")
 KINDS = {  # error: its cheapest test
     "no null value": "ask the same of a model that knows nothing",
@@ -64,6 +66,11 @@ def measures(*keys: str) -> Callable:
         return function
 
     return record
+
+
+def noise(*shape: int, seed: int = 0, dtype: torch.dtype | None = torch.float64) -> torch.Tensor:
+    """The same normal numbers every time."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
 def judge(

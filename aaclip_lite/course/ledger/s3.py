@@ -9,7 +9,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from .claim import MEASURES, measures
+from .claim import MEASURES, measures, noise
 
 
 def auc_error(normal: int, abnormal: int) -> float:
@@ -17,9 +17,8 @@ def auc_error(normal: int, abnormal: int) -> float:
     return math.sqrt((normal + abnormal + 1) / (12 * normal * abnormal))
 
 
-def maps(cells: int, pictures: int = 16, seed: int = 0) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(pictures, 1, cells, cells, generator=generator, dtype=torch.float64)
+def maps(cells: int, seed: int = 0) -> torch.Tensor:
+    return noise(16, 1, cells, cells, seed=seed)
 
 
 def pull_ratio(weight: float = 0.5, gap: float = 450**0.5, cells: int = 31) -> float:
@@ -39,11 +38,6 @@ def pictures_needed() -> float:
     return 2 * half
 
 
-@measures("S3:34")
-def gap() -> float:
-    return 0.70 - 0.55
-
-
 @measures("S3:49")
 def range_of_equals() -> float:
     teacher, student = maps(31), F.adaptive_avg_pool2d(maps(124, seed=1), 31)
@@ -54,11 +48,6 @@ def range_of_equals() -> float:
 def units() -> float:
     a, b = maps(31), maps(31, seed=1)
     return float(F.mse_loss(10 * a, 10 * b) / F.mse_loss(a, b))
-
-
-@measures("S3:75")
-def begins() -> float:
-    return -math.log(0.5)
 
 
 @measures("S3:117")
@@ -73,8 +62,10 @@ MEASURES |= {  # what one line measures
     "S3:10": pull_ratio,
     "S3:12": lambda: 0.5 * 450,
     "S3:33b": lambda: 1 - 0.3,
+    "S3:34": lambda: 0.70 - 0.55,
     "S3:61": lambda: pull_ratio(weight=0.0),
     "S3:68": lambda: 5 + 20,
+    "S3:75": lambda: -math.log(0.5),
     "S3:111": lambda: (10 + 0.5) ** 2,
     "S3:126": lambda: pull_ratio(weight=0.01),
     "S3:201": lambda: 1 - 0.5 / 0.1**2,

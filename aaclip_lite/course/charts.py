@@ -149,14 +149,11 @@ def ratios(result: Mapping) -> Figure:
     for ax, key, words in zip(
         axes.flat, ("cpu", "peak_mb"), ("CPU time", "peak memory"), strict=True
     ):
-        # memory that there was no time to measure has no bar
-        known = [base[key] and row[key] for _, base, row in rows]
-        values = [
-            base[key] / row[key] if here else math.nan
-            for here, (_, base, row) in zip(known, rows, strict=True)
-        ]
+        values = []
+        for _, base, row in rows:  # memory that there was no time to measure has no bar
+            values.append(base[key] / row[key] if base[key] and row[key] else math.nan)
         bars = ax.barh([name for name, *_ in rows], values, color=LINES[0][0], height=0.65)
-        texts = [f" {value:.3g}" if here else "" for here, value in zip(known, values, strict=True)]
+        texts = ["" if math.isnan(value) else f" {value:.3g}" for value in values]
         ax.bar_label(bars, texts, fontsize=8)
         ax.axvline(1, color="black", linewidth=0.8)
         ax.set_xscale("log")
@@ -198,13 +195,11 @@ def finding(found, title: str | None = None) -> Figure:
         raise ValueError(
             f"a finding of kind {found.kind!r} cannot be drawn; known are {', '.join(_PANELS)}"
         )
-    labels = [
-        " ".join(v for v in list(row.values())[:2] if isinstance(v, str)) for row in found.rows
-    ]
-    short = (("image_adapter.", ""), ("text_adapter.", "text "))
-    for long, word in short:
-        labels = [label.replace(long, word) for label in labels]
-    panels = [p for p in _PANELS[found.kind] if any(_finite(row.get(p[0])) for row in found.rows)]
+    labels = []
+    for row in found.rows:
+        words = " ".join(v for v in list(row.values())[:2] if isinstance(v, str))
+        labels.append(words.replace("image_adapter.", "").replace("text_adapter.", "text "))
+    panels = [p for p in _PANELS[found.kind] if np.isfinite(_numbers(found.rows, p[0])).any()]
     if not panels:
         raise ValueError(
             f"{found.subject}: no number to draw ({found.verdict}: {'; '.join(found.reasons)})"
@@ -214,23 +209,14 @@ def finding(found, title: str | None = None) -> Figure:
     )
     place = np.arange(len(labels))[::-1]
     for ax, (name, nulls, error, scale) in zip(axes[0], panels, strict=True):
-        for null, (colour, _, marker) in zip(
-            nulls, (("#555555", "", "D"), ("#999999", "", "s")), strict=False
-        ):
-            values = [row.get(null) if _finite(row.get(null)) else np.nan for row in found.rows]
+        for null, colour, marker in zip(nulls, ("#555555", "#999999"), "Ds", strict=False):
             style = {"color": colour, "markerfacecolor": "none", "markersize": 7, "label": null}
-            ax.plot(values, place, marker, **style)
-        values = np.array(
-            [row[name] if _finite(row.get(name)) else np.nan for row in found.rows], float
-        )
-        spread = [
-            2 * (row.get(error) or 0) if error and _finite(row.get(error)) else 0
-            for row in found.rows
-        ]
+            ax.plot(_numbers(found.rows, null), place, marker, **style)
+        spread = 2 * np.nan_to_num(_numbers(found.rows, error))
         style = {"fmt": "o", "color": LINES[0][0], "markersize": 4, "capsize": 2}
-        ax.errorbar(values, place, xerr=spread, label=name, **style)
+        ax.errorbar(_numbers(found.rows, name), place, xerr=spread, label=name, **style)
         ax.set_xscale("symlog", linthresh=1e-9) if scale == "log" else None
-        ax.set(xlabel=name + (", bars: two errors" if any(spread) else ""), yticks=place)
+        ax.set(xlabel=name + (", bars: two errors" if spread.any() else ""), yticks=place)
         ax.set_yticklabels(labels, fontsize=9)
         ax.grid(alpha=0.25)
         ax.legend(frameon=False, fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
@@ -242,8 +228,11 @@ def finding(found, title: str | None = None) -> Figure:
     return figure
 
 
-def _finite(value) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+def _numbers(rows: Sequence[Mapping], name: str | None) -> np.ndarray:
+    """A column, with NaN where a row has no finite number in it."""
+    values = [row.get(name) for row in rows]
+    plain = [value if isinstance(value, int | float) else math.nan for value in values]
+    return np.where(np.isfinite(plain), plain, math.nan)
 
 
 _PANELS = {  # kind of finding: (value, its null values, its error, scale) of each panel

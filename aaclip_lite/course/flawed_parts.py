@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from PIL import Image
 from torch import Tensor
 
 from ..datasets import open_dataset
@@ -47,14 +48,11 @@ class Parts:
 
 def box_of_mask(mask: UInt8[np.ndarray, "h w"]) -> tuple[float, float, float, float]:
     """The smallest box (x_min, y_min, x_max, y_max) around a mask, in shares of the side."""
-    rows = np.flatnonzero(mask.any(1))
-    columns = np.flatnonzero(mask.any(0))
-    if not len(rows):
+    box = Image.fromarray(mask).getbbox()
+    if box is None:
         raise ValueError("the mask is empty: there is nothing to put a box around")
     height, width = mask.shape
-    near = (columns[0] / width, rows[0] / height)
-    far = ((columns[-1] + 1) / width, (rows[-1] + 1) / height)
-    return tuple(float(edge) for edge in (*near, *far))
+    return tuple(edge / side for edge, side in zip(box, 2 * (width, height), strict=True))
 
 
 def verdict(kinds: list[str]) -> int:
@@ -138,22 +136,14 @@ def detector_model() -> AdaptedCLIP:
 
 @torch.no_grad()
 def patch_tokens(
-    model: AdaptedCLIP, images: UInt8[Tensor, "n 3 side side"], source: str = "adapted"
+    model: AdaptedCLIP, images: UInt8[Tensor, "n 3 side side"]
 ) -> Float[Tensor, "n width grid grid"]:
-    """Patch tokens of all levels side by side, in half precision: of the adapted detector, or of the
-    frozen CLIP below it (through its own final norm).
-    """
-    if source not in ("adapted", "frozen"):
-        raise ValueError(f"source = {source!r}: choose adapted or frozen")
-    clip, found = model.clip, []
+    """The adapted detector's patch tokens of all levels side by side, in half precision."""
+    found = []
     for batch in images.split(32):
-        x = model.preprocess(batch)
-        if source == "adapted":
-            levels = [level * level.shape[-1] ** 0.5 for level in model(x).levels]
-        else:
-            levels = [clip.ln_post(t)[:, 1:] for t in clip.image_tokens(x, model.depths.levels)]
-        joined = torch.cat(levels, -1).mT
-        found.append(joined.unflatten(-1, (clip.grid, clip.grid)).half())
+        levels = model(model.preprocess(batch)).levels
+        joined = torch.cat([level * level.shape[-1] ** 0.5 for level in levels], -1).mT
+        found.append(joined.unflatten(-1, (model.clip.grid, model.clip.grid)).half())
     return torch.cat(found)
 
 

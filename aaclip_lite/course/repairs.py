@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from scipy import ndimage
 from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 
 from ..variants import distillation
 from ..world import factory
@@ -128,21 +129,11 @@ def train_teacher(pictures: Repairs, epochs: int = 12, seed: int = 0) -> nn.Modu
     return teacher.eval()
 
 
-@torch.no_grad()
 def settle(model: nn.Module, images: Float[Tensor, "N 3 S S"]) -> nn.Module:
     """Give every batch norm the statistics of these pictures. With momentum 0.001 a norm would
     need thousands of steps for that, and until then `eval()` shows another network.
     """
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    kept = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the mean over all batches
-    model.train()
-    for part in images.split(64):
-        model(part)
-    for norm, momentum in zip(norms, kept, strict=True):
-        norm.momentum = momentum
+    update_bn(images.split(64), model)  # the mean over all batches
     return model.eval()
 
 

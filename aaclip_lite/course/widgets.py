@@ -141,7 +141,7 @@ def claims() -> Panel:
 
     choices = {"document": ledger.DOCUMENTS, "verdict": ledger.VERDICTS, "kind": ledger.KINDS}
     controls: dict[str, ipywidgets.Widget] = {
-        name: ipywidgets.Dropdown(options=[("all", None), *zip(known, known, strict=True)])
+        name: ipywidgets.Dropdown(options=[("all", None), *((each, each) for each in known)])
         for name, known in choices.items()
     }
     controls["words"] = ipywidgets.Text(continuous_update=False)

@@ -19,6 +19,7 @@ DOCUMENTED = Recipe.documented()
 RELEASED = Recipe.released()
 LAYERS = RELEASED.resolve(24, 12)
 COMMAND = 15 * 32 // 2 * 20  # steps of the command that the document gives
+ANCHORS = noise(3, 8, 2)  # of three classes
 OPPOSITES = torch.tensor([[1.0, -1.0], [0.0, 0.0]])[None]  # anchors
 SHARP = 1 / (1 + math.exp(-100 * 0.05))  # what a cosine 0.05 larger makes of one half
 
@@ -97,12 +98,6 @@ def few_pictures() -> tuple[torch.Tensor, torch.Tensor]:
     return z, mask
 
 
-@measures("S1:256")
-def pixels() -> float:
-    maps = F.interpolate(torch.zeros(1, 2, 37, 37), 518, mode="bilinear", align_corners=True)
-    return maps[0, 0].numel()
-
-
 @measures("S1:251")
 def levels_with_gradient() -> float:
     z, mask = few_pictures()
@@ -147,12 +142,6 @@ def dice_by_hand() -> float:
     return float(losses.dice(p, mask))
 
 
-@measures("S1:496")
-def detection_floor() -> float:
-    feature = torch.tensor([[1.0, 0.0]])
-    return float(losses.detection(feature, OPPOSITES, torch.tensor([0])))
-
-
 @measures("S1:779")
 def batch_noise() -> float:
     pictures = noise(32000, dtype=None)
@@ -167,12 +156,6 @@ def accumulation() -> float:
     for part in (slice(0, 2), slice(2, 4)):
         (losses.segmentation(halves[part].softmax(1), mask[part].double()) / 2).backward()
     return float((whole.grad - halves.grad).abs().max() / whole.grad.abs().max())
-
-
-@measures("S1:820")
-def length_matters() -> float:
-    anchors = noise(3, 8, 2)
-    return float(losses.orthogonal(2 * anchors) / losses.orthogonal(anchors))
 
 
 MEASURES |= {  # what one line measures
@@ -206,10 +189,13 @@ MEASURES |= {  # what one line measures
     "S1:542": lambda: VARIANTS["released"].rotation,
     "S1:977": lambda: len(text_adapters(RELEASED, 768, 768, 3)) + image_modules(),
     "S1:202": lambda: RELEASED.text_lr,
+    "S1:256": lambda: F.interpolate(torch.zeros(1, 1, 37, 37), 518, mode="bilinear").numel(),
     "S1:295": lambda: RELEASED.image_lr / RELEASED.text_lr,
     "S1:485": lambda: float(losses.orthogonal(OPPOSITES)),
     "S1:489": lambda: 2 / math.dist((1, 0), (0, 1)),  # opposite or orthogonal, unit vectors
+    "S1:496": lambda: float(losses.detection(torch.eye(1, 2), OPPOSITES, torch.tensor([0]))),
     "S1:604": lambda: math.isqrt(1369),
+    "S1:820": lambda: float(losses.orthogonal(2 * ANCHORS) / losses.orthogonal(ANCHORS)),
     "S1:943": lambda: RELEASED.text_epochs + RELEASED.image_epochs,
     "S1:944": lambda: RELEASED.betas[0],
     "S1:945": lambda: sum(milestone <= COMMAND for milestone in RELEASED.milestones),

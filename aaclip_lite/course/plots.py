@@ -38,6 +38,12 @@ from .style import (  # noqa: F401 - chapters find all of it here
 )
 
 REFERENCES = 6  # normal pictures of a product that set the zero of its maps
+LOW = 1.0  # deviations above normal where the map begins to show
+HIGH = ENDS[1]  # and where it is full
+# of detections, in inches: a picture's side, the gap between two, the room for a title of two lines
+SIDE = 2.0
+GAP = 0.06
+HEAD = 0.5
 
 
 def sheet(
@@ -117,6 +123,41 @@ def rows(
     in deviations above normal, so that lines and columns compare.
     """
     return sheet(pictures, columns, masks, titles, title, 1, "deviations")
+
+
+def overlay(picture: np.ndarray, anomaly_map: np.ndarray) -> np.ndarray:
+    """uint8 (H, W, 3) and a map (H, W) in deviations -> the map in red over the photograph."""
+    share = ((anomaly_map - LOW) / (HIGH - LOW)).clip(0, 1)[..., None] * 0.65
+    grey = picture.astype(float)
+    red = np.array((230.0, 30.0, 20.0))
+    return (grey * (1 - share) + red * share).astype(np.uint8)
+
+
+def detections(
+    pictures: Sequence[np.ndarray],
+    maps: Sequence[np.ndarray],
+    masks: Sequence[np.ndarray | None],
+    titles: Sequence[str],
+    columns: int = 4,
+) -> Figure:
+    """What a detector says of parts, large. Two rows a line: as photographed, and with its map laid
+    over and the true defect outlined; the verdict stands above.
+    """
+    step = HEAD + 2 * (SIDE + GAP)
+    figure, axes = placed(columns * (SIDE + GAP) + GAP, -(-len(pictures) // columns) * step)
+    for i, picture in enumerate(pictures):
+        line, column = divmod(i, columns)
+        left, top = GAP + column * (SIDE + GAP), line * step + HEAD
+        above = axes(left, top, SIDE, SIDE)
+        above.imshow(picture)
+        above.set_title(titles[i].replace("_", " "), fontsize=9)
+        below = axes(left, top + SIDE + GAP, SIDE, SIDE)
+        below.imshow(overlay(picture, maps[i]))
+        if masks[i] is not None:
+            outline(below, masks[i])
+        for ax in (above, below):
+            ax.set_axis_off()
+    return figure
 
 
 def typical(data: AnomalyDataset, count: int = 6) -> AnomalyDataset:

@@ -13,9 +13,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ..variants.contrastive import bandpass_weights, debias_weights
-from . import retrieval
 from .charts import curves
-from .retrieval import CAPTIONS, Task
+from .retrieval import CAPTIONS, Task, change
 from .style import LINES, new_figure, placed
 from .trials import changes
 
@@ -118,8 +117,3 @@ def study(result: Mapping, names: Sequence[str]) -> Figure:
     )
     figure.supxlabel(f"{words}zero out); columns 3 to 6: R@1", fontsize=9)
     return figure
-
-
-def change(result: Mapping, name: str, read) -> tuple[float, float, float]:
-    """(mean, low, high) of what `read` finds in a seed's result, against the parent's."""
-    return retrieval.change(result, name, result["runs"][name]["parent"], read)

@@ -151,6 +151,6 @@ def claims() -> Panel:
 
     def update() -> None:
         panel.rows = ledger.select(**{name: control.value for name, control in controls.items()})
-        panel.note.value = f"{len(panel.rows)} claims{ledger.html(panel.rows)}"
+        panel.note.value = f"{len(panel.rows)} claims{ledger.html(panel.rows).data}"
 
     return panel.follow(update)

@@ -15,10 +15,12 @@ from datetime import date
 from html import escape
 from pathlib import Path
 
+from IPython.display import HTML
+
 from ...files.keep import read_jsonl
 from ...files.keep import table as aligned
-from . import s0, s1, s2, s3, s4  # noqa: F401 - each marks what it measures
-from .claim import KINDS, MEASURES, VERDICTS, Claim, judge
+from . import s0, s1, s2, s3, s4
+from .claim import KINDS, VERDICTS, Claim, judge
 
 DOCUMENTS = {
     "S0": "URGENT: Your Base Model is Untrained! (found in wei-paul/AA-CLIP)",
@@ -28,6 +30,7 @@ DOCUMENTS = {
     "S4": "CRITICAL ISSUES FOUND (found in Tuprott991/SoftAI---DataForLife---MedSightAI)",
 }
 HEADS = ("claim", "says", "verdict", "checked by", "claimed", "null", "measured", "otherwise")
+MEASURES = s0.MEASURES | s1.MEASURES | s2.MEASURES | s3.MEASURES | s4.MEASURES
 
 
 @dataclass(frozen=True)
@@ -145,14 +148,7 @@ def table(rows: Sequence[Claim], results: Sequence[Again] = (), width: int = 58)
     return aligned(lines)
 
 
-class Table(str):
-    """HTML that a notebook shows as a table."""
-
-    def _repr_html_(self) -> str:
-        return str(self)
-
-
-def html(rows: Sequence[Claim]) -> Table:
+def html(rows: Sequence[Claim]) -> HTML:
     """Rows as a table that wraps its text, and scrolls by itself where a page is narrow."""
     lines = ["".join(f'<th style="text-align:left">{head}</th>' for head in HEADS)]
     for row in rows:
@@ -168,7 +164,7 @@ def html(rows: Sequence[Claim]) -> Table:
         )
         lines.append("".join(map(_cell, HEADS, cells)))
     body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return Table(f'<div style="overflow-x:auto"><table>{body}</table></div>')
+    return HTML(f'<div style="overflow-x:auto"><table>{body}</table></div>')
 
 
 def _cell(head: str, words: str) -> str:

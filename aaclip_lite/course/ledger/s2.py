@@ -9,7 +9,7 @@ import math
 import torch
 
 from ...variants.contrastive import bandpass_weights, contrastive_loss
-from .claim import MEASURES, measures, noise
+from .claim import noise
 
 LOGGED = {"baseline": 0.011209, "debias": 0.012083, "bandpass": 0.015006}  # means of epoch 15
 FACTORS = {"baseline": 1.0, "bandpass": 0.98}
@@ -40,7 +40,6 @@ def excess(beta: float) -> float:
     return 100 * (lifted(S, beta) / lifted(S, 0.0) - 1)
 
 
-@measures("S2:63")
 def wider_band() -> float:
     A = 0.3 + 0.1 * noise(20000, dtype=None)
     share = [
@@ -50,7 +49,6 @@ def wider_band() -> float:
     return share[1] / share[0]
 
 
-@measures("S2:69")
 def entropy_after_a_step() -> float:
     z = noise(50).requires_grad_()
 
@@ -65,28 +63,30 @@ def entropy_after_a_step() -> float:
     return float((entropy() - before).detach())
 
 
-@measures("S2:90")
 def beta_is_a_margin() -> float:
     S = similarities()
     lowered = S - math.log(2) * torch.eye(len(S), dtype=torch.float64)
     return lifted(S, 1.0) - lifted(lowered, 0.0)
 
 
-@measures("S2:94")
 def two_terms_run_away() -> float:
     perfect = 100 * torch.eye(16, dtype=torch.float64)
     assert lifted(perfect, 0.2) < 1e-12
     return float(contrastive_loss(perfect, torch.ones_like(perfect), "v2"))
 
 
-@measures("S2:142")
 def figures_met(losses: dict[str, float] = LOGGED) -> float:
     scales = [simulated(losses[model], factor) for model, factor in FACTORS.items()]
     made = [round(scale * base, 2) for scale in scales for base in BASES]
     return sum(mine == theirs for mine, theirs in zip(made, PUBLISHED, strict=True))
 
 
-MEASURES |= {  # what one line measures
+MEASURES = {  # key of a quick row: gives its value again
+    "S2:63": wider_band,
+    "S2:69": entropy_after_a_step,
+    "S2:90": beta_is_a_margin,
+    "S2:94": two_terms_run_away,
+    "S2:142": figures_met,
     "S2:5": lambda: (
         100 * (simulated(LOGGED["debias"], 1.05) / simulated(LOGGED["baseline"], 1.0) - 1)
     ),

@@ -9,7 +9,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from .claim import MEASURES, measures, noise
+from .claim import noise
 
 
 def auc_error(normal: int, abnormal: int) -> float:
@@ -32,31 +32,31 @@ def pull_ratio(weight: float = 0.5, gap: float = 450**0.5, cells: int = 31) -> f
     return float(first / second)
 
 
-@measures("S3:33")
 def pictures_needed() -> float:
     half = next(n for n in range(2, 10000) if 2 * auc_error(n, n) <= 0.05)
     return 2 * half
 
 
-@measures("S3:49")
 def range_of_equals() -> float:
     teacher, student = maps(31), F.adaptive_avg_pool2d(maps(124, seed=1), 31)
     return float((teacher.max() - teacher.min()) / (student.max() - student.min()))
 
 
-@measures("S3:50")
 def units() -> float:
     a, b = maps(31), maps(31, seed=1)
     return float(F.mse_loss(10 * a, 10 * b) / F.mse_loss(a, b))
 
 
-@measures("S3:117")
 def normalised_noise() -> float:
     a, b = (x - x.mean() for x in (maps(31), maps(31, seed=1)))
     return float(F.mse_loss(a / a.std(), b / b.std()))
 
 
-MEASURES |= {  # what one line measures
+MEASURES = {  # key of a quick row: gives its value again
+    "S3:33": pictures_needed,
+    "S3:49": range_of_equals,
+    "S3:50": units,
+    "S3:117": normalised_noise,
     "S3:4": lambda: 0.5 * 450 + 0.5 * 0.7,
     "S3:5": lambda: math.log(2),
     "S3:10": pull_ratio,

@@ -96,9 +96,7 @@ def class_bars(
     ax.axvline(mean, color="#0b3d63", linestyle="--", linewidth=1, label=f"mean {mean:.3f}")
     if figure_name in ("pixel_auroc", "inside_auroc", "image_auroc"):
         ax.axvline(0.5, color="black", linestyle=":", linewidth=1, label="guessing")
-    ax.set_yticks(place, [name.replace("_", " ") for name in classes])
-    for label in ax.get_yticklabels():
-        label.set_parse_math(False)
+    ax.set_yticks(place, [name.replace("_", " ") for name in classes], parse_math=False)
     ax.set(xlim=(0, 1), xlabel=WORDS[figure_name])
     ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     ax.set_title(f"{WORDS[figure_name]} by class (line: 95 % interval)", fontsize=10)

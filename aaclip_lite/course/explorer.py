@@ -26,8 +26,8 @@ from .. import metrics, scoring
 from ..datasets import AnomalyDataset, Sample
 from ..detector import AnomalyDetector
 from ..prompts import TEMPLATES
-from .style import UNIT
-from .views import GAP, HEAT_ENDS, LINE, SIDE, THUMB, Tile, View, laid_over, rings, sheet, stack
+from .style import ENDS, UNIT
+from .views import GAP, LINE, SIDE, THUMB, Tile, View, laid_over, rings, sheet, stack
 
 __all__ = ["DEFECTIVE", "GOOD", "REFERENCE", "Explorer", "Setting", "precision_recall", "stack"]
 
@@ -213,7 +213,7 @@ class Explorer:
             Tile((GAP + i * (SIDE + GAP), 2 * LINE), SIDE, *each) for i, each in enumerate(panels)
         ]
         title = f"{setting.product}: {part.defect or 'good'}; {self.difference(setting)}"
-        foot = f"{text}; maps: {HEAT_ENDS[0]:.0f} (dark) to {HEAT_ENDS[1]:.0f} (bright) {UNIT}"
+        foot = f"{text}; maps: {ENDS[0]:.0f} (dark) to {ENDS[1]:.0f} (bright) {UNIT}"
         figures = {"precision": precision, "recall": recall}
         return View(sheet(title, tiles, 2 * LINE + SIDE + 4, foot), figures, f"{title}; {text}")
 

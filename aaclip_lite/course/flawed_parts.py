@@ -10,6 +10,7 @@ Use: `parts = gather("val", sound=4, single=9, double=3)`, then `parts.labels` (
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,16 +85,15 @@ def two_defects(product: str, first: str, second: str, seed: int, split: str) ->
 
 
 def _single(product: str, sound: int, single: int, data) -> list[tuple]:
-    own = data.filter(product)
-    good = [i for i, record in enumerate(own.records) if record.label == 0][:sound]
-    bad = [i for i, record in enumerate(own.records) if record.label == 1]
-    order = np.random.default_rng(0).permutation(len(bad))
+    good, bad = (data.filter(product, labels=label) for label in (0, 1))
     by_kind: dict[str, list[int]] = {}
-    for place in order:
-        by_kind.setdefault(own.records[bad[place]].defect, []).append(bad[place])
-    turns = [kinds[turn] for turn in range(99) for kinds in by_kind.values() if turn < len(kinds)]
-    found = [(own[i].image, {}) for i in good]
-    return found + [(own[i].image, {own[i].defect: own[i].mask}) for i in turns[:single]]
+    for i in np.random.default_rng(0).permutation(len(bad)):
+        by_kind.setdefault(bad.records[i].defect, []).append(i)
+    turns = [i for turn in zip_longest(*by_kind.values()) for i in turn if i is not None]
+    found = [(good[i].image, {}) for i in range(min(sound, len(good)))]
+    for sample in map(bad.__getitem__, turns[:single]):
+        found.append((sample.image, {sample.defect: sample.mask}))
+    return found
 
 
 def _double(split: str, product: str, count: int) -> list[tuple]:

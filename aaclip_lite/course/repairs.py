@@ -91,17 +91,23 @@ def draw_repairs(count: int, seed: int = 0, products: Sequence[str] = PRODUCTS) 
     return Repairs(pixels, labels, torch.stack(masks), ways)
 
 
+def convolutions(*shapes: tuple[int, int, int, int]) -> list[nn.Module]:
+    """Layers of (inputs, outputs, kernel, stride), each with its norm."""
+    layers: list[nn.Module] = []
+    for inputs, outputs, kernel, stride in shapes:
+        layers += [nn.Conv2d(inputs, outputs, kernel, stride, 1, bias=False)]
+        layers += [nn.BatchNorm2d(outputs), nn.ReLU()]
+    return layers
+
+
 class Teacher(nn.Module):
     """Local, on pixel relations, as the report's teacher is; small, and taught with masks."""
 
-    def __init__(self, width: int = 16) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        layers = []
-        for inputs, outputs in ((3, width), (width, width)):
-            layers += [nn.Conv2d(inputs, outputs, 3, 2, 1, bias=False)]
-            layers += [nn.BatchNorm2d(outputs), nn.ReLU()]
-        self.body = nn.Sequential(*layers, nn.Conv2d(width, width, 3, 1, 1), nn.ReLU())
-        self.head = nn.Conv2d(width, 1, 1)
+        layers = convolutions((3, 16, 3, 2), (16, 16, 3, 2))
+        self.body = nn.Sequential(*layers, nn.Conv2d(16, 16, 3, 1, 1), nn.ReLU())
+        self.head = nn.Conv2d(16, 1, 1)
 
     def forward(self, images: Float[Tensor, "B 3 S S"]) -> Float[Tensor, "B 1 h w"]:
         x = 20 * distillation.npr(images)  # the grain is a few grey levels of 255

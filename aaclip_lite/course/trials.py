@@ -35,33 +35,27 @@ def named(kept: Sequence[dict]) -> dict[str, list[dict]]:
     return found
 
 
-def trial_table(
-    kept: Sequence[dict], rival: str, figure: str = "pixel_auroc", names: Sequence[str] = ()
-) -> str:
+def trial_table(kept: Sequence[dict], rival: str) -> str:
     """Figures of every contestant, and the change of one against the rival, with its interval."""
     contestants = named(kept)
-    changed = f"change of {SHOWN[figure]}"
+    changed = f"change of {SHOWN['pixel_auroc']}"
     lines = [["contestant", "seeds", *SHOWN.values(), changed, "weights", "cpu s"]]
     for name, mine in contestants.items():
-        if names and name not in names:
-            continue
         spans = [spoken(interval([row[each] for row in mine])) for each in SHOWN]
-        moved = "" if name == rival else spoken(change(mine, contestants[rival], figure), "+")
+        against = change(mine, contestants[rival], "pixel_auroc")
+        moved = "" if name == rival else spoken(against, "+")
         seconds = sum(row["seconds"] for row in mine) / len(mine)
         ends = [moved, f"{mine[0]['weights']:,}", f"{seconds:.0f}"]
         lines.append([name, str(len(mine)), *spans, *ends])
     return table(lines)
 
 
-def forest(
-    kept: Sequence[dict], rival: str, figures: Sequence[str] = ("pixel_auroc", "image_auroc")
-) -> Figure:
+def forest(kept: Sequence[dict], rival: str) -> Figure:
     """The change of each contestant against the rival, mean and 95 % interval over the seeds."""
     contestants = named(kept)
     others = [name for name in contestants if name != rival]
-    size = (4.6 * len(figures) + 1.6, 0.34 * len(others) + 1.4)
-    drawn, axes = new_figure(1, len(figures), *size, sharey=True)
-    for ax, figure in zip(axes[0], figures, strict=True):
+    drawn, axes = new_figure(1, 2, 10.8, 0.34 * len(others) + 1.4, sharey=True)
+    for ax, figure in zip(axes[0], ("pixel_auroc", "image_auroc"), strict=True):
         spans = [change(contestants[name], contestants[rival], figure) for name in others]
         changes(ax, spans, others)
         ax.set_xlabel(f"change of {SHOWN[figure]}")

@@ -19,6 +19,10 @@ DOCUMENTED = Recipe.documented()
 RELEASED = Recipe.released()
 LAYERS = RELEASED.resolve(24, 12)
 COMMAND = 15 * 32 // 2 * 20  # steps of the command that the document gives
+# of four small pictures, two of them defective
+LOGITS = noise(4, 2, 12, 12, dtype=None)
+MASK = torch.zeros(4, 1, 12, 12)
+MASK[:2, :, 3:6, 3:6] = 1
 ANCHORS = noise(3, 8, 2)  # of three classes
 OPPOSITES = torch.tensor([[1.0, -1.0], [0.0, 0.0]])[None]  # anchors
 SHARP = 1 / (1 + math.exp(-100 * 0.05))  # what a cosine 0.05 larger makes of one half
@@ -85,35 +89,24 @@ def length_kept() -> float:
     return float((lengths - 1).abs().max())
 
 
-def few_pictures() -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits and masks of four small pictures, two of them defective."""
-    z = noise(4, 2, 12, 12, dtype=None)
-    mask = torch.zeros(4, 1, 12, 12)
-    mask[:2, :, 3:6, 3:6] = 1
-    return z, mask
-
-
 def levels_with_gradient() -> float:
-    z, mask = few_pictures()
-    levels = [z.clone().requires_grad_() for _ in range(4)]
+    levels = [LOGITS.clone().requires_grad_() for _ in range(4)]
     for level in levels:
-        loss = losses.segmentation(level.softmax(1), mask)
+        loss = losses.segmentation(level.softmax(1), MASK)
     loss.backward()
     return sum(level.grad is not None for level in levels)
 
 
 def sum_over_four() -> float:
-    z, mask = few_pictures()
-    levels = [scale * z for scale in (0.25, 0.5, 1.0, 2.0)]
-    each = [float(losses.segmentation(level.softmax(1), mask)) for level in levels]
+    levels = [scale * LOGITS for scale in (0.25, 0.5, 1.0, 2.0)]
+    each = [float(losses.segmentation(level.softmax(1), MASK)) for level in levels]
     return sum(each) / (4 * each[-1])
 
 
 def three_terms() -> float:
-    z, mask = few_pictures()
-    p = z.softmax(1)
-    parts = losses.focal(p, mask) + losses.dice(p[:, 0], 1 - mask) + losses.dice(p[:, 1], mask)
-    return float(losses.segmentation(p, mask) - parts)
+    p = LOGITS.softmax(1)
+    parts = losses.focal(p, MASK) + losses.dice(p[:, 0], 1 - MASK) + losses.dice(p[:, 1], MASK)
+    return float(losses.segmentation(p, MASK) - parts)
 
 
 def focal_on_the_defect() -> float:
@@ -138,11 +131,10 @@ def batch_noise() -> float:
 
 
 def accumulation() -> float:
-    z, mask = few_pictures()
-    whole, halves = (z.double().requires_grad_() for _ in range(2))
-    losses.segmentation(whole.softmax(1), mask.double()).backward()
+    whole, halves = (LOGITS.double().requires_grad_() for _ in range(2))
+    losses.segmentation(whole.softmax(1), MASK.double()).backward()
     for part in (slice(0, 2), slice(2, 4)):
-        (losses.segmentation(halves[part].softmax(1), mask[part].double()) / 2).backward()
+        (losses.segmentation(halves[part].softmax(1), MASK[part].double()) / 2).backward()
     return float((whole.grad - halves.grad).abs().max() / whole.grad.abs().max())
 
 

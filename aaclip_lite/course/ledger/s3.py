@@ -21,10 +21,10 @@ def maps(cells: int, seed: int = 0) -> torch.Tensor:
     return noise(16, 1, cells, cells, seed=seed)
 
 
-def pull_ratio(weight: float = 0.5, gap: float = 450**0.5, cells: int = 31) -> float:
+def pull_ratio(weight: float = 0.5) -> float:
     """Gradient of the distillation term for each of the task term, at one picture's map."""
-    student = torch.zeros(cells * cells, dtype=torch.float64, requires_grad=True)
-    distill = F.mse_loss(student, torch.full_like(student, gap))
+    student = torch.zeros(31 * 31, dtype=torch.float64, requires_grad=True)
+    distill = F.mse_loss(student, torch.full_like(student, 450**0.5))
     top = student.topk(math.ceil(0.1 * student.numel())).values.mean()
     task = F.binary_cross_entropy_with_logits(top, torch.ones_like(top))
     terms = (weight * distill, (1 - weight) * task)

@@ -112,19 +112,6 @@ def sheet(
     return figure
 
 
-def rows(
-    pictures: Sequence,
-    columns: Mapping[str, Sequence],
-    masks: Sequence,
-    titles: Sequence[str],
-    title: str = "",
-) -> Figure:
-    """A line for each picture: the photograph, then its map of every column laid over it. Maps are
-    in deviations above normal, so that lines and columns compare.
-    """
-    return sheet(pictures, columns, masks, titles, title, 1, "deviations")
-
-
 def overlay(picture: np.ndarray, anomaly_map: np.ndarray) -> np.ndarray:
     """uint8 (H, W, 3) and a map (H, W) in deviations -> the map in red over the photograph."""
     share = ((anomaly_map - LOW) / (HIGH - LOW)).clip(0, 1)[..., None] * 0.65

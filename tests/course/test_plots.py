@@ -101,10 +101,10 @@ def test_outlines_keep_off_what_they_ring():
     assert not mask[y.round().astype(int), x.round().astype(int)].any()
 
 
-def test_rows_show_every_column_on_one_scale(parts):
+def test_a_sheet_of_several_maps_a_picture_has_one_scale(parts):
     pictures, maps, masks, titles = parts
     columns = {"before": maps[1:3], "after": 9 * maps[1:3]}
-    figure = plots.rows(pictures[1:3], columns, masks[1:3], titles[1:3], "All")
+    figure = plots.sheet(pictures[1:3], columns, masks[1:3], titles[1:3], "All", 1, "deviations")
     cells = shown(figure)
     assert len(cells) == 6 and {ax.images[1].get_clim() for ax in cells if ax.images[1:]} == {
         plots.ENDS

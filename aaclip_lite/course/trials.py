@@ -70,7 +70,7 @@ def changes(ax: Axes, spans: Sequence[tuple[float, float]], names: Sequence[str]
         decided = abs(middle) > half
         style = {"capsize": 3, "color": LINES[0][0]}
         style["markerfacecolor"] = LINES[0][0] if decided else "white"
-        ax.errorbar(middle, place, xerr=reach, fmt="o" if decided else "D", **style)
+        ax.errorbar(middle, place, xerr=reach, fmt="D" if decided else "o", **style)
     ax.axvline(0, color="black", linewidth=1)
     ax.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
     ax.grid(axis="x", alpha=0.3)

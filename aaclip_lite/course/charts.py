@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from ..evaluation import NAMES, Report
-from .style import LINES, WORDS, as_array, name_points, new_figure, rows_of
+from ..files.keep import read_jsonl
+from .style import LINES, WORDS, as_array, name_points, new_axes, new_figure
 
 
 def curves(
@@ -19,10 +21,8 @@ def curves(
     rows: a History, its rows, a .jsonl log (of training or of pretraining), or {label: one of
     these} to compare runs.
     """
-    runs = {
-        label: rows_of(run)
-        for label, run in (rows.items() if isinstance(rows, Mapping) else [("", rows)])
-    }
+    given = rows if isinstance(rows, Mapping) else {"": rows}
+    runs = {label: _rows_of(run) for label, run in given.items()}
     # a later row may have more columns
     known = {k: v for run in runs.values() for row in run for k, v in row.items()}
     if not known:
@@ -60,6 +60,10 @@ def curves(
     return figure
 
 
+def _rows_of(run) -> list[dict]:
+    return read_jsonl(run) if isinstance(run, str | Path) else list(getattr(run, "rows", run))
+
+
 def class_bars(
     report: Report, figure_name: str = "pixel_auroc", baselines: Sequence[str] | None = None
 ) -> Figure:
@@ -82,8 +86,8 @@ def class_bars(
     classes = sorted(
         report.classes, key=lambda name: np.nan_to_num(report.classes[name][figure_name], nan=-1)
     )
-    place, plot = np.arange(len(classes)), new_figure(1, 1, 7, 0.3 * len(classes) + 1.6)
-    ax = plot[1][0, 0]
+    place = np.arange(len(classes))
+    figure, ax = new_axes(7, 0.3 * len(classes) + 1.6, xlim=(0, 1), xlabel=WORDS[figure_name])
     values = [report.classes[name][figure_name] for name in classes]
     ax.barh(place, values, color="#9ec5e0", label="this model", height=0.7)
     for y, name in zip(place, classes, strict=True):
@@ -97,10 +101,9 @@ def class_bars(
     if figure_name in ("pixel_auroc", "inside_auroc", "image_auroc"):
         ax.axvline(0.5, color="black", linestyle=":", linewidth=1, label="guessing")
     ax.set_yticks(place, [name.replace("_", " ") for name in classes], parse_math=False)
-    ax.set(xlim=(0, 1), xlabel=WORDS[figure_name])
     ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     ax.set_title(f"{WORDS[figure_name]} by class (line: 95 % interval)", fontsize=10)
-    return plot[0]
+    return figure
 
 
 def anchors(

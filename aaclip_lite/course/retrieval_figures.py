@@ -15,7 +15,7 @@ from torch import Tensor
 from ..variants.contrastive import bandpass_weights, debias_weights
 from .charts import curves
 from .retrieval import CAPTIONS, Task, change
-from .style import LINES, new_figure, placed
+from .style import LINES, new_axes, new_figure, placed
 from .trials import changes
 
 
@@ -58,8 +58,8 @@ def affinities(A: Tensor, right: Tensor) -> Figure:
     """How alike the pairs of some batches are, those that are right and those that are not, and
     the weight that each kind gives them. A, right: (batches, B, B).
     """
-    figure, axes = new_figure(1, 1, 7.5, 3.2)
-    ax = axes[0, 0]
+    words = {"xlabel": "affinity of two pairs", "ylabel": "share of the pairs"}
+    figure, ax = new_axes(7.5, 3.2, title="Which pairs do the weights take away?", **words)
     off = ~torch.eye(A.shape[-1], dtype=torch.bool).expand_as(A)
     bins = np.linspace(-0.6, 1.0, 41)
     for truth, colour, hatch, label in (
@@ -69,13 +69,11 @@ def affinities(A: Tensor, right: Tensor) -> Figure:
         values = A[off & (right == truth)].numpy()
         share = np.full(len(values), 1 / len(values))
         ax.hist(values, bins, weights=share, color=colour, hatch=hatch, alpha=0.6, label=label)
-    ax.set(xlabel="affinity of two pairs", ylabel="share of the pairs")
     other, x = ax.twinx(), torch.linspace(-0.6, 1, 200)
     other.plot(x, debias_weights(x), color=LINES[0][0], label="weight, debias")
     other.plot(x, bandpass_weights(x), "--", color=LINES[2][0], label="weight, bandpass")
     other.set(ylabel="weight", ylim=(0, 1.05))
     figure.legend(loc="outside right upper", frameon=False, fontsize=8)
-    ax.set_title("Which pairs do the weights take away?")
     return figure
 
 

@@ -3,7 +3,6 @@ notebook, saving, and how values become arrays.
 """
 
 import io
-import json
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -101,6 +100,13 @@ def new_figure(
     return figure, axes
 
 
+def new_axes(width: float, height: float, **words) -> tuple[Figure, Axes]:
+    """A figure with one place to draw; words: of Axes.set."""
+    figure, axes = new_figure(1, 1, width, height)
+    axes[0, 0].set(**words)
+    return figure, axes[0, 0]
+
+
 def placed(width: float, height: float) -> tuple[Figure, Callable[..., Axes]]:
     """A figure, and what puts axes for a picture into it: left, top, width, height, in inches.
     matplotlib's own layout takes seconds for many axes.
@@ -120,12 +126,6 @@ def as_array(values) -> np.ndarray:
     return (
         values.detach().float().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
     )
-
-
-def rows_of(run) -> list[dict]:
-    if isinstance(run, str | Path):
-        return [json.loads(line) for line in Path(run).read_text(encoding="utf-8").splitlines()]
-    return list(getattr(run, "rows", run))
 
 
 def name_points(

@@ -4,10 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..style import HEAT, new_figure
+from ..style import HEAT, new_axes, new_figure
 from .claim import VERDICTS
 from .reading import counts
 
@@ -16,16 +15,10 @@ HATCHES = ("", "//", "..", "xx", "", "\\\\")
 BESIDE = {"frameon": False, "loc": "upper left", "bbox_to_anchor": (1, 1)}  # a legend's place
 
 
-def _single(width: float, height: float, **words: str) -> tuple[Figure, Axes]:
-    figure, axes = new_figure(1, 1, width, height)
-    axes[0, 0].set(**words)
-    return figure, axes[0, 0]
-
-
 def verdicts() -> Figure:
     """How many claims of each document met which verdict."""
     found = counts()
-    figure, ax = _single(8, 2.8, title="Claims by document and verdict", xlabel="claims")
+    figure, ax = new_axes(8, 2.8, title="Claims by document and verdict", xlabel="claims")
     left = np.zeros(len(found))
     for verdict, colour, hatch in zip(VERDICTS, COLOURS, HATCHES, strict=True):
         widths = np.array([row[verdict] for row in found.values()])
@@ -44,7 +37,7 @@ def yardsticks(betas: Sequence[float], losses: Sequence[float]) -> Figure:
     """One model's loss as its definition changes."""
     words = {"xlabel": "beta: how much negatives are weighed up"}
     words |= {"ylabel": "loss above cross-entropy [%]"}
-    figure, ax = _single(6, 3, title="The same model, the same data, another definition", **words)
+    figure, ax = new_axes(6, 3, title="The same model, the same data, another definition", **words)
     ax.plot(betas, 100 * (np.array(losses) / losses[0] - 1), "o-", color="#0072b2")
     ax.axhline(33.9, color="#d55e00", ls="--", label="the report's “serious issues”")
     ax.legend(frameon=False)
@@ -69,7 +62,7 @@ def descents(start: torch.Tensor, mask: torch.Tensor, ends: Mapping[str, torch.T
 def chance(error: Callable[[int, int], float], readings: Mapping[str, tuple[float, int]]) -> Figure:
     """AUC values on the band that chance alone fills, by the number of pictures of each kind."""
     words = {"title": "What chance alone gives", "xlabel": "pictures of each kind", "ylabel": "AUC"}
-    figure, ax = _single(6.4, 3.2, **words)
+    figure, ax = new_axes(6.4, 3.2, **words)
     sizes = np.unique(np.geomspace(10, 2000, 40).astype(int))
     spread = np.array([error(int(n), int(n)) for n in sizes])
     ax.fill_between(sizes, 0.5 - 2 * spread, 0.5 + 2 * spread, color="#cccccc", label="chance ± 2")

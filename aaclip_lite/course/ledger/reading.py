@@ -142,9 +142,8 @@ def table(rows: Sequence[Claim], results: Sequence[Again] = (), width: int = 58)
         if fresh:
             last = number(fresh.found) + ("" if fresh.agrees else " DIFFERS")
         text = row.text if len(row.text) <= width else row.text[: width - 1] + "…"
-        says = f"{text:{width}}"
         numbers = [number(row.claimed), number(row.null), measured(row), last]
-        lines.append([row.key, row.verdict, *numbers, says])
+        lines.append([row.key, row.verdict, *numbers, f"{text:{width}}"])
     return aligned(lines)
 
 

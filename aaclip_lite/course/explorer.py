@@ -14,7 +14,7 @@ same in all.
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -99,13 +99,9 @@ class Explorer:
         blur = model.recipe.blur
         if blur is None:
             blur = scoring.BLUR[self.detector.domain][1]
-        own = Setting(
-            product,
-            level_weights=(1.0,) * len(model.depths.levels),
-            blur=blur,
-            adapter_mix=self.own_mix,
-        )
-        return replace(own, **changes)
+        levels = (1.0,) * len(model.depths.levels)
+        own = {"level_weights": levels, "blur": blur, "adapter_mix": self.own_mix}
+        return Setting(product, **(own | changes))
 
     def shown(self, product: str) -> list[Sample]:
         if product not in self.parts:

@@ -48,12 +48,9 @@ WORDS = {
 
 def save(figure: Figure, path: str | Path, dpi: int = 110) -> Path:
     """A PNG, complete or not at all."""
-
-    def write(temporary: str) -> None:
-        plain = {"Software": None}  # no version, so that the same figure gives the same bytes
-        figure.savefig(temporary, dpi=dpi, format="png", facecolor="white", metadata=plain)
-
-    return atomic(path, write)
+    plain = {"Software": None}  # no version, so that the same figure gives the same bytes
+    options = {"dpi": dpi, "format": "png", "facecolor": "white", "metadata": plain}
+    return atomic(path, partial(figure.savefig, **options))
 
 
 def crisp(times: float = 2.0) -> None:

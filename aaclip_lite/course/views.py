@@ -81,10 +81,7 @@ def sheet(
 
 def stack(*views: View) -> View:
     """Views below each other, for a page."""
-    paper, top = Image.new("RGB", (WIDTH, sum(view.picture.height for view in views)), "white"), 0
-    for view in views:
-        paper.paste(view.picture, (0, top))
-        top += view.picture.height
+    paper = Image.fromarray(np.vstack([np.asarray(view.picture) for view in views]))
     return View(paper, {}, "\n".join(view.text for view in views))
 
 

@@ -84,8 +84,12 @@ def runs(logs: Mapping[str, Sequence[Mapping]]) -> Figure:
         for name, rows in logs.items()
     }
     figure = curves(numbered, ["loss", "cross_entropy"], title="")
-    figure.axes[0].set_title("each run's own loss: not comparable", fontsize=9)
-    figure.axes[1].set_title("plain cross-entropy of the same batches", fontsize=9)
+    own, shared = figure.axes
+    own.set_title("each run's own loss: not comparable")
+    own.get_legend().remove()  # it would lie over the curves
+    shared.set_title("plain cross-entropy of the same batches")
+    shared.legend(frameon=False)
+    figure.set_size_inches(8.6, 3)
     return figure
 
 

@@ -77,16 +77,11 @@ def live(
 
 
 def _control(label: str, value, allowed: Sequence) -> ipywidgets.Widget:
-    options = {
-        "description": label,
-        "value": value,
-        "style": {"description_width": "9em"},
-        "layout": {"width": "30em"},
-    }
+    options = {"description": label, "value": value, "layout": {"width": "30em"}}
+    options["style"] = {"description_width": "9em"}
     if not allowed:
-        return ipywidgets.Text(
-            continuous_update=False, placeholder="the recipe's own sentences", **options
-        )
+        options["placeholder"] = "the recipe's own sentences"
+        return ipywidgets.Text(continuous_update=False, **options)
     if isinstance(allowed, tuple):
         low, high, step = allowed
         kind = ipywidgets.FloatSlider if isinstance(step, float) else ipywidgets.IntSlider

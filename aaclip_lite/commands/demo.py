@@ -92,7 +92,6 @@ def _print_table(parts: list, found: list) -> list[bool]:
 
 def _save_sheet(parts: list, found: list, out: str):
     from ..course import plots
-    from ..course.detections import detections
 
     titles = []
     for part, each in zip(parts, found, strict=True):
@@ -101,7 +100,7 @@ def _save_sheet(parts: list, found: list, out: str):
     pictures = [part.image for part in parts]
     maps = [each.map for each in found]
     masks = [part.mask if part.defect else None for part in parts]
-    return plots.save(detections(pictures, maps, masks, titles), out, dpi=80)
+    return plots.save(plots.detections(pictures, maps, masks, titles), out, dpi=80)
 
 
 def _draw(name: str, kind: str | None, seed: int):

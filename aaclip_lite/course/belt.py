@@ -24,6 +24,7 @@ from ..detector import AnomalyDetector
 from ..service.export import write_program
 from ..world import factory
 from . import plots
+from .repairs import convolutions
 
 GRID = 16  # cells a side, as the detector has patches
 SOURCES = ("both", "masks", "map")
@@ -57,14 +58,10 @@ def draw_parts(name: str, count: int, seed: int = 0) -> Parts:
 class BeltStudent(nn.Module):
     """Pictures (B, 3, S, S) in [0, 1] -> map (B, S, S) of logits and score (B,)."""
 
-    def __init__(self, stem: int = 12, width: int = 16) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        shapes = ((3, stem, 6, 4), (stem, width, 3, 2), (width, width, 3, 1))
-        layers = []
-        for inputs, outputs, kernel, stride in shapes:
-            layers += [nn.Conv2d(inputs, outputs, kernel, stride, 1, bias=False)]
-            layers += [nn.BatchNorm2d(outputs), nn.ReLU()]
-        self.body = nn.Sequential(*layers, nn.Conv2d(width, 1, 1))
+        layers = convolutions((3, 12, 6, 4), (12, 16, 3, 2), (16, 16, 3, 1))
+        self.body = nn.Sequential(*layers, nn.Conv2d(16, 1, 1))
 
     def cells(self, images: Float[Tensor, "B 3 S S"]) -> Float[Tensor, "B 1 h w"]:
         return self.body(images - 0.5)
@@ -130,9 +127,8 @@ def stack(data) -> tuple[Tensor, list[int], np.ndarray]:
     """Pictures (N, 3, S, S), labels and masks (N, S, S) of a data set."""
     samples = [data[i] for i in range(len(data))]
     images = torch.from_numpy(np.stack([sample.image for sample in samples])).movedim(-1, 1)
-    blank = np.zeros(images.shape[-2:], np.uint8)
-    masks = np.stack([blank if sample.mask is None else sample.mask for sample in samples])
-    return images, [sample.label for sample in samples], masks
+    labels = [sample.label for sample in samples]
+    return images, labels, np.stack([sample.mask for sample in samples])
 
 
 def judge(student: BeltStudent, images, labels, masks) -> dict[str, float]:
@@ -169,15 +165,13 @@ def median_seconds(calls: dict[str, Callable[[], object]], rounds: int = 15) -> 
     return {name: float(np.median(each)) for name, each in times.items()}
 
 
-def belt_of_parts(
-    name: str, count: int, seed: int, every: int = 10
-) -> Iterator[tuple[Tensor, bool]]:
-    """New parts one by one, (3, S, S) in [0, 1], one in `every` of them defective."""
+def belt_of_parts(name: str, count: int, seed: int) -> Iterator[tuple[Tensor, bool]]:
+    """New parts one by one, (3, S, S) in [0, 1], one in ten of them defective."""
     rng = np.random.default_rng([17, seed])
     kinds = factory.kinds_for(name)
     number = 0
     for place in range(1, count + 1):
-        defective, part = place % every == 0, None
+        defective, part = place % 10 == 0, None
         while part is None:
             kind = str(rng.choice(kinds)) if defective else None
             with contextlib.suppress(factory.NotShown):

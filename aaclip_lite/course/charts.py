@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from ..evaluation import NAMES, Report
-from .style import LINES, WORDS, as_array, name_points, new_figure, rows_of
+from ..files.keep import read_jsonl
+from .style import LINES, WORDS, as_array, name_points, new_axes, new_figure
 
 
 def curves(
@@ -19,10 +21,8 @@ def curves(
     rows: a History, its rows, a .jsonl log (of training or of pretraining), or {label: one of
     these} to compare runs.
     """
-    runs = {
-        label: rows_of(run)
-        for label, run in (rows.items() if isinstance(rows, Mapping) else [("", rows)])
-    }
+    given = rows if isinstance(rows, Mapping) else {"": rows}
+    runs = {label: _rows_of(run) for label, run in given.items()}
     # a later row may have more columns
     known = {k: v for run in runs.values() for row in run for k, v in row.items()}
     if not known:
@@ -60,6 +60,10 @@ def curves(
     return figure
 
 
+def _rows_of(run) -> list[dict]:
+    return read_jsonl(run) if isinstance(run, str | Path) else list(getattr(run, "rows", run))
+
+
 def class_bars(
     report: Report, figure_name: str = "pixel_auroc", baselines: Sequence[str] | None = None
 ) -> Figure:
@@ -82,8 +86,8 @@ def class_bars(
     classes = sorted(
         report.classes, key=lambda name: np.nan_to_num(report.classes[name][figure_name], nan=-1)
     )
-    place, plot = np.arange(len(classes)), new_figure(1, 1, 7, 0.3 * len(classes) + 1.6)
-    ax = plot[1][0, 0]
+    place = np.arange(len(classes))
+    figure, ax = new_axes(7, 0.3 * len(classes) + 1.6, xlim=(0, 1), xlabel=WORDS[figure_name])
     values = [report.classes[name][figure_name] for name in classes]
     ax.barh(place, values, color="#9ec5e0", label="this model", height=0.7)
     for y, name in zip(place, classes, strict=True):
@@ -96,13 +100,10 @@ def class_bars(
     ax.axvline(mean, color="#0b3d63", linestyle="--", linewidth=1, label=f"mean {mean:.3f}")
     if figure_name in ("pixel_auroc", "inside_auroc", "image_auroc"):
         ax.axvline(0.5, color="black", linestyle=":", linewidth=1, label="guessing")
-    ax.set_yticks(place, [name.replace("_", " ") for name in classes])
-    for label in ax.get_yticklabels():
-        label.set_parse_math(False)
-    ax.set(xlim=(0, 1), xlabel=WORDS[figure_name])
+    ax.set_yticks(place, [name.replace("_", " ") for name in classes], parse_math=False)
     ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     ax.set_title(f"{WORDS[figure_name]} by class (line: 95 % interval)", fontsize=10)
-    return plot[0]
+    return figure
 
 
 def anchors(
@@ -149,14 +150,11 @@ def ratios(result: Mapping) -> Figure:
     for ax, key, words in zip(
         axes.flat, ("cpu", "peak_mb"), ("CPU time", "peak memory"), strict=True
     ):
-        # memory that there was no time to measure has no bar
-        known = [base[key] and row[key] for _, base, row in rows]
-        values = [
-            base[key] / row[key] if here else math.nan
-            for here, (_, base, row) in zip(known, rows, strict=True)
-        ]
+        values = []
+        for _, base, row in rows:  # memory that there was no time to measure has no bar
+            values.append(base[key] / row[key] if base[key] and row[key] else math.nan)
         bars = ax.barh([name for name, *_ in rows], values, color=LINES[0][0], height=0.65)
-        texts = [f" {value:.3g}" if here else "" for here, value in zip(known, values, strict=True)]
+        texts = ["" if math.isnan(value) else f" {value:.3g}" for value in values]
         ax.bar_label(bars, texts, fontsize=8)
         ax.axvline(1, color="black", linewidth=0.8)
         ax.set_xscale("log")
@@ -196,13 +194,11 @@ def finding(found, title: str | None = None) -> Figure:
         raise ValueError(
             f"a finding of kind {found.kind!r} cannot be drawn; known are {', '.join(_PANELS)}"
         )
-    labels = [
-        " ".join(v for v in list(row.values())[:2] if isinstance(v, str)) for row in found.rows
-    ]
-    short = (("image_adapter.", ""), ("text_adapter.", "text "))
-    for long, word in short:
-        labels = [label.replace(long, word) for label in labels]
-    panels = [p for p in _PANELS[found.kind] if any(_finite(row.get(p[0])) for row in found.rows)]
+    labels = []
+    for row in found.rows:
+        words = " ".join(v for v in list(row.values())[:2] if isinstance(v, str))
+        labels.append(words.replace("image_adapter.", "").replace("text_adapter.", "text "))
+    panels = [p for p in _PANELS[found.kind] if np.isfinite(_numbers(found.rows, p[0])).any()]
     if not panels:
         raise ValueError(
             f"{found.subject}: no number to draw ({found.verdict}: {'; '.join(found.reasons)})"
@@ -212,23 +208,14 @@ def finding(found, title: str | None = None) -> Figure:
     )
     place = np.arange(len(labels))[::-1]
     for ax, (name, nulls, error, scale) in zip(axes[0], panels, strict=True):
-        for null, (colour, _, marker) in zip(
-            nulls, (("#555555", "", "D"), ("#999999", "", "s")), strict=False
-        ):
-            values = [row.get(null) if _finite(row.get(null)) else np.nan for row in found.rows]
+        for null, colour, marker in zip(nulls, ("#555555", "#999999"), "Ds", strict=False):
             style = {"color": colour, "markerfacecolor": "none", "markersize": 7, "label": null}
-            ax.plot(values, place, marker, **style)
-        values = np.array(
-            [row[name] if _finite(row.get(name)) else np.nan for row in found.rows], float
-        )
-        spread = [
-            2 * (row.get(error) or 0) if error and _finite(row.get(error)) else 0
-            for row in found.rows
-        ]
+            ax.plot(_numbers(found.rows, null), place, marker, **style)
+        spread = 2 * np.nan_to_num(_numbers(found.rows, error))
         style = {"fmt": "o", "color": LINES[0][0], "markersize": 4, "capsize": 2}
-        ax.errorbar(values, place, xerr=spread, label=name, **style)
+        ax.errorbar(_numbers(found.rows, name), place, xerr=spread, label=name, **style)
         ax.set_xscale("symlog", linthresh=1e-9) if scale == "log" else None
-        ax.set(xlabel=name + (", bars: two errors" if any(spread) else ""), yticks=place)
+        ax.set(xlabel=name + (", bars: two errors" if spread.any() else ""), yticks=place)
         ax.set_yticklabels(labels, fontsize=9)
         ax.grid(alpha=0.25)
         ax.legend(frameon=False, fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
@@ -240,8 +227,11 @@ def finding(found, title: str | None = None) -> Figure:
     return figure
 
 
-def _finite(value) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+def _numbers(rows: Sequence[Mapping], name: str | None) -> np.ndarray:
+    """A column, with NaN where a row has no finite number in it."""
+    values = [row.get(name) for row in rows]
+    plain = [value if isinstance(value, int | float) else math.nan for value in values]
+    return np.where(np.isfinite(plain), plain, math.nan)
 
 
 _PANELS = {  # kind of finding: (value, its null values, its error, scale) of each panel

@@ -8,7 +8,6 @@ Use: `loss_curves()`, `looks_like(...)`, `live(masking(model, tokens, image), Ma
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
@@ -20,7 +19,7 @@ from torch import Tensor
 from ..variants import concepts
 from .concept_measures import seen
 from .flawed_parts import CONCEPTS, VERDICTS
-from .plots import LINES
+from .style import LINES, new_figure
 from .views import View
 
 SIDE = 300  # of a picture in the masking panel
@@ -29,17 +28,17 @@ SIDE = 300  # of a picture in the masking panel
 def loss_curves() -> Figure:
     """Cost and pull of one cell inside its box, by the value of the map there, for each version."""
     logits = torch.linspace(-6, 6, 241)
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained", facecolor="white")
+    figure, axes = new_figure(1, 2, 9, 3.2)
+    cost, pull = axes[0]
     for version, (colour, dash, _) in zip(("old", "fixed", "bce", "hinge"), LINES, strict=True):
         cams = logits.clone().requires_grad_()
         costs = concepts.box_loss(cams[:, None, None], torch.ones(1, 1), version)
         costs.sum().backward()
-        axes[0].plot(logits, costs.detach(), dash, color=colour, label=version)
-        axes[1].plot(logits, -cams.grad, dash, color=colour, label=version)
-    axes[0].set(title="cost of a cell inside the box", xlabel="map (logit)", ylabel="loss")
-    axes[1].set(title="how hard it is pulled up", xlabel="map (logit)", ylabel="minus gradient")
-    axes[0].legend(frameon=False)
-    plt.close(figure)
+        cost.plot(logits, costs.detach(), dash, color=colour, label=version)
+        pull.plot(logits, -cams.grad, dash, color=colour, label=version)
+    cost.set(title="cost of a cell inside the box", xlabel="map (logit)", ylabel="loss")
+    pull.set(title="how hard it is pulled up", xlabel="map (logit)", ylabel="minus gradient")
+    cost.legend(frameon=False)
     return figure
 
 
@@ -85,10 +84,8 @@ def looks_like(model, tokens, parts, rows, nearest, training) -> Figure:
     rows: numbers in `parts`; nearest: of `nearest_patches` on the `training` parts.
     """
     grid = tokens.shape[-1]
-    shape = (len(rows), 4)
-    figure, axes = plt.subplots(*shape, figsize=(8.4, 2.3 * len(rows)), layout="constrained")
-    figure.set_facecolor("white")
-    for own, row in zip(np.atleast_2d(axes), rows, strict=True):
+    figure, axes = new_figure(len(rows), 4, 8.4, 2.3 * len(rows))
+    for own, row in zip(axes, rows, strict=True):
         with torch.no_grad():
             projected = model.projector(model.neck(tokens[row : row + 1].float()))
             maps = concepts.similarity_maps(projected, model.prototypes)[0].flatten(1)
@@ -106,7 +103,6 @@ def looks_like(model, tokens, parts, rows, nearest, training) -> Figure:
             title = f"like {name} {p % model.per_concept + 1}: {scores[p]:.2f}\n"
             title += training.products[picture].replace("_", " ")
             _marked(ax, training.images[picture], cell, grid, title)
-    plt.close(figure)
     return figure
 
 
@@ -143,13 +139,9 @@ def masking(
 
 def beside(views: list[View], titles: list[str]) -> Figure:
     """Views of the masking panel side by side, for a page without sliders."""
-    figure, axes = plt.subplots(
-        1, len(views), figsize=(2.8 * len(views), 3.2), layout="constrained"
-    )
-    figure.set_facecolor("white")
-    for ax, view, title in zip(axes, views, titles, strict=True):
+    figure, axes = new_figure(1, len(views), 2.8 * len(views), 3.2)
+    for ax, view, title in zip(axes[0], views, titles, strict=True):
         ax.imshow(view.picture)
         ax.set_title(f"{title}\n{view.text}", fontsize=8)
         ax.set_axis_off()
-    plt.close(figure)
     return figure

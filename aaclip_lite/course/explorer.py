@@ -14,7 +14,7 @@ same in all.
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -26,8 +26,8 @@ from .. import metrics, scoring
 from ..datasets import AnomalyDataset, Sample
 from ..detector import AnomalyDetector
 from ..prompts import TEMPLATES
-from .style import UNIT
-from .views import GAP, HEAT_ENDS, LINE, SIDE, THUMB, Tile, View, laid_over, rings, sheet, stack
+from .style import ENDS, UNIT
+from .views import GAP, LINE, SIDE, THUMB, Tile, View, laid_over, rings, sheet, stack
 
 __all__ = ["DEFECTIVE", "GOOD", "REFERENCE", "Explorer", "Setting", "precision_recall", "stack"]
 
@@ -99,13 +99,9 @@ class Explorer:
         blur = model.recipe.blur
         if blur is None:
             blur = scoring.BLUR[self.detector.domain][1]
-        own = Setting(
-            product,
-            level_weights=(1.0,) * len(model.depths.levels),
-            blur=blur,
-            adapter_mix=self.own_mix,
-        )
-        return replace(own, **changes)
+        levels = (1.0,) * len(model.depths.levels)
+        own = {"level_weights": levels, "blur": blur, "adapter_mix": self.own_mix}
+        return Setting(product, **(own | changes))
 
     def shown(self, product: str) -> list[Sample]:
         if product not in self.parts:
@@ -213,7 +209,7 @@ class Explorer:
             Tile((GAP + i * (SIDE + GAP), 2 * LINE), SIDE, *each) for i, each in enumerate(panels)
         ]
         title = f"{setting.product}: {part.defect or 'good'}; {self.difference(setting)}"
-        foot = f"{text}; maps: {HEAT_ENDS[0]:.0f} (dark) to {HEAT_ENDS[1]:.0f} (bright) {UNIT}"
+        foot = f"{text}; maps: {ENDS[0]:.0f} (dark) to {ENDS[1]:.0f} (bright) {UNIT}"
         figures = {"precision": precision, "recall": recall}
         return View(sheet(title, tiles, 2 * LINE + SIDE + 4, foot), figures, f"{title}; {text}")
 

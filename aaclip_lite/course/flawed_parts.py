@@ -10,12 +10,14 @@ Use: `parts = gather("val", sound=4, single=9, double=3)`, then `parts.labels` (
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from PIL import Image
 from torch import Tensor
 
 from ..datasets import open_dataset
@@ -47,14 +49,11 @@ class Parts:
 
 def box_of_mask(mask: UInt8[np.ndarray, "h w"]) -> tuple[float, float, float, float]:
     """The smallest box (x_min, y_min, x_max, y_max) around a mask, in shares of the side."""
-    rows = np.flatnonzero(mask.any(1))
-    columns = np.flatnonzero(mask.any(0))
-    if not len(rows):
+    box = Image.fromarray(mask).getbbox()
+    if box is None:
         raise ValueError("the mask is empty: there is nothing to put a box around")
     height, width = mask.shape
-    near = (columns[0] / width, rows[0] / height)
-    far = ((columns[-1] + 1) / width, (rows[-1] + 1) / height)
-    return tuple(float(edge) for edge in (*near, *far))
+    return tuple(edge / side for edge, side in zip(box, 2 * (width, height), strict=True))
 
 
 def verdict(kinds: list[str]) -> int:
@@ -86,16 +85,15 @@ def two_defects(product: str, first: str, second: str, seed: int, split: str) ->
 
 
 def _single(product: str, sound: int, single: int, data) -> list[tuple]:
-    own = data.filter(product)
-    good = [i for i, record in enumerate(own.records) if record.label == 0][:sound]
-    bad = [i for i, record in enumerate(own.records) if record.label == 1]
-    order = np.random.default_rng(0).permutation(len(bad))
+    good, bad = (data.filter(product, labels=label) for label in (0, 1))
     by_kind: dict[str, list[int]] = {}
-    for place in order:
-        by_kind.setdefault(own.records[bad[place]].defect, []).append(bad[place])
-    turns = [kinds[turn] for turn in range(99) for kinds in by_kind.values() if turn < len(kinds)]
-    found = [(own[i].image, {}) for i in good]
-    return found + [(own[i].image, {own[i].defect: own[i].mask}) for i in turns[:single]]
+    for i in np.random.default_rng(0).permutation(len(bad)):
+        by_kind.setdefault(bad.records[i].defect, []).append(i)
+    turns = [i for turn in zip_longest(*by_kind.values()) for i in turn if i is not None]
+    found = [(good[i].image, {}) for i in range(min(sound, len(good)))]
+    for sample in map(bad.__getitem__, turns[:single]):
+        found.append((sample.image, {sample.defect: sample.mask}))
+    return found
 
 
 def _double(split: str, product: str, count: int) -> list[tuple]:
@@ -138,22 +136,14 @@ def detector_model() -> AdaptedCLIP:
 
 @torch.no_grad()
 def patch_tokens(
-    model: AdaptedCLIP, images: UInt8[Tensor, "n 3 side side"], source: str = "adapted"
+    model: AdaptedCLIP, images: UInt8[Tensor, "n 3 side side"]
 ) -> Float[Tensor, "n width grid grid"]:
-    """Patch tokens of all levels side by side, in half precision: of the adapted detector, or of the
-    frozen CLIP below it (through its own final norm).
-    """
-    if source not in ("adapted", "frozen"):
-        raise ValueError(f"source = {source!r}: choose adapted or frozen")
-    clip, found = model.clip, []
+    """The adapted detector's patch tokens of all levels side by side, in half precision."""
+    found = []
     for batch in images.split(32):
-        x = model.preprocess(batch)
-        if source == "adapted":
-            levels = [level * level.shape[-1] ** 0.5 for level in model(x).levels]
-        else:
-            levels = [clip.ln_post(t)[:, 1:] for t in clip.image_tokens(x, model.depths.levels)]
-        joined = torch.cat(levels, -1).mT
-        found.append(joined.unflatten(-1, (clip.grid, clip.grid)).half())
+        levels = model(model.preprocess(batch)).levels
+        joined = torch.cat([level * level.shape[-1] ** 0.5 for level in levels], -1).mT
+        found.append(joined.unflatten(-1, (model.clip.grid, model.clip.grid)).half())
     return torch.cat(found)
 
 

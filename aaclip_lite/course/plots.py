@@ -13,7 +13,6 @@ a cell.
 import math
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
@@ -24,50 +23,32 @@ from scipy import ndimage
 from .. import scoring
 from ..datasets import AnomalyDataset
 from ..evaluation import Report, maps_of
-from .charts import anchors, class_bars, curves, finding, growth, ratios
-from .style import (
+from .charts import anchors, class_bars, curves, finding, growth, ratios  # noqa: F401 - drawn there
+from .style import (  # noqa: F401 - chapters find all of it here
     ENDS,
     HEAT,
     LINES,
-    STYLE,
     UNIT,
     WORDS,
     as_array,
     crisp,
     name_points,
-    new_figure,
+    placed,
     save,
-    styled,
 )
 
-__all__ = [
-    "ENDS",
-    "HEAT",
-    "LINES",
-    "STYLE",
-    "UNIT",
-    "WORDS",
-    "anchors",
-    "cases",
-    "class_bars",
-    "crisp",
-    "curves",
-    "deviations",
-    "finding",
-    "growth",
-    "name_points",
-    "outline",
-    "ratios",
-    "rows",
-    "save",
-    "sheet",
-    "typical",
-]
+REFERENCES = 6  # normal pictures of a product that set the zero of its maps
+LOW = 1.0  # deviations above normal where the map begins to show
+HIGH = ENDS[1]  # and where it is full
+# of detections, in inches: a picture's side, the gap between two, the room for a title of two lines
+SIDE = 2.0
+GAP = 0.06
+HEAD = 0.5
 
 
 def sheet(
     pictures: Sequence,
-    maps: Sequence | None = None,
+    maps: Sequence | Mapping[str, Sequence] | None = None,
     masks: Sequence | None = None,
     titles: Sequence | None = None,
     title: str = "",
@@ -78,89 +59,91 @@ def sheet(
     """Pictures (H, W, 3), each with its map (H, W) laid over it to the right; the outline of its
     mask (H, W) stands on the map, or on the picture where there is none.
 
-    scale: "shared" colours all maps alike, so that they can be compared; "deviations" does so for
-    maps in the course's one unit; (low, high) over several sheets; "own" stretches each to its own
-    ends, which shows where it peaks but makes good parts look as alarming as bad ones.
+    maps: one a picture, or {label: maps} for several side by side. scale: "shared" colours all maps
+    alike, so that they can be compared; "deviations" does so for maps in the course's one unit;
+    (low, high) over several sheets; "own" stretches each to its own ends, which shows where it
+    peaks but makes good parts look as alarming as bad ones.
     """
     if scale == "deviations":
         scale, unit = ENDS, UNIT
-    for name, given in (("maps", maps), ("masks", masks), ("titles", titles)):
-        if given is not None and len(given) != len(pictures):
-            raise ValueError(f"{len(pictures)} pictures, but {len(given)} {name}")
+    looks = maps if isinstance(maps, Mapping) else {} if maps is None else {"": maps}
+    given = [("maps", each) for each in looks.values()]
+    for name, values in (*given, ("masks", masks), ("titles", titles)):
+        if values is not None and len(values) != len(pictures):
+            raise ValueError(f"{len(pictures)} pictures, but {len(values)} {name}")
     if not len(pictures) or not (scale in ("shared", "own") or len(scale) == 2):
         raise ValueError(
             f"{len(pictures)} pictures, scale {scale!r}: needs some, and 'shared', 'own' or two "
             "ends"
         )
-    each = 1 if maps is None else 2
-    columns = columns or min(len(pictures), 6 if maps is None else 4)
-    heats = [] if maps is None else [as_array(heat) for heat in maps]
+    columns = columns or min(len(pictures), 4 if looks else 6)
+    heats = {label: [as_array(heat) for heat in each] for label, each in looks.items()}
     ends = (None, None) if scale == "own" else scale
-    values = np.concatenate([heat.ravel() for heat in heats]) if heats else None
-    # else one glint dims all others
-    ends = np.percentile(values, (1, 99.8)) if heats and scale == "shared" else ends
-    # Placed by hand, in inches: matplotlib's own layout takes seconds for this many axes.
-    side, step = 1.5, each * 1.55 + 0.12
-    rows, bar = math.ceil(len(pictures) / columns), 0.8 * bool(heats and scale != "own")
+    if heats and scale == "shared":  # else one glint dims all others
+        values = [heat.ravel() for each in heats.values() for heat in each]
+        ends = np.percentile(np.concatenate(values), (1, 99.8))
+    side, step = 1.5, (1 + len(looks)) * 1.55 + 0.12  # inches
+    lines, bar = math.ceil(len(pictures) / columns), 0.8 * bool(heats and scale != "own")
     point = max(8, columns * step + bar)  # a wide sheet is shown smaller: its words are larger
     line = 0.03 * point if titles else 0.06
     head = 0.04 + 0.025 * point * len(title.splitlines())
-    size = np.array((columns * step + bar, rows * (side + line) + head + 0.08))
-    with styled():
-        figure = plt.figure(figsize=size)
-    plt.close(figure)
-
-    def axes(left: float, top: float, width: float, height: float) -> Axes:
-        return figure.add_axes(
-            (left / size[0], 1 - (top + height) / size[1], width / size[0], height / size[1])
-        )
-
+    height = lines * (side + line) + head + 0.08
+    figure, axes = placed(columns * step + bar, height)
     for i, picture in enumerate(pictures):
         row, column = divmod(i, columns)
         left, top = 0.06 + column * step, head + line + row * (side + line)
-        cells = [axes(left + 1.55 * j, top, side, side) for j in range(each)]
+        cells = [axes(left + 1.55 * j, top, side, side) for j in range(1 + len(looks))]
         cells[0].imshow(as_array(picture))
-        if heats:
-            shown = laid_over(cells[1], as_array(picture), heats[i], *ends)
+        for ax, (label, each) in zip(cells[1:], heats.items(), strict=True):
+            shown = laid_over(ax, as_array(picture), each[i], *ends)
+            ax.set_title("" if row else label, fontsize=point, pad=3, parse_math=False)
         for ax in cells:
             ax.set_axis_off()
-        if masks is not None and masks[i] is not None:
-            outline(cells[-1], as_array(masks[i]))
+        for ax in cells[1:] or cells:
+            if masks is not None and masks[i] is not None:
+                outline(ax, as_array(masks[i]))
         name = "" if titles is None else titles[i].replace("_", " ")
         cells[0].set_title(name, fontsize=point, loc="left", pad=3, parse_math=False)
     if bar:
-        where = axes(
-            size[0] - bar + 0.05, head + line, 0.12, min(2.4, size[1] - head - line - 0.08)
-        )
+        tall = min(2.4, height - head - line - 0.08)
+        where = axes(columns * step + 0.05, head + line, 0.12, tall)
         figure.colorbar(shown, where, extend="both").set_label(unit, fontsize=point)
-    figure.suptitle(title, fontsize=1.25 * point, y=1 - 0.06 / size[1], parse_math=False)
+    figure.suptitle(title, fontsize=1.25 * point, y=1 - 0.06 / height, parse_math=False)
     return figure
 
 
-def rows(
-    pictures: Sequence,
-    columns: Mapping[str, Sequence],
-    masks: Sequence,
+def overlay(picture: np.ndarray, anomaly_map: np.ndarray) -> np.ndarray:
+    """uint8 (H, W, 3) and a map (H, W) in deviations -> the map in red over the photograph."""
+    share = ((anomaly_map - LOW) / (HIGH - LOW)).clip(0, 1)[..., None] * 0.65
+    grey = picture.astype(float)
+    red = np.array((230.0, 30.0, 20.0))
+    return (grey * (1 - share) + red * share).astype(np.uint8)
+
+
+def detections(
+    pictures: Sequence[np.ndarray],
+    maps: Sequence[np.ndarray],
+    masks: Sequence[np.ndarray | None],
     titles: Sequence[str],
-    title: str = "",
+    columns: int = 4,
 ) -> Figure:
-    """A line for each picture: the photograph, then its map of every column laid over it. Maps are
-    in deviations above normal, so that lines and columns compare.
+    """What a detector says of parts, large. Two rows a line: as photographed, and with its map laid
+    over and the true defect outlined; the verdict stands above.
     """
-    across = 1 + len(columns)
-    figure, axes = new_figure(len(pictures), across, 1.6 * across + 0.8, 1.65 * len(pictures) + 0.5)
-    for line, cells in enumerate(axes):
-        picture = as_array(pictures[line])
-        cells[0].imshow(picture)
-        cells[0].set_title(titles[line].replace("_", " "), fontsize=8)
-        for ax, (label, maps) in zip(cells[1:], columns.items(), strict=True):
-            shown = laid_over(ax, picture, as_array(maps[line]), *ENDS)
-            outline(ax, as_array(masks[line]))
-            ax.set_title("" if line else label, fontsize=9)
-        for ax in cells:
+    step = HEAD + 2 * (SIDE + GAP)
+    figure, axes = placed(columns * (SIDE + GAP) + GAP, -(-len(pictures) // columns) * step)
+    for i, picture in enumerate(pictures):
+        line, column = divmod(i, columns)
+        left, top = GAP + column * (SIDE + GAP), line * step + HEAD
+        above = axes(left, top, SIDE, SIDE)
+        above.imshow(picture)
+        above.set_title(titles[i].replace("_", " "), fontsize=9)
+        below = axes(left, top + SIDE + GAP, SIDE, SIDE)
+        below.imshow(overlay(picture, maps[i]))
+        if masks[i] is not None:
+            outline(below, masks[i])
+        for ax in (above, below):
             ax.set_axis_off()
-    figure.colorbar(shown, ax=axes, shrink=0.8, extend="both").set_label(UNIT, fontsize=8)
-    figure.suptitle(title, fontsize=10, parse_math=False)
     return figure
 
 
@@ -211,9 +194,6 @@ def outline(ax: Axes, mask: np.ndarray) -> None:
             ax.contour(*at, closed, [0.5], colors=colour, linewidths=width)
 
 
-REFERENCES = 6  # normal pictures of a product that set the zero of its maps
-
-
 def cases(
     model, data: AnomalyDataset, report: Report, which: str = "worst", count: int = 8
 ) -> Figure:
@@ -243,22 +223,18 @@ def cases(
     return sheet(*given, words[which] + ring, scale="deviations")
 
 
-def _maps_in_deviations(model, heat, data: AnomalyDataset, samples: Sequence) -> list[np.ndarray]:
+def _maps_in_deviations(model, heat, data: AnomalyDataset, samples: Sequence) -> torch.Tensor:
     device = next(getattr(model, "model", model).parameters()).device
-    zeros, maps = {}, []
-
-    def maps_for(chosen: Sequence) -> torch.Tensor:
-        images = torch.from_numpy(np.stack([s.image for s in chosen])).to(device)
-        names = [s.class_name for s in chosen]
+    zeros = []
+    for name in dict.fromkeys(sample.class_name for sample in samples):
+        normal = data.filter(name, labels=0)
+        zeros += [normal[i] for i in range(min(REFERENCES, len(normal)))]
+    maps = []
+    names = [sample.class_name for sample in (*zeros, *samples)]
+    for sample, name in zip((*zeros, *samples), names, strict=True):
+        image = torch.from_numpy(sample.image).to(device).movedim(-1, 0)[None] / 255
         with torch.no_grad():
-            return heat({"image": images.movedim(-1, 1) / 255, "class_name": names})[""][0].cpu()
-
-    for sample in samples:
-        if sample.class_name not in zeros:
-            normal = data.filter(sample.class_name, labels=0)
-            few = [normal[i] for i in range(min(REFERENCES, len(normal)))]
-            if not few:
-                raise ValueError(f"{sample.class_name}: no normal picture that sets a zero")
-            zeros[sample.class_name] = scoring.fit_constants(maps_for(few))
-        maps.append(scoring.z_scores(maps_for([sample])[0], zeros[sample.class_name]).numpy())
-    return maps
+            maps.append(heat({"image": image, "class_name": [name]})[""][0].cpu())
+    # what is shown sets no zero, even where it is normal
+    labels = [0] * len(zeros) + [1] * len(samples)
+    return deviations(torch.cat(maps), names, labels)[len(zeros) :]

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from scipy import ndimage
 from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 
 from ..variants import distillation
 from ..world import factory
@@ -90,17 +91,23 @@ def draw_repairs(count: int, seed: int = 0, products: Sequence[str] = PRODUCTS) 
     return Repairs(pixels, labels, torch.stack(masks), ways)
 
 
+def convolutions(*shapes: tuple[int, int, int, int]) -> list[nn.Module]:
+    """Layers of (inputs, outputs, kernel, stride), each with its norm."""
+    layers: list[nn.Module] = []
+    for inputs, outputs, kernel, stride in shapes:
+        layers += [nn.Conv2d(inputs, outputs, kernel, stride, 1, bias=False)]
+        layers += [nn.BatchNorm2d(outputs), nn.ReLU()]
+    return layers
+
+
 class Teacher(nn.Module):
     """Local, on pixel relations, as the report's teacher is; small, and taught with masks."""
 
-    def __init__(self, width: int = 16) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        layers = []
-        for inputs, outputs in ((3, width), (width, width)):
-            layers += [nn.Conv2d(inputs, outputs, 3, 2, 1, bias=False)]
-            layers += [nn.BatchNorm2d(outputs), nn.ReLU()]
-        self.body = nn.Sequential(*layers, nn.Conv2d(width, width, 3, 1, 1), nn.ReLU())
-        self.head = nn.Conv2d(width, 1, 1)
+        layers = convolutions((3, 16, 3, 2), (16, 16, 3, 2))
+        self.body = nn.Sequential(*layers, nn.Conv2d(16, 16, 3, 1, 1), nn.ReLU())
+        self.head = nn.Conv2d(16, 1, 1)
 
     def forward(self, images: Float[Tensor, "B 3 S S"]) -> Float[Tensor, "B 1 h w"]:
         x = 20 * distillation.npr(images)  # the grain is a few grey levels of 255
@@ -128,21 +135,11 @@ def train_teacher(pictures: Repairs, epochs: int = 12, seed: int = 0) -> nn.Modu
     return teacher.eval()
 
 
-@torch.no_grad()
 def settle(model: nn.Module, images: Float[Tensor, "N 3 S S"]) -> nn.Module:
     """Give every batch norm the statistics of these pictures. With momentum 0.001 a norm would
     need thousands of steps for that, and until then `eval()` shows another network.
     """
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    kept = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the mean over all batches
-    model.train()
-    for part in images.split(64):
-        model(part)
-    for norm, momentum in zip(norms, kept, strict=True):
-        norm.momentum = momentum
+    update_bn(images.split(64), model)  # the mean over all batches
     return model.eval()
 
 

@@ -47,7 +47,8 @@ def sayings(facts: dict) -> re.Pattern:
         return f"(?:{text})?"
 
     said = {key: re.escape(facts[key] or "") for key in ("colour", "material", "pose", "ground")}
-    nouns = "|".join(re.escape(noun) for noun in (facts["spoken"], _plain(facts["product"])))
+    names = (facts["spoken"], facts["product"].replace("_", " "))
+    nouns = "|".join(re.escape(noun) for noun in names)
     things = [
         f"a {re.escape(thing)}" + maybe(f" (?:at|in) the {re.escape(where)}")
         for thing, where in facts["things"]
@@ -63,10 +64,6 @@ def sayings(facts: dict) -> re.Pattern:
         + (maybe(" with " + " and ".join(things)) if things else "")
         + r"\.?"
     )
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def draw_task(name: str, count: int, names: Sequence[str] = PRODUCTS, seed: int = 0) -> Task:
@@ -193,21 +190,23 @@ def hits(similarity: Tensor, owner, k: int) -> Float[Tensor, " N"]:
 
 def interval(values: Tensor, rounds: int = 1000) -> tuple[float, float, float]:
     """(mean, low, high): 95 % of the means lie between, when the pictures are drawn anew."""
-    mean: Callable = np.mean
-    return bootstrap({"pictures": [values.numpy()]}, mean, rounds)
+    return bootstrap({"pictures": [values.numpy()]}, np.mean, rounds)
 
 
 def difference(
     result: Mapping, name: str, parent: str, figure: str, judge: str = "owner"
 ) -> tuple[float, float, float]:
     """(mean, low, high) of a figure's change over the seeds that two runs share."""
-    return change(result, name, parent, lambda seed: seed[judge][figure])
+    return change(result, name, lambda seed: seed[judge][figure], parent)
 
 
 def change(
-    result: Mapping, name: str, parent: str, read: Callable[[Mapping], float]
+    result: Mapping, name: str, read: Callable[[Mapping], float], parent: str | None = None
 ) -> tuple[float, float, float]:
-    """The same of what `read` finds in a seed's result: seed by seed, 95 % by Student's t."""
+    """The same of what `read` finds in a seed's result, against the run's own parent or the one that
+    is named: seed by seed, 95 % by Student's t.
+    """
+    parent = parent or result["runs"][name]["parent"]
     mine, theirs = (result["runs"][each]["seeds"] for each in (name, parent))
     middle, half = seeds.interval([read(mine[seed]) - read(theirs[seed]) for seed in mine])
     return middle, middle - half, middle + half

@@ -3,8 +3,7 @@ notebook, saving, and how values become arrays.
 """
 
 import io
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -49,12 +48,9 @@ WORDS = {
 
 def save(figure: Figure, path: str | Path, dpi: int = 110) -> Path:
     """A PNG, complete or not at all."""
-
-    def write(temporary: str) -> None:
-        plain = {"Software": None}  # no version, so that the same figure gives the same bytes
-        figure.savefig(temporary, dpi=dpi, format="png", facecolor="white", metadata=plain)
-
-    return atomic(path, write)
+    plain = {"Software": None}  # no version, so that the same figure gives the same bytes
+    options = {"dpi": dpi, "format": "png", "facecolor": "white", "metadata": plain}
+    return atomic(path, partial(figure.savefig, **options))
 
 
 def crisp(times: float = 2.0) -> None:
@@ -101,16 +97,32 @@ def new_figure(
     return figure, axes
 
 
+def new_axes(width: float, height: float, **words) -> tuple[Figure, Axes]:
+    """A figure with one place to draw; words: of Axes.set."""
+    figure, axes = new_figure(1, 1, width, height)
+    axes[0, 0].set(**words)
+    return figure, axes[0, 0]
+
+
+def placed(width: float, height: float) -> tuple[Figure, Callable[..., Axes]]:
+    """A figure, and what puts axes for a picture into it: left, top, width, height, in inches.
+    matplotlib's own layout takes seconds for many axes.
+    """
+    with styled():
+        figure = plt.figure(figsize=(width, height))
+    plt.close(figure)
+
+    def axes(left: float, top: float, wide: float, high: float) -> Axes:
+        share = (left / width, 1 - (top + high) / height, wide / width, high / height)
+        return figure.add_axes(share)
+
+    return figure, axes
+
+
 def as_array(values) -> np.ndarray:
     return (
         values.detach().float().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
     )
-
-
-def rows_of(run) -> list[dict]:
-    if isinstance(run, str | Path):
-        return [json.loads(line) for line in Path(run).read_text(encoding="utf-8").splitlines()]
-    return list(getattr(run, "rows", run))
 
 
 def name_points(

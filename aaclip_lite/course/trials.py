@@ -7,12 +7,13 @@ Use: `kept = rows("crossing")`, `print(trial_table(kept, "base, more steps"))`, 
 
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..files.environment import data_path
 from ..files.keep import read_jsonl, table
 from ..files.seeds import change, interval, spoken
+from .style import LINES, new_figure
 
 SHOWN = {
     "pixel_auroc": "pixel AUROC",
@@ -34,47 +35,42 @@ def named(kept: Sequence[dict]) -> dict[str, list[dict]]:
     return found
 
 
-def trial_table(
-    kept: Sequence[dict], rival: str, figure: str = "pixel_auroc", names: Sequence[str] = ()
-) -> str:
+def trial_table(kept: Sequence[dict], rival: str) -> str:
     """Figures of every contestant, and the change of one against the rival, with its interval."""
     contestants = named(kept)
-    changed = f"change of {SHOWN[figure]}"
+    changed = f"change of {SHOWN['pixel_auroc']}"
     lines = [["contestant", "seeds", *SHOWN.values(), changed, "weights", "cpu s"]]
     for name, mine in contestants.items():
-        if names and name not in names:
-            continue
         spans = [spoken(interval([row[each] for row in mine])) for each in SHOWN]
-        moved = "" if name == rival else spoken(change(mine, contestants[rival], figure), "+")
+        against = change(mine, contestants[rival], "pixel_auroc")
+        moved = "" if name == rival else spoken(against, "+")
         seconds = sum(row["seconds"] for row in mine) / len(mine)
         ends = [moved, f"{mine[0]['weights']:,}", f"{seconds:.0f}"]
         lines.append([name, str(len(mine)), *spans, *ends])
     return table(lines)
 
 
-def forest(
-    kept: Sequence[dict], rival: str, figures: Sequence[str] = ("pixel_auroc", "image_auroc")
-) -> Figure:
+def forest(kept: Sequence[dict], rival: str) -> Figure:
     """The change of each contestant against the rival, mean and 95 % interval over the seeds."""
     contestants = named(kept)
     others = [name for name in contestants if name != rival]
-    size = (4.6 * len(figures) + 1.6, 0.34 * len(others) + 1.4)
-    drawn, axes = plt.subplots(
-        1, len(figures), figsize=size, sharey=True, layout="constrained", facecolor="white"
-    )
-    plt.close(drawn)  # else a notebook shows it twice
-    for ax, figure in zip(axes, figures, strict=True):
-        for place, name in enumerate(others):
-            middle, half = change(contestants[name], contestants[rival], figure)
-            seeds = len(contestants[name])
-            reach = half if half == half else 0.0  # one seed has no interval
-            decided = seeds > 1 and abs(middle) > reach
-            inside = "#0072b2" if decided else "white"
-            style = {"capsize": 3, "color": "#0072b2", "markerfacecolor": inside}
-            ax.errorbar(middle, place, xerr=reach, fmt="o" if decided else "D", **style)
-        ax.axvline(0, color="black", linewidth=1)
-        ax.set(xlabel=f"change of {SHOWN[figure]}", yticks=range(len(others)), yticklabels=others)
-        ax.invert_yaxis() if ax is axes[0] else None
-        ax.grid(axis="x", alpha=0.3)
+    drawn, axes = new_figure(1, 2, 10.8, 0.34 * len(others) + 1.4, sharey=True)
+    for ax, figure in zip(axes[0], ("pixel_auroc", "image_auroc"), strict=True):
+        spans = [change(contestants[name], contestants[rival], figure) for name in others]
+        changes(ax, spans, others)
+        ax.set_xlabel(f"change of {SHOWN[figure]}")
     drawn.suptitle(f"Against {rival!r}: filled, the interval leaves zero out", fontsize=10)
     return drawn
+
+
+def changes(ax: Axes, spans: Sequence[tuple[float, float]], names: Sequence[str]) -> None:
+    """From the top down (mean, half its interval) of each change, filled where zero lies outside."""
+    for place, (middle, half) in enumerate(spans):
+        reach = half if half == half else 0.0  # one seed has no interval
+        decided = abs(middle) > half
+        style = {"capsize": 3, "color": LINES[0][0]}
+        style["markerfacecolor"] = LINES[0][0] if decided else "white"
+        ax.errorbar(middle, place, xerr=reach, fmt="D" if decided else "o", **style)
+    ax.axvline(0, color="black", linewidth=1)
+    ax.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+    ax.grid(axis="x", alpha=0.3)

@@ -24,7 +24,6 @@ THUMB = 98
 GAP = 8
 LINE = 22
 WIDTH = 860
-HEAT_ENDS = ENDS  # deviations that get the first and the last colour
 
 
 class View(NamedTuple):
@@ -82,10 +81,7 @@ def sheet(
 
 def stack(*views: View) -> View:
     """Views below each other, for a page."""
-    paper, top = Image.new("RGB", (WIDTH, sum(view.picture.height for view in views)), "white"), 0
-    for view in views:
-        paper.paste(view.picture, (0, top))
-        top += view.picture.height
+    paper = Image.fromarray(np.vstack([np.asarray(view.picture) for view in views]))
     return View(paper, {}, "\n".join(view.text for view in views))
 
 
@@ -107,7 +103,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 def coloured(heat: np.ndarray) -> np.ndarray:
     """A map (H, W) in deviations above normal -> uint8 (H, W, 3)."""
-    share = (heat - HEAT_ENDS[0]) / (HEAT_ENDS[1] - HEAT_ENDS[0])
+    share = (heat - ENDS[0]) / (ENDS[1] - ENDS[0])
     return colormaps[HEAT](share, bytes=True)[..., :3]
 
 

@@ -21,8 +21,27 @@ from .views import View
 class Panel(ipywidgets.VBox):
     """Controls by name, and what they say now: `panel.setting`, `panel.view`."""
 
+    def __init__(self, controls: Mapping[str, ipywidgets.Widget], buttons=(), shown=True) -> None:
+        """shown: whether a picture stands between the controls and the note."""
+        self.controls, self.buttons = controls, buttons
+        self.picture, self.note = ipywidgets.Image(format="jpeg"), ipywidgets.HTML()
+        row = [*controls.values(), *buttons]
+        below = [self.picture, self.note] if shown else [self.note]
+        super().__init__([ipywidgets.HBox(row, layout={"flex_flow": "row wrap"}), *below])
+
     def __repr__(self) -> str:
-        return f"(live: run this cell in Jupyter and change {', '.join(getattr(self, 'controls', ()))})"
+        return f"(live: run this cell in Jupyter and change {', '.join(self.controls)})"
+
+    def show(self, view: View, end: str = "") -> None:
+        self.picture.value = view.jpeg
+        self.note.value = html.escape(view.text + end)
+
+    def follow(self, update: Callable[[], None]) -> "Panel":
+        """Call it now, and whenever a control is moved."""
+        for control in self.controls.values():
+            control.observe(lambda change: update(), "value")
+        update()
+        return self
 
 
 def live(
@@ -32,17 +51,17 @@ def live(
 
     (lowest, highest, step) makes a slider, a list a choice, () a line to type in.
     """
-    picture, note, panel = ipywidgets.Image(format="jpeg"), ipywidgets.HTML(), Panel()
-    panel.controls = {}
+    controls = {}
     for name, allowed in choices.items():
         values = getattr(setting, name)
         for i, value in enumerate(values) if isinstance(values, tuple) else ((None, values),):
             label = name.replace("_", " ") if i is None else f"level {i + 1}"
-            panel.controls[label] = _control(label, value, allowed)
+            controls[label] = _control(label, value, allowed)
+    panel = Panel(controls)
 
-    def update(_=None) -> None:
+    def update() -> None:
         began = time.time()
-        chosen = {label.replace(" ", "_"): each.value for label, each in panel.controls.items()}
+        chosen = {label.replace(" ", "_"): each.value for label, each in controls.items()}
         if weights := tuple(chosen.pop(name) for name in list(chosen) if name.startswith("level_")):
             chosen["level_weights"] = weights
         try:
@@ -50,30 +69,19 @@ def live(
             panel.view = show(panel.setting)
         # a setting that cannot be, such as no level at all: the last picture stays
         except ValueError as error:
-            note.value = f"<b>{html.escape(str(error))}</b>"
+            panel.note.value = f"<b>{html.escape(str(error))}</b>"
         else:
-            picture.value = panel.view.jpeg
-            note.value = html.escape(f"{panel.view.text} ({1000 * (time.time() - began):.0f} ms)")
+            panel.show(panel.view, f" ({1000 * (time.time() - began):.0f} ms)")
 
-    for control in panel.controls.values():
-        control.observe(update, "value")
-    update()
-    controls = ipywidgets.HBox(list(panel.controls.values()), layout={"flex_flow": "row wrap"})
-    panel.children = [controls, picture, note]
-    return panel
+    return panel.follow(update)
 
 
 def _control(label: str, value, allowed: Sequence) -> ipywidgets.Widget:
-    options = {
-        "description": label,
-        "value": value,
-        "style": {"description_width": "9em"},
-        "layout": {"width": "30em"},
-    }
+    options = {"description": label, "value": value, "layout": {"width": "30em"}}
+    options["style"] = {"description_width": "9em"}
     if not allowed:
-        return ipywidgets.Text(
-            continuous_update=False, placeholder="the recipe's own sentences", **options
-        )
+        options["placeholder"] = "the recipe's own sentences"
+        return ipywidgets.Text(continuous_update=False, **options)
     if isinstance(allowed, tuple):
         low, high, step = allowed
         kind = ipywidgets.FloatSlider if isinstance(step, float) else ipywidgets.IntSlider
@@ -103,29 +111,22 @@ def brush(picture: np.ndarray, judge: Callable[[np.ndarray], View]) -> Panel:
     """Paint on a picture (H, W, 3): `line to here` draws on to where the sliders point, and `judge`
     shows what it makes of it. `panel.painted` and `panel.mask` hold the work.
     """
-    shown, note, panel = ipywidgets.Image(format="jpeg"), ipywidgets.HTML(), Panel()
     height, width = picture.shape[:2]
     places = {"right": (width // 2, (0, width - 1, 1)), "down": (height // 2, (0, height - 1, 1))}
     places |= {"width": (4, (1, 30, 1)), "shade": (-0.6, (-1.0, 1.0, 0.1))}
-    panel.controls = {name: _control(name, *each) for name, each in places.items()}
     buttons = [ipywidgets.Button(description=text) for text in ("line to here", "start anew")]
-    panel.points = []
+    panel = Panel({name: _control(name, *each) for name, each in places.items()}, buttons)
 
     def paint(button=None) -> None:
         at = {name: control.value for name, control in panel.controls.items()}
-        panel.points = (
-            [] if button is not buttons[0] else [*panel.points, (at["right"], at["down"])]
-        )
+        here = (at["right"], at["down"])
+        panel.points = [*panel.points, here] if button is buttons[0] else []
         panel.painted, panel.mask = stroke(picture, panel.points, at["width"], at["shade"])
-        view = judge(panel.painted)
-        shown.value, note.value = view.jpeg, html.escape(view.text)
+        panel.show(judge(panel.painted))
 
     for button in buttons:
         button.on_click(paint)
     paint()
-    rows = ipywidgets.HBox([*panel.controls.values(), *buttons], layout={"flex_flow": "row wrap"})
-    panel.children = [rows, shown, note]
-    panel.buttons = buttons
     return panel
 
 
@@ -133,28 +134,18 @@ def claims() -> Panel:
     """The ledger with a choice of document, verdict, kind of error, and words to look for."""
     from . import ledger
 
-    anything = "all"
-    choices = {
-        "document": tuple(ledger.DOCUMENTS),
-        "verdict": ledger.VERDICTS,
-        "kind": tuple(ledger.KINDS),
+    choices = {"document": ledger.DOCUMENTS, "verdict": ledger.VERDICTS, "kind": ledger.KINDS}
+    controls: dict[str, ipywidgets.Widget] = {
+        name: ipywidgets.Dropdown(options=[("all", None), *((each, each) for each in known)])
+        for name, known in choices.items()
     }
-    note, panel = ipywidgets.HTML(), Panel()
-    panel.controls = {
-        name: ipywidgets.Dropdown(options=(anything, *options), description=name)
-        for name, options in choices.items()
-    }
-    panel.controls["words"] = ipywidgets.Text(description="words", continuous_update=False)
+    controls["words"] = ipywidgets.Text(continuous_update=False)
+    for name, control in controls.items():
+        control.description = name
+    panel = Panel(controls, shown=False)
 
-    def update(_=None) -> None:
-        asked = {name: control.value for name, control in panel.controls.items()}
-        wanted = {name: value for name, value in asked.items() if value != anything}
-        panel.rows = ledger.select(**wanted)
-        note.value = f"{len(panel.rows)} claims{ledger.html(panel.rows)}"
+    def update() -> None:
+        panel.rows = ledger.select(**{name: control.value for name, control in controls.items()})
+        panel.note.value = f"{len(panel.rows)} claims{ledger.html(panel.rows).data}"
 
-    for control in panel.controls.values():
-        control.observe(update, "value")
-    update()
-    controls = ipywidgets.HBox(list(panel.controls.values()), layout={"flex_flow": "row wrap"})
-    panel.children = [controls, note]
-    return panel
+    return panel.follow(update)

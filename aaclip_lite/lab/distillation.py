@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from ..course import belt, situations
 from ..course.repairs import maps_of, task_only
-from ..course.verdict import FAULTS
+from ..course.situations import FAULTS
 from ..datasets import open_dataset
 from ..detector import AnomalyDetector
 from ..variants import distillation

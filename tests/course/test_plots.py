@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib import colormaps
+from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -100,15 +101,19 @@ def test_outlines_keep_off_what_they_ring():
     assert not mask[y.round().astype(int), x.round().astype(int)].any()
 
 
-def test_rows_show_every_column_on_one_scale(parts):
+def test_a_sheet_of_several_maps_a_picture_has_one_scale(parts):
     pictures, maps, masks, titles = parts
     columns = {"before": maps[1:3], "after": 9 * maps[1:3]}
-    figure = plots.rows(pictures[1:3], columns, masks[1:3], titles[1:3], "All")
+    figure = plots.sheet(pictures[1:3], columns, masks[1:3], titles[1:3], "All", 1, "deviations")
     cells = shown(figure)
     assert len(cells) == 6 and {ax.images[1].get_clim() for ax in cells if ax.images[1:]} == {
         plots.ENDS
     }
-    assert [ax.get_title() for ax in cells[:3]] == ["b", "before", "after"]
+    assert [cells[0].get_title(loc="left"), *(ax.get_title() for ax in cells[1:3])] == [
+        "b",
+        "before",
+        "after",
+    ]
     assert np.allclose(cells[5].images[1].get_array(), 9 * maps[2])
     assert not cells[0].collections and cells[1].collections
 
@@ -305,10 +310,8 @@ def test_saved_files_are_opaque_and_whole(parts, tmp_path):
 
 
 def test_a_notebook_shows_each_figure_once(parts):
-    from matplotlib import pyplot
-
-    before = pyplot.get_fignums()
-    assert isinstance(plots.sheet(*parts), Figure) and pyplot.get_fignums() == before
+    before = plt.get_fignums()
+    assert isinstance(plots.sheet(*parts), Figure) and plt.get_fignums() == before
 
 
 # ---- findings ------------------------------------------------------------------------------------
@@ -357,19 +360,19 @@ def test_every_kind_that_the_doctor_knows_can_be_drawn():
 
 def test_a_figure_leaves_every_setting_as_it_was_found(monkeypatch):
     """As in a notebook, where the first figure switches interactive mode on: that must stay."""
-    before = dict(plots.plt.rcParams)
-    real = plots.plt.figure
+    before = dict(plt.rcParams)
+    real = plt.figure
     monkeypatch.setattr(
-        plots.plt, "figure", lambda **o: (plots.plt.rcParams.update(interactive=True), real(**o))[1]
+        plt, "figure", lambda **o: (plt.rcParams.update(interactive=True), real(**o))[1]
     )
     plots.sheet([np.zeros((8, 8, 3))])
-    assert plots.plt.rcParams["interactive"]
-    plots.plt.rcParams.update(interactive=before["interactive"])
-    assert dict(plots.plt.rcParams) == before
+    assert plt.rcParams["interactive"]
+    plt.rcParams.update(interactive=before["interactive"])
+    assert dict(plt.rcParams) == before
 
 
 def test_names_of_neighbours_stand_on_different_sides_and_at_the_edge_inside():
-    ax = plots.plt.figure().add_subplot()
+    ax = plt.figure().add_subplot()
     spots = np.array([[0.0, 0.0], [0.1, 0.1], [-1.0, -1.0], [1.0, 1.0]])
     plots.name_points(ax, ["left_low", "right_high", "first", "last"], spots)
     sides = {text.get_text(): (text.get_ha(), text.get_va()) for text in ax.texts}

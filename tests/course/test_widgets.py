@@ -282,7 +282,7 @@ def test_too_few_pictures_are_refused(data):
 
 
 def test_colours_rise_in_grey():
-    strip = views.coloured(np.linspace(*views.HEAT_ENDS, 50)[None])
+    strip = views.coloured(np.linspace(*views.ENDS, 50)[None])
     grey = np.asarray(Image.fromarray(strip).convert("L"), float)[0]
     assert (np.diff(grey) > 0).all() and grey[-1] - grey[0] > 150
 

@@ -18,7 +18,7 @@ import open_clip.tokenizer
 from PIL import Image
 
 from aaclip_lite import decision, scoring
-from aaclip_lite.course import detections
+from aaclip_lite.course import plots
 from aaclip_lite.detector import ANY, AnomalyDetector
 from aaclip_lite.prompts import plain_name, sentences
 from aaclip_lite.world import factory
@@ -94,7 +94,7 @@ def facts(detector: AnomalyDetector) -> dict:
         "readings": READINGS,
         "trust": decision.TRUST,
         "reach": decision.REACH,
-        "overlay": {"low": detections.LOW, "high": detections.HIGH},
+        "overlay": {"low": plots.LOW, "high": plots.HIGH},
         "opening": OPENING,
         "parts": [part for row, name in enumerate(products) for part in parts(name, row)],
         "references": {

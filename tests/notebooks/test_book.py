@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from aaclip_lite.course import ledger
-from aaclip_lite.course.ledger.pages import anchor
+from aaclip_lite.course.ledger.reading import anchor
 from aaclip_lite.detector import AnomalyDetector
 from aaclip_lite.files import coreset, report
 from aaclip_lite.recipe import Recipe

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from aaclip_lite.course import belt, repairs
-from aaclip_lite.course.verdict import FAULTS, s3_verdict, spoil_labels, spoil_maps, verdict
+from aaclip_lite.course.situations import FAULTS, s3_verdict, spoil_labels, spoil_maps, verdict
 
 
 @pytest.mark.parametrize("way", repairs.WAYS)

@@ -4,25 +4,7 @@ Special: the rows are data, a file of JSON lines for each document; beside it a 
 gives the values of the quick ones again, offline. The reports are described in chapter 17.
 Use: `claims()`, `print(table(select(document="S2")))`, `again(claims())`, `own(...)`.
 """
+# ruff: noqa: F401
 
 from .claim import KINDS, VERDICTS, Claim, judge
-from .pages import html, page
-from .reading import DOCUMENTS, Again, again, claims, counts, find, own, select, table
-
-__all__ = [
-    "DOCUMENTS",
-    "KINDS",
-    "VERDICTS",
-    "Again",
-    "Claim",
-    "again",
-    "claims",
-    "counts",
-    "find",
-    "html",
-    "judge",
-    "own",
-    "page",
-    "select",
-    "table",
-]
+from .reading import DOCUMENTS, Again, again, claims, counts, find, html, own, page, select, table

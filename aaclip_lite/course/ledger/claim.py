@@ -2,13 +2,14 @@
 
 Special: a row without a measurement may only be called unsupported. `measure` gives the value again
 in milliseconds to seconds; a row without it names in `source` where its value was read.
-Use: `@measures("S0:7")` above a function that gives the value of that row, or, where one line gives
-it, a line in MEASURES; `judge(0.5, 0.52, 0.03)`.
+Use: `judge(0.5, 0.52, 0.03)`; in the files s0 to s4, MEASURES names what gives a row's value again.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+
+import torch
 
 VERDICTS = ("true", "false", "mixed", "invalid", "unsupported", "contradicted")
 KINDS = {  # error: its cheapest test
@@ -21,7 +22,6 @@ KINDS = {  # error: its cheapest test
     "no error": "put the standard error beside the number",
     "no run": "ask for the run: its log, its seed, its second time",
 }
-MEASURES: dict[str, Callable[[], float]] = {}  # key of a quick row: gives its value again
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,9 @@ class Claim:
         return math.isclose(found, self.value, rel_tol=0.01, abs_tol=1e-6)
 
 
-def measures(*keys: str) -> Callable:
-    """Mark a function as the one that gives the values of these rows again."""
-
-    def record(function: Callable[[], float]) -> Callable[[], float]:
-        MEASURES.update(dict.fromkeys(keys, function))
-        return function
-
-    return record
+def noise(*shape: int, seed: int = 0, dtype: torch.dtype | None = torch.float64) -> torch.Tensor:
+    """The same normal numbers every time."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
 def judge(

@@ -2,53 +2,45 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from ..style import HEAT, new_axes, new_figure
 from .claim import VERDICTS
 from .reading import counts
 
 COLOURS = ("#009e73", "#d55e00", "#f0e442", "#cc79a7", "#cccccc", "#0072b2")
 HATCHES = ("", "//", "..", "xx", "", "\\\\")
+BESIDE = {"frameon": False, "loc": "upper left", "bbox_to_anchor": (1, 1)}  # a legend's place
 
 
 def verdicts() -> Figure:
     """How many claims of each document met which verdict."""
     found = counts()
-    figure, ax = plt.subplots(figsize=(8, 2.8), layout="constrained", facecolor="white")
+    figure, ax = new_axes(8, 2.8, title="Claims by document and verdict", xlabel="claims")
     left = np.zeros(len(found))
     for verdict, colour, hatch in zip(VERDICTS, COLOURS, HATCHES, strict=True):
         widths = np.array([row[verdict] for row in found.values()])
-        ax.barh(
-            list(found), widths, left=left, color=colour, hatch=hatch, edgecolor="black", lw=0.5,
-            label=verdict,
-        )  # fmt: skip
-        for name, start, width in zip(found, left, widths, strict=True):
-            if width:
-                box = {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8}
-                ax.text(start + width / 2, name, str(width), ha="center", va="center", bbox=box)
+        style = {"color": colour, "hatch": hatch, "edgecolor": "black", "lw": 0.5}
+        bars = ax.barh(list(found), widths, left=left, label=verdict, **style)
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8}
+        numbers = [str(width) if width else "" for width in widths]
+        ax.bar_label(bars, numbers, label_type="center", bbox=box)
         left += widths
     ax.invert_yaxis()
-    ax.set(title="Claims by document and verdict", xlabel="claims")
-    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
-    plt.close(figure)
+    ax.legend(**BESIDE)
     return figure
 
 
 def yardsticks(betas: Sequence[float], losses: Sequence[float]) -> Figure:
     """One model's loss as its definition changes."""
-    figure, ax = plt.subplots(figsize=(6, 3), layout="constrained", facecolor="white")
+    words = {"xlabel": "beta: how much negatives are weighed up"}
+    words |= {"ylabel": "loss above cross-entropy [%]"}
+    figure, ax = new_axes(6, 3, title="The same model, the same data, another definition", **words)
     ax.plot(betas, 100 * (np.array(losses) / losses[0] - 1), "o-", color="#0072b2")
     ax.axhline(33.9, color="#d55e00", ls="--", label="the report's “serious issues”")
-    ax.set(
-        title="The same model, the same data, another definition",
-        xlabel="beta: how much negatives are weighed up",
-        ylabel="loss above cross-entropy [%]",
-    )
     ax.legend(frameon=False)
-    plt.close(figure)
     return figure
 
 
@@ -57,34 +49,25 @@ def descents(start: torch.Tensor, mask: torch.Tensor, ends: Mapping[str, torch.T
     shown = {"start": start, **ends}
     fine = np.kron(mask, np.ones((16, 16)))  # else a contour cuts the corners of cells
     extent = (-0.5, mask.shape[1] - 0.5, -0.5, mask.shape[0] - 0.5)
-    figure, axes = plt.subplots(
-        1, len(shown), figsize=(3 * len(shown), 2.8), layout="constrained", facecolor="white"
-    )
-    for ax, (title, cam) in zip(axes, shown.items(), strict=True):
-        image = ax.imshow(cam, cmap="viridis", vmin=-3, vmax=3)
+    figure, axes = new_figure(1, len(shown), 3 * len(shown), 2.8)
+    for ax, (title, cam) in zip(axes[0], shown.items(), strict=True):
+        image = ax.imshow(cam, cmap=HEAT, vmin=-3, vmax=3)
         ax.contour(fine, levels=[0.5], extent=extent, colors="white", linewidths=2)
         ax.set_title(title, fontsize=10)
         ax.set_axis_off()
     figure.colorbar(image, ax=axes, label="map", shrink=0.8)
-    plt.close(figure)
     return figure
 
 
 def chance(error: Callable[[int, int], float], readings: Mapping[str, tuple[float, int]]) -> Figure:
     """AUC values on the band that chance alone fills, by the number of pictures of each kind."""
-    figure, ax = plt.subplots(figsize=(6.4, 3.2), layout="constrained", facecolor="white")
+    words = {"title": "What chance alone gives", "xlabel": "pictures of each kind", "ylabel": "AUC"}
+    figure, ax = new_axes(6.4, 3.2, **words)
     sizes = np.unique(np.geomspace(10, 2000, 40).astype(int))
     spread = np.array([error(int(n), int(n)) for n in sizes])
     ax.fill_between(sizes, 0.5 - 2 * spread, 0.5 + 2 * spread, color="#cccccc", label="chance ± 2")
     for (name, (value, n)), marker in zip(readings.items(), "os^Dv", strict=False):
         ax.plot(n, value, marker, color="#0072b2", label=name)
-    ax.set_xscale("log")
-    ax.set(
-        title="What chance alone gives",
-        xlabel="pictures of each kind",
-        ylabel="AUC",
-        ylim=(0.2, 0.8),
-    )
-    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
-    plt.close(figure)
+    ax.set(xscale="log", ylim=(0.2, 0.8))
+    ax.legend(**BESIDE)
     return figure

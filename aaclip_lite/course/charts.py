@@ -189,6 +189,8 @@ def growth(result: Mapping) -> Figure:
 def finding(found, title: str | None = None) -> Figure:
     """A doctor's finding: a line a row, each value as a dot (with two errors to each side) beside
     its null values.
+
+    The pictures that doctor.dataset looked at are in `found.samples`; `sheet` draws them.
     """
     if found.kind not in _PANELS:
         raise ValueError(
@@ -246,6 +248,7 @@ _PANELS = {  # kind of finding: (value, its null values, its error, scale) of ea
         ("cosine", ("frozen cosine",), None, ""),
         ("reach", ("frozen reach", "random"), None, ""),
     ),
+    "scales": (("b / a", ("equal",), "±", ""), ("std", (), None, "log")),
 }
 _AXES = {  # what a column counts, where it is no loss
     "lr": "learning rate",

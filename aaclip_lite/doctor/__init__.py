@@ -11,6 +11,7 @@ from .data import dataset, parts
 from .detectors import detector
 from .finding import Finding
 from .logs import log
+from .two_models import scales
 from .weights import checkpoint
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "log",
     "losses",
     "parts",
+    "scales",
     "statistics",
 ]

@@ -48,7 +48,12 @@ def dataset(data, other=None, look: int = 200) -> Finding:
         found["copies" if problem.startswith("duplicate") else "broken files"].append(problem)
     found["leak"] = _leaks(data, other, look)
     found["broken files"] += _masks(data, found["odd masks"])
-    rows = [_class(name, strict, look, found) for name in data.classes]
+    rows, samples = [], []
+    for name in data.classes:
+        row, looked = _class(name, strict, look, found)
+        rows.append(row)
+        by_label = {sample.label: sample for sample in reversed(looked)}  # the first of each
+        samples += [by_label[label] for label in sorted(by_label)]
     found["broken files"] = [*dict.fromkeys(found["broken files"])]
     normal, abnormal = (sum(row[label] for row in rows) for label in ("normal", "abnormal"))
     if not (normal and abnormal):
@@ -58,7 +63,7 @@ def dataset(data, other=None, look: int = 200) -> Finding:
     lone = [row["class"] for row in rows if normal and abnormal and row["balance"] in (0, 1)]
     alone = f"one label only, hence no image AUROC: {', '.join(lone)}" if lone else ""
     subject = f"data set of {len(data)} pictures"
-    return conclude("dataset", subject, found, rows, [data.detected, alone])
+    return conclude("dataset", subject, found, rows, [data.detected, alone], samples[:12])
 
 
 def _leaks(data, other, look: int) -> list[str]:
@@ -106,8 +111,8 @@ def _masks(data, odd: list[str]) -> list[str]:
     return empty
 
 
-def _class(name: str, data, look: int, found: Found) -> dict:
-    """A class's line of the table; what is wrong goes into `found`."""
+def _class(name: str, data, look: int, found: Found) -> tuple[dict, list]:
+    """(a class's line of the table, the samples looked at); what is wrong goes into `found`."""
     mine = [
         [i for i, r in enumerate(data.records) if (r.class_name, r.label) == (name, label)]
         for label in (0, 1)
@@ -131,7 +136,7 @@ def _class(name: str, data, look: int, found: Found) -> dict:
     row |= {"balance": abnormal / (normal + abnormal), "even": 0.5}
     row |= {"±": 0.5 / math.sqrt(normal + abnormal), "looked at": len(looked)}
     row |= {"mask share": share, "mask ±": error, "inverted": None if share is None else 1 - share}
-    return row | {"sizes": from_to({s.image.shape[1::-1] for s in looked})}
+    return row | {"sizes": from_to({s.image.shape[1::-1] for s in looked})}, looked
 
 
 # ---- a folder of sound parts ---------------------------------------------------------------------

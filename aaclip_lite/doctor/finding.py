@@ -7,7 +7,7 @@ Use: `print(finding)`, `finding.table()`, `finding.to_dict()` for JSON.
 import math
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -22,13 +22,16 @@ VERDICTS = {  # gravest first; the last is the healthy one
     "losses": "not finite, one label, detached, dominated, at null, balanced",
     "gradients": "detached, frozen, exploding, cut off, vanishing, flowing",
     "anchors": "collapsed, saturated, untrained, apart",
+    "scales": "constant, scale mismatch, alike",
 }
 Found = dict[str, list[str]]  # what is wrong: the reasons of each verdict
 
 
 @dataclass(repr=False)
 class Finding:
-    """verdict: the gravest of what was found; reasons: all of it; rows: the numbers."""
+    """verdict: the gravest of what was found; reasons: all of it; rows: the numbers; samples: a
+    data set's pictures.
+    """
 
     kind: str  # which of VERDICTS
     subject: str
@@ -36,6 +39,7 @@ class Finding:
     healthy: bool
     reasons: list[str]
     rows: list[dict]
+    samples: list = field(default_factory=list)
 
     def table(self) -> str:
         """The rows as aligned text; "-" is a number that does not exist or is not known."""
@@ -50,7 +54,8 @@ class Finding:
             {k: str(v) if v in (math.inf, -math.inf) or v != v else v for k, v in r.items()}
             for r in self.rows
         ]
-        return asdict(self) | {"rows": rows}
+        told = {name: value for name, value in vars(self).items() if name != "samples"}
+        return told | {"rows": rows}
 
     def __repr__(self) -> str:
         return "\n".join(
@@ -58,12 +63,13 @@ class Finding:
         )
 
 
-def conclude(kind: str, subject: object, found: Found, rows=(), notes=()) -> Finding:
+def conclude(kind: str, subject: object, found: Found, rows=(), notes=(), samples=()) -> Finding:
     """notes: what is said in any case."""
     order = VERDICTS[kind].split(", ")
     wrong = [verdict for verdict in sorted(found, key=order.index) if found[verdict]]
     reasons = [*(reason for verdict in wrong for reason in found[verdict]), *filter(None, notes)]
-    return Finding(kind, str(subject), [*wrong, order[-1]][0], not wrong, reasons, list(rows))
+    verdict = [*wrong, order[-1]][0]
+    return Finding(kind, str(subject), verdict, not wrong, reasons, list(rows), list(samples))
 
 
 def shown(value) -> str:

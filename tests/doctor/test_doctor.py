@@ -370,6 +370,7 @@ def test_a_sound_data_set(tmp_path):
     )
     assert (line["balance"], line["even"], line["±"]) == (0.5, 0.5, 0.5 / math.sqrt(12))
     assert line["mask share"] == pytest.approx(0.09) and line["inverted"] == pytest.approx(0.91)
+    assert [s.label for s in finding.samples] == [0, 1] and finding.samples[1].mask.sum() == 36
 
 
 @pytest.mark.parametrize(
@@ -684,3 +685,23 @@ def test_a_finding_reads_as_text_and_as_json():
     assert conclude("gradients", "x", {"frozen": []}).verdict == "flowing"
     with pytest.raises(ValueError, match="tired"):
         conclude("gradients", "x", {"tired": ["a verdict that does not exist"]})
+
+
+def test_logit_scales_of_two_models(clip, batch):
+    model, pictures = build(clip), batch["image"]
+    same = doctor.scales(model, build(clip), pictures)
+    assert same.verdict == "alike" and all(line["b / a"] == pytest.approx(1) for line in same.rows)
+    louder = doctor.scales(model, build(clip, COURSE.replace(logit_scale=1000.0)), pictures)
+    assert louder.verdict == "scale mismatch" and louder.reasons[0].startswith(
+        "map: model b's logits spread 10 times"
+    )
+    quiet, loud = (line for line in louder.rows if line["logits"] == "map")
+    # the same factor in every picture
+    assert loud["b / a"] == pytest.approx(10, rel=1e-4) and loud["±"] < 1e-3
+    for name in ("lowest", "highest", "mean", "std"):
+        assert loud[name] == pytest.approx(10 * quiet[name], rel=1e-4)
+    assert row(louder, "model", "b", logits="detection")["b / a"] == pytest.approx(1)
+    quieter = doctor.scales(model, build(clip, COURSE.replace(logit_scale=20.0)), pictures)
+    assert quieter.verdict == "scale mismatch" and "0.2 times" in quieter.reasons[0]
+    # equal pictures
+    assert doctor.scales(model, model, pictures[:1].expand(2, -1, -1, -1)).verdict == "constant"

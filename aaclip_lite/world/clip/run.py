@@ -33,7 +33,7 @@ def export(model: Learner, folder: Path) -> None:
     half["token_embedding.rows"] = half.pop("token_embedding.weight")
     half["token_embedding.ids"] = model.ids.to(torch.int32).cpu()
     keep.atomic(folder / "model.safetensors", lambda temporary: save_file(half, temporary))
-    keep.write_json(folder / "config.json", model.config, indent=2)
+    keep.write_json(folder / "config.json", model.config)
 
 
 def native_bf16(device: str) -> bool:

@@ -2,7 +2,7 @@
 data sets come in.
 
 Special: opening looks at every file (name, label, header, end of file, copies) and lists all that
-is missing or broken in one `DataError` before any work starts; `check()` decodes all. Nothing is
+is missing or broken in one `DataError` before any work starts; `problems()` decodes all. Nothing is
 replaced by black pictures or empty masks. Decoded, resized pictures stay in memory up to
 `cache_bytes`, others are read again.
 
@@ -132,8 +132,8 @@ class AnomalyDataset:
 
     # ---- is it sound? ----------------------------------------------------------------------------
 
-    def check(self, decode: bool = True, strict: bool = False) -> list[str]:
-        """All that is wrong; `decode` also decodes every file, `strict` raises what is found."""
+    def problems(self, decode: bool = True, strict: bool = False) -> list[str]:
+        """All that is wrong; `decode` also decodes every file, `strict` raises instead."""
         problems = audit.problems(self.root, self.records, self.image_level)
         if decode:  # slow: every pixel is read
             problems += decoding.problems(self)
@@ -236,7 +236,7 @@ def open_dataset(
     )
     problems = [*files.problems, *files.empty_classes(chosen, split)]
     problems = [p for p in problems if p.split(":")[0] not in data.allow]
-    problems += data.check(decode=False)  # no pixel is read: opening stays quick
+    problems += data.problems(decode=False)  # no pixel is read: opening stays quick
     problems += _shared(data, others)
     if problems:  # all of them: a list can be mended in one go
         raise DataError(problems, path)

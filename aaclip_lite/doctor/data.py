@@ -44,7 +44,7 @@ def dataset(data, other=None, look: int = 200) -> Finding:
     strict = type(data)(
         data.root, data.records, **data.settings | {"allow": (), "cache": type(data.cache)(0)}
     )
-    for problem in strict.check(decode=False):
+    for problem in strict.problems(decode=False):
         found["copies" if problem.startswith("duplicate") else "broken files"].append(problem)
     found["leak"] = _leaks(data, other, look)
     found["broken files"] += _masks(data, found["odd masks"])

@@ -68,7 +68,7 @@ def chosen(given: dict) -> Options:
 
 
 def refuse_unfit(stage: str, recipe: Recipe, data: AnomalyDataset, world: int) -> None:
-    data.check(strict=True)
+    data.problems(strict=True)
     labels = {record.label for record in data.records}
     if labels != {0, 1} or len(data) < world or data.image_level:
         raise ValueError(

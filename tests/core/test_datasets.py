@@ -52,7 +52,7 @@ def test_each_real_layout_is_recognised_and_read(layout, tmp_path):
     data = open_dataset(tmp_path / "set", size=16)
     assert (data.layout, counted(data)) == (layout, expected)
     assert layout in data.detected and "told from its files" in data.detected
-    assert data.check() == []
+    assert data.problems() == []
     named = open_dataset(tmp_path / "set", layout=layout)
     assert named.records == data.records and "as named" in named.detected
     for sample in map(data.__getitem__, range(len(data))):
@@ -302,20 +302,20 @@ def test_check_decodes_and_finds_what_headers_hide(mvtec):
     broken.write_bytes(content)
     layouts.mask(mvtec / "cable" / "ground_truth" / "crack" / "001_mask.png", value=0)
     data = open_dataset(mvtec, size=16)
-    problems = data.check()
+    problems = data.problems()
     assert [problem.split(": ")[:2] for problem in problems] == [
         ["image", "bottle/test/poke/000.png"],
         ["content", "cable/ground_truth/crack/001_mask.png"],
     ]
     with pytest.raises(DataError, match="2 problem"):
-        data.check(strict=True)
+        data.problems(strict=True)
     index = [record.image for record in data.records].index("bottle/test/poke/000.png")
     with pytest.raises(DataError, match=r"poke/000.png: broken"):
         data[index]
     with pytest.raises(DataError):
         list(data.batches(4))
     tolerant = open_dataset(mvtec, size=16, allow=("content",))
-    assert tolerant.check() == problems[:1]
+    assert tolerant.problems() == problems[:1]
     index = [record.mask for record in data.records].index("cable/ground_truth/crack/001_mask.png")
     assert tolerant[index].label == 1 and not tolerant[index].mask.any()
 
@@ -326,7 +326,7 @@ def test_normal_picture_with_a_filled_mask_is_a_contradiction(manifest):
         lines[3]["mask_path"] = ""
 
     rewrite(manifest, mark)
-    assert open_dataset(manifest).check() == [
+    assert open_dataset(manifest).problems() == [
         "content: grid/ground_truth/glue/000_mask.png: not zero, but label 0"
     ]
 
@@ -385,7 +385,7 @@ def test_sixteen_bit_pictures_are_scaled_not_cut(tmp_path):
 
 def test_cache_keeps_to_its_budget_and_views_share_it(mvtec):
     data = open_dataset(mvtec, size=16, cache_bytes=5 * 16 * 16 * 3)
-    data.check()
+    data.problems()
     assert 0 < data.cache.used <= 5 * 16 * 16 * 3 and len(data.cache) < len(data)
     again = [data[i].image for i in range(len(data))]
     shutil.rmtree(mvtec / "bottle"), shutil.rmtree(mvtec / "cable")

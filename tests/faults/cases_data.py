@@ -24,7 +24,7 @@ def manifest(text: str | bytes):
         data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
         (kept / "manifest.jsonl").write_bytes(data)
         place.mark()
-        open_dataset(kept, size=32).check(strict=True)
+        open_dataset(kept, size=32).problems(strict=True)
 
     return run
 
@@ -38,7 +38,7 @@ def line_with(**changes):
         lines[1] |= changes
         (kept / "manifest.jsonl").write_text("\n".join(map(json.dumps, lines)))
         place.mark()
-        open_dataset(kept, size=32).check(strict=True)
+        open_dataset(kept, size=32).problems(strict=True)
 
     return run
 
@@ -56,7 +56,7 @@ def mask_with(values, ending: str = ".png"):
         Image.fromarray(values(mask)).save(path.with_suffix(ending))
         (kept / "manifest.jsonl").write_text("\n".join(map(json.dumps, lines)))
         place.mark()
-        open_dataset(kept, size=32).check(strict=True)
+        open_dataset(kept, size=32).problems(strict=True)
 
     return run
 
@@ -75,7 +75,7 @@ def tree(*files: str, layout: str | None = None):
             places.picture(folder / "set" / name, i)
         (folder / "set").mkdir(exist_ok=True)
         place.mark()
-        open_dataset(folder / "set", layout=layout).check(strict=True)
+        open_dataset(folder / "set", layout=layout).problems(strict=True)
 
     return run
 

@@ -133,7 +133,7 @@ def at_data(data: bytes, ending: str, role: str):
         write_parts(folder, ending, data, role)
         place.mark()
         opened = open_dataset(folder, size=32, allow=("size",))
-        opened.check(strict=True)
+        opened.problems(strict=True)
 
     return run
 

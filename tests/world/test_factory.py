@@ -514,7 +514,7 @@ def test_open_dataset_finds_nothing_wrong_with_it(drawn, monkeypatch):
     monkeypatch.setattr(sets, "world_key", lambda split, size: key)
     monkeypatch.setattr(sets, "_draw_set", None)
     data = open_dataset("factory/val", root=drawn.parent)
-    assert len(data) == 22 and data.classes == ["hinge", "tweed"] and data.check() == []
+    assert len(data) == 22 and data.classes == ["hinge", "tweed"] and data.problems() == []
 
 
 def test_the_hard_set_holds_structural_defects(tmp_path):

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from .filters import diagonal_filter
 
-STAGES = {1: ("fc",), 2: ("layer1", "fc")}  # what each stage trains
+TRAINED = {1: ("fc",), 2: ("layer1", "fc")}  # what each stage trains
 
 
 class Block(nn.Module):
@@ -43,10 +43,10 @@ class TinyStudent(nn.Module):
 
 def weights_of(model: nn.Module, stage: int | None = None) -> dict[str, nn.Parameter]:
     """The weights that a stage trains, by name; None: all."""
-    if stage not in (None, *STAGES):
+    if stage not in (None, *TRAINED):
         raise ValueError(f"stage = {stage!r}: choose None (all weights), 1 (fc) or 2 (layer1 too)")
     named = dict(model.named_parameters())
-    return {n: w for n, w in named.items() if not stage or n.split(".")[0] in STAGES[stage]}
+    return {n: w for n, w in named.items() if not stage or n.split(".")[0] in TRAINED[stage]}
 
 
 def count_parameters(model: nn.Module, stage: int | None = None) -> int:

@@ -3,6 +3,7 @@
 Special: after the similarity every step of a map is linear, so levels are summed first, then
 blurred and enlarged once; the published picture score needs the whole test set (`fuse`), a
 calibrated one a single picture (`picture_scores`).
+The line above which a part counts as anomalous is drawn in decision.py, from these functions.
 Use: `anomaly_map(features.levels, anchors, 518)`, `picture_scores(features, anchors, maps)`.
 """
 

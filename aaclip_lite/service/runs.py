@@ -2,7 +2,7 @@
 
 Special: killed at any moment and called again with the same `out`, a run ends with the weights it
 would have had; a step that would spoil them is refused, with module and step named. Device,
-precision and processes are accelerate's.
+precision and processes are accelerate's; how a run is kept and goes on: resume.py beside this.
 Use: `history = train_text(model, data, out="runs/a")`, `train_image(model, data, out="runs/a")`.
 """
 

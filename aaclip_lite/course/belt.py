@@ -45,9 +45,9 @@ def draw_parts(name: str, count: int, seed: int = 0) -> Parts:
     drawn, number = [], 0
     while len(drawn) < count:
         kind = str(rng.choice(kinds)) if len(drawn) % 2 else None
-        given = {"defect": kind, "severity": int(rng.integers(3)), "split": f"belt{seed}"}
+        options = {"defect": kind, "severity": int(rng.integers(3)), "split": f"belt{seed}"}
         with contextlib.suppress(factory.NotShown):  # it does not show on this part: take the next
-            drawn.append(factory.draw(name, number, station=STATION, **given))
+            drawn.append(factory.draw(name, number, station=STATION, **options))
         number += 1
     images = torch.from_numpy(np.stack([part.image for part in drawn])).movedim(-1, 1)
     masks = torch.from_numpy(np.stack([part.mask for part in drawn]))
@@ -77,8 +77,9 @@ class BeltStudent(nn.Module):
 @torch.no_grad()
 def look(detector: AnomalyDetector, images: UInt8[Tensor, "N 3 S S"], name: str):
     """The detector's maps (N, S, S) and scores (N,)."""
-    found = [detector.anomaly_maps(p.float() / 255, [name] * len(p)) for p in images.split(16)]
-    return torch.cat([maps for maps, _ in found]), torch.cat([scores for _, scores in found])
+    looks = (detector.anomaly_maps(p.float() / 255, [name] * len(p)) for p in images.split(16))
+    maps, scores = zip(*looks, strict=True)
+    return torch.cat(maps), torch.cat(scores)
 
 
 def soft_cells(maps: Float[Tensor, "N S S"]) -> Float[Tensor, "N 1 h w"]:
@@ -175,8 +176,8 @@ def belt_of_parts(name: str, count: int, seed: int) -> Iterator[tuple[Tensor, bo
         while part is None:
             kind = str(rng.choice(kinds)) if defective else None
             with contextlib.suppress(factory.NotShown):
-                given = {"defect": kind, "split": f"stream{seed}", "station": STATION}
-                part = factory.draw(name, number, **given)
+                options = {"defect": kind, "split": f"stream{seed}", "station": STATION}
+                part = factory.draw(name, number, **options)
             number += 1
         yield torch.from_numpy(part.image).movedim(-1, 0).float() / 255, defective
 
@@ -200,6 +201,6 @@ def progress_line(number: int, total: int, counts: dict[str, int]) -> Pretty:
     return Pretty(f"[{'#' * done}{'.' * (30 - done)}] {number} of {total}: {said}")
 
 
-def live_picture(image: Float[Tensor, "3 S S"], heat: np.ndarray, title: str) -> Figure:
+def live_picture(image: Float[Tensor, "3 S S"], anomaly_map: np.ndarray, title: str) -> Figure:
     pictures = [image.movedim(0, -1)]
-    return plots.sheet(pictures, [heat], None, [title], "", 1, (-6, 2), "logit")
+    return plots.sheet(pictures, [anomaly_map], None, [title], "", 1, (-6, 2), "logit")

@@ -21,8 +21,8 @@ def curves(
     rows: a History, its rows, a .jsonl log (of training or of pretraining), or {label: one of
     these} to compare runs.
     """
-    given = rows if isinstance(rows, Mapping) else {"": rows}
-    runs = {label: _rows_of(run) for label, run in given.items()}
+    named = rows if isinstance(rows, Mapping) else {"": rows}
+    runs = {label: _rows_of(run) for label, run in named.items()}
     # a later row may have more columns
     known = {k: v for run in runs.values() for row in run for k, v in row.items()}
     if not known:
@@ -113,7 +113,7 @@ def anchors(
     main axes.
     """
     points = {
-        label: np.stack([as_array(a).T for a in given.values()]) for label, given in stages.items()
+        label: np.stack([as_array(a).T for a in stage.values()]) for label, stage in stages.items()
     }
     flat = np.concatenate([p.reshape(-1, p.shape[-1]) for p in points.values()])
     centre, axes_of = flat.mean(0), np.linalg.svd(flat - flat.mean(0), full_matrices=False)[2][:2]
@@ -186,24 +186,24 @@ def growth(result: Mapping) -> Figure:
     return figure
 
 
-def finding(found, title: str | None = None) -> Figure:
+def finding(finding, title: str | None = None) -> Figure:
     """A doctor's finding: a line a row, each value as a dot (with two errors to each side) beside
     its null values.
 
-    The pictures that doctor.dataset looked at are in `found.samples`; `sheet` draws them.
+    The pictures that doctor.dataset looked at are in `finding.samples`; `sheet` draws them.
     """
-    if found.kind not in _PANELS:
+    if finding.kind not in _PANELS:
         raise ValueError(
-            f"a finding of kind {found.kind!r} cannot be drawn; known are {', '.join(_PANELS)}"
+            f"a finding of kind {finding.kind!r} cannot be drawn; known are {', '.join(_PANELS)}"
         )
     labels = []
-    for row in found.rows:
+    for row in finding.rows:
         words = " ".join(v for v in list(row.values())[:2] if isinstance(v, str))
         labels.append(words.replace("image_adapter.", "").replace("text_adapter.", "text "))
-    panels = [p for p in _PANELS[found.kind] if np.isfinite(_numbers(found.rows, p[0])).any()]
+    panels = [p for p in _PANELS[finding.kind] if np.isfinite(_numbers(finding.rows, p[0])).any()]
     if not panels:
         raise ValueError(
-            f"{found.subject}: no number to draw ({found.verdict}: {'; '.join(found.reasons)})"
+            f"{finding.subject}: no number to draw ({finding.verdict}: {'; '.join(finding.reasons)})"
         )
     figure, axes = new_figure(
         1, len(panels), 1.5 + 4 * len(panels), 0.24 * len(labels) + 2.2, sharey=True
@@ -212,18 +212,18 @@ def finding(found, title: str | None = None) -> Figure:
     for ax, (name, nulls, error, scale) in zip(axes[0], panels, strict=True):
         for null, colour, marker in zip(nulls, ("#555555", "#999999"), "Ds", strict=False):
             style = {"color": colour, "markerfacecolor": "none", "markersize": 7, "label": null}
-            ax.plot(_numbers(found.rows, null), place, marker, **style)
-        spread = 2 * np.nan_to_num(_numbers(found.rows, error))
+            ax.plot(_numbers(finding.rows, null), place, marker, **style)
+        spread = 2 * np.nan_to_num(_numbers(finding.rows, error))
         style = {"fmt": "o", "color": LINES[0][0], "markersize": 4, "capsize": 2}
-        ax.errorbar(_numbers(found.rows, name), place, xerr=spread, label=name, **style)
+        ax.errorbar(_numbers(finding.rows, name), place, xerr=spread, label=name, **style)
         ax.set_xscale("symlog", linthresh=1e-9) if scale == "log" else None
         ax.set(xlabel=name + (", bars: two errors" if spread.any() else ""), yticks=place)
         ax.set_yticklabels(labels, fontsize=9)
         ax.grid(alpha=0.25)
         ax.legend(frameon=False, fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
-    why = found.reasons[0] if found.reasons else ""
+    why = finding.reasons[0] if finding.reasons else ""
     figure.suptitle(
-        f"{title or found.subject}: {found.verdict}" + (f"\n{why[:110]}" if why else ""),
+        f"{title or finding.subject}: {finding.verdict}" + (f"\n{why[:110]}" if why else ""),
         fontsize=10,
     )
     return figure

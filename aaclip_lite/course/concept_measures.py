@@ -43,8 +43,8 @@ def pointing(
     """
     size = tuple(cams.shape[-2:])
     hits, chance = [], []
-    for maps, own in zip(cams, boxes, strict=True):
-        for concept, *box in own:
+    for maps, marked in zip(cams, boxes, strict=True):
+        for concept, *box in marked:
             touched = box_mask(box, size, "ceil").flatten()
             hits.append(float(touched[maps[concept].flatten().argmax()]))
             chance.append(float(touched.mean()))
@@ -98,10 +98,10 @@ def prototype_figures(
     nearest = (vectors @ F.normalize(model.prototypes.detach(), dim=-1).mT).argmax(-1)
     present = labels == 1
     concept = torch.arange(labels.shape[1]).expand_as(nearest)
-    own = (nearest // model.per_concept == concept)[present]
+    hits = (nearest // model.per_concept == concept)[present]
     used = nearest[present].unique()
     return {
-        "nearest_is_own": float(own.float().mean()),
+        "nearest_is_own": float(hits.float().mean()),
         "in_use": len(used) / len(model.prototypes),
     }
 
@@ -113,5 +113,5 @@ def interval(
     rng, names = np.random.default_rng(0), sorted(set(products))
     rows = {name: np.flatnonzero(np.array(products) == name) for name in names}
     drawn = (rng.choice(names, len(names)) for _ in range(rounds))
-    found = [figure(np.concatenate([rows[name] for name in chosen])) for chosen in drawn]
-    return tuple(float(end) for end in np.percentile(found, (2.5, 97.5)))
+    figures = [figure(np.concatenate([rows[name] for name in chosen])) for chosen in drawn]
+    return tuple(float(end) for end in np.percentile(figures, (2.5, 97.5)))

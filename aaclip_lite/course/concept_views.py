@@ -61,8 +61,8 @@ def share_in_box(nearest: list[tuple[int, int]], boxes: list, per_concept: int, 
     """Share of the defects' prototypes whose nearest training patch lies in a box of their concept."""
     hits = []
     for place, (row, cell) in enumerate(nearest[: (len(CONCEPTS) - 1) * per_concept]):
-        own = [box for k, *box in boxes[row] if k == place // per_concept]
-        hits.append(any(concepts.box_mask(box, grid, "ceil").flatten()[cell] for box in own))
+        right = [box for k, *box in boxes[row] if k == place // per_concept]
+        hits.append(any(concepts.box_mask(box, grid, "ceil").flatten()[cell] for box in right))
     return sum(hits) / len(hits)
 
 
@@ -85,7 +85,7 @@ def looks_like(model, tokens, parts, rows, nearest, training) -> Figure:
     """
     grid = tokens.shape[-1]
     figure, axes = new_figure(len(rows), 4, 8.4, 2.3 * len(rows))
-    for own, row in zip(axes, rows, strict=True):
+    for row_axes, row in zip(axes, rows, strict=True):
         with torch.no_grad():
             projected = model.projector(model.neck(tokens[row : row + 1].float()))
             maps = concepts.similarity_maps(projected, model.prototypes)[0].flatten(1)
@@ -96,8 +96,8 @@ def looks_like(model, tokens, parts, rows, nearest, training) -> Figure:
         best = speaks.topk(3).indices.tolist()
         kinds = ", ".join(CONCEPTS[k] for k in parts.labels[row].nonzero().flatten())
         title = f"{parts.products[row]}: {kinds}\nsays {VERDICTS[said]}".replace("_", " ")
-        _marked(own[0], parts.images[row], int(maps[best[0]].argmax()), grid, title)
-        for ax, p in zip(own[1:], best, strict=True):
+        _marked(row_axes[0], parts.images[row], int(maps[best[0]].argmax()), grid, title)
+        for ax, p in zip(row_axes[1:], best, strict=True):
             picture, cell = nearest[p]
             name = CONCEPTS[p // model.per_concept].replace("_", " ")
             title = f"like {name} {p % model.per_concept + 1}: {scores[p]:.2f}\n"

@@ -75,17 +75,17 @@ class Explorer:
         self._passed: dict[tuple[str, int, float], Tensor] = {}
         self._compared: dict[tuple, dict[int, Tensor]] = {}  # small: patch grids
         for name in data.classes if products is None else products:
-            own, rng = data.filter(name), np.random.default_rng(0)
+            subset, rng = data.filter(name), np.random.default_rng(0)
             good, bad = (
-                rng.permutation([i for i, r in enumerate(own.records) if r.label == x])
+                rng.permutation([i for i, r in enumerate(subset.records) if r.label == x])
                 for x in (0, 1)
             )
             if len(good) < (least := GOOD + REFERENCE) or not len(bad):
                 have = f"{len(good)} good and {len(bad)} defective pictures"
                 raise ValueError(f"{name}: {have}; at least {least} and 1 are needed")
-            bad = sorted(bad[:DEFECTIVE], key=lambda i, own=own: own.records[i].defect)
+            bad = sorted(bad[:DEFECTIVE], key=lambda i, subset=subset: subset.records[i].defect)
             self.parts[name] = [
-                own[int(i)] for i in (*good[:GOOD], *bad, *good[GOOD : GOOD + REFERENCE])
+                subset[int(i)] for i in (*good[:GOOD], *bad, *good[GOOD : GOOD + REFERENCE])
             ]
             count = len(self.parts[name])
             for mix in self.mixes:
@@ -100,8 +100,8 @@ class Explorer:
         if blur is None:
             blur = scoring.BLUR[self.detector.domain][1]
         levels = (1.0,) * len(model.depths.levels)
-        own = {"level_weights": levels, "blur": blur, "adapter_mix": self.own_mix}
-        return Setting(product, **(own | changes))
+        choices = {"level_weights": levels, "blur": blur, "adapter_mix": self.own_mix}
+        return Setting(product, **(choices | changes))
 
     def shown(self, product: str) -> list[Sample]:
         if product not in self.parts:
@@ -125,19 +125,19 @@ class Explorer:
     def anchors(self, setting: Setting) -> Tensor:
         """(d, 2), good and defective; words that are given stand in the recipe's templates."""
         if (key := _said(setting)) not in self._anchors:
-            model, both = self.detector.model, self.detector.anchor(setting.product).clone()
+            model, anchors = self.detector.model, self.detector.anchor(setting.product).clone()
             encode = model.encode_text if model.recipe.trains_text else model.clip.encode_text
             for side, words in enumerate(key[1:]):
                 if words:
                     templates = TEMPLATES[model.recipe.templates]
                     with torch.no_grad():
                         said = encode([template.format(words) for template in templates])
-                        both[:, side] = F.normalize(F.normalize(said, dim=-1).mean(0), dim=-1)
-            if any(key[1:]) and float(both[:, 0] @ both[:, 1]) > 1 - 1e-5:
+                        anchors[:, side] = F.normalize(F.normalize(said, dim=-1).mean(0), dim=-1)
+            if any(key[1:]) and float(anchors[:, 0] @ anchors[:, 1]) > 1 - 1e-5:
                 raise ValueError(
                     "good and defective words say the same to this CLIP; does it know any of them?"
                 )
-            self._anchors[key] = both.cpu()
+            self._anchors[key] = anchors.cpu()
         return self._anchors[key]
 
     def unknown(self, words: str) -> str:
@@ -180,8 +180,8 @@ class Explorer:
         scored = self._scored(setting, [*chosen, *reference])
         grid = torch.einsum("blhw,l->bhw", scored, weights)[:, None]
         size, finish = parts[0].image.shape[:2], (recipe.align_corners, setting.blur)
-        heat = scoring.finish(grid, size, self.detector.domain, *finish)
-        return scoring.z_scores(heat, scoring.fit_constants(heat[-REFERENCE:]))[:-REFERENCE].numpy()
+        maps = scoring.finish(grid, size, self.detector.domain, *finish)
+        return scoring.z_scores(maps, scoring.fit_constants(maps[-REFERENCE:]))[:-REFERENCE].numpy()
 
     # ---- the two views ---------------------------------------------------------------------------
 
@@ -190,8 +190,9 @@ class Explorer:
         the threshold.
         """
         part, own = self.shown(setting.product)[setting.picture], self._own(setting)
-        heat, usual = (self.maps(each, [setting.picture])[0] for each in (setting, own))
-        grey, marked = np.array(Image.fromarray(part.image).convert("L")), heat > setting.threshold
+        anomaly_map, usual_map = (self.maps(each, [setting.picture])[0] for each in (setting, own))
+        grey = np.array(Image.fromarray(part.image).convert("L"))
+        marked = anomaly_map > setting.threshold
         precision, recall = precision_recall(marked, part.mask > 0)
         text = f"threshold {setting.threshold:.1f}: {marked.mean():.1%} of the pixels marked, "
         on_good = "all of them wrongly" if marked.any() else "as it should be on a good part"
@@ -201,8 +202,8 @@ class Explorer:
         defect = rings(part.mask)
         panels = [
             ("picture", part.image),
-            ("map, own setting", laid_over(part.image, usual), defect),
-            ("map, this setting", laid_over(part.image, heat), defect),
+            ("map, own setting", laid_over(part.image, usual_map), defect),
+            ("map, this setting", laid_over(part.image, anomaly_map), defect),
             ("white: above the threshold", grey, defect),
         ]
         tiles = [

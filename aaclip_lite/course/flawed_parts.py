@@ -90,24 +90,24 @@ def _single(product: str, sound: int, single: int, data) -> list[tuple]:
     for i in np.random.default_rng(0).permutation(len(bad)):
         by_kind.setdefault(bad.records[i].defect, []).append(i)
     turns = [i for turn in zip_longest(*by_kind.values()) for i in turn if i is not None]
-    found = [(good[i].image, {}) for i in range(min(sound, len(good)))]
+    rows = [(good[i].image, {}) for i in range(min(sound, len(good)))]
     for sample in map(bad.__getitem__, turns[:single]):
-        found.append((sample.image, {sample.defect: sample.mask}))
-    return found
+        rows.append((sample.image, {sample.defect: sample.mask}))
+    return rows
 
 
 def _double(split: str, product: str, count: int) -> list[tuple]:
     kinds = factory.kinds_for(product)
     rng = np.random.default_rng(len(product))
-    found: list[tuple] = []
+    rows: list[tuple] = []
     for seed in range(50_000, 50_000 + 40 * count):
         first, second = rng.choice(kinds, 2, replace=False)
         part = two_defects(product, str(first), str(second), seed, f"{split}/double")
         if part is not None:
-            found.append(part)
-        if len(found) == count:
-            return found
-    return found
+            rows.append(part)
+        if len(rows) == count:
+            return rows
+    return rows
 
 
 def gather(split: str, sound: int, single: int, double: int, products=None) -> Parts:
@@ -115,9 +115,9 @@ def gather(split: str, sound: int, single: int, double: int, products=None) -> P
     data = open_dataset(f"factory/{SETS[split]}")
     rows, names = [], []
     for product in data.classes if products is None else products:
-        own = _single(product, sound, single, data) + _double(split, product, double)
-        rows += own
-        names += [product] * len(own)
+        drawn = _single(product, sound, single, data) + _double(split, product, double)
+        rows += drawn
+        names += [product] * len(drawn)
     labels = torch.zeros(len(rows), len(CONCEPTS))
     masks: list[dict[int, np.ndarray]] = []
     for row, (_, flaws) in enumerate(rows):
@@ -139,12 +139,12 @@ def patch_tokens(
     model: AdaptedCLIP, images: UInt8[Tensor, "n 3 side side"]
 ) -> Float[Tensor, "n width grid grid"]:
     """The adapted detector's patch tokens of all levels side by side, in half precision."""
-    found = []
+    tokens = []
     for batch in images.split(32):
         levels = model(model.preprocess(batch)).levels
         joined = torch.cat([level * level.shape[-1] ** 0.5 for level in levels], -1).mT
-        found.append(joined.unflatten(-1, (model.clip.grid, model.clip.grid)).half())
-    return torch.cat(found)
+        tokens.append(joined.unflatten(-1, (model.clip.grid, model.clip.grid)).half())
+    return torch.cat(tokens)
 
 
 class Whitening(NamedTuple):
@@ -175,29 +175,29 @@ def prepared(
     if file and file.is_file():
         return torch.load(file, weights_only=False)
     parts = {split: gather(split, *numbers) for split, numbers in sizes.items()}
-    raw = {split: patch_tokens(model, own.images) for split, own in parts.items()}
+    raw = {split: patch_tokens(model, each.images) for split, each in parts.items()}
     whiten = Whitening.fit(raw["train"])
-    found = {split: (parts[split], whiten(raw[split])) for split in sizes}
+    splits = {split: (parts[split], whiten(raw[split])) for split in sizes}
     if file:
         folder.mkdir(parents=True, exist_ok=True)
-        torch.save(found, file)
-    return found
+        torch.save(splits, file)
+    return splits
 
 
-def beside(found: Mapping[str, tuple], net: pixels.PixelNet) -> dict[str, tuple[Parts, Tensor]]:
+def beside(splits: Mapping[str, tuple], net: pixels.PixelNet) -> dict[str, tuple[Parts, Tensor]]:
     """What `prepared` gives, with what `net` reads from the pixels beside the tokens."""
-    images = {split: parts.images for split, (parts, _) in found.items()}
-    tokens = pixels.beside({split: own for split, (_, own) in found.items()}, images, net)
-    return {split: (parts, tokens[split]) for split, (parts, _) in found.items()}
+    images = {split: parts.images for split, (parts, _) in splits.items()}
+    joined = pixels.beside({split: tokens for split, (_, tokens) in splits.items()}, images, net)
+    return {split: (parts, joined[split]) for split, (parts, _) in splits.items()}
 
 
 def check_boxes(boxes: list, labels: Float[Tensor, "n concepts"], grid: int) -> Counter:
     """How often each thing is wrong with boxes (concept, x_min, y_min, x_max, y_max)."""
-    found: Counter = Counter()
-    for own, label in zip(boxes, labels, strict=True):
-        for concept, *box in own or ():
-            found["outside the picture"] += min(box) < 0 or max(box) > 1
-            found["no area"] += box[2] <= box[0] or box[3] <= box[1]
-            found["vanishes on the grid"] += not box_mask(box, grid).any()
-            found["its concept is labelled absent"] += float(label[int(concept)]) != 1
-    return +found
+    problems: Counter = Counter()
+    for marked, label in zip(boxes, labels, strict=True):
+        for concept, *box in marked or ():
+            problems["outside the picture"] += min(box) < 0 or max(box) > 1
+            problems["no area"] += box[2] <= box[0] or box[3] <= box[1]
+            problems["vanishes on the grid"] += not box_mask(box, grid).any()
+            problems["its concept is labelled absent"] += float(label[int(concept)]) != 1
+    return +problems

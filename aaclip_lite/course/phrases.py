@@ -32,6 +32,6 @@ def patch_heat(
     return (F.normalize(clip.visual_head(tokens), dim=-1) @ words).view(clip.grid, clip.grid)
 
 
-def enlarged(heat: Float[Tensor, "h w"], size: tuple[int, int]) -> Float[np.ndarray, "H W"]:
-    large = F.interpolate(heat[None, None], size, mode="bilinear", align_corners=False)
+def enlarged(grid: Float[Tensor, "h w"], size: tuple[int, int]) -> Float[np.ndarray, "H W"]:
+    large = F.interpolate(grid[None, None], size, mode="bilinear", align_corners=False)
     return large[0, 0].cpu().numpy()

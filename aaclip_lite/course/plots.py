@@ -67,8 +67,8 @@ def sheet(
     if scale == "deviations":
         scale, unit = ENDS, UNIT
     looks = maps if isinstance(maps, Mapping) else {} if maps is None else {"": maps}
-    given = [("maps", each) for each in looks.values()]
-    for name, values in (*given, ("masks", masks), ("titles", titles)):
+    lists = [("maps", each) for each in looks.values()]
+    for name, values in (*lists, ("masks", masks), ("titles", titles)):
         if values is not None and len(values) != len(pictures):
             raise ValueError(f"{len(pictures)} pictures, but {len(values)} {name}")
     if not len(pictures) or not (scale in ("shared", "own") or len(scale) == 2):
@@ -77,13 +77,13 @@ def sheet(
             "ends"
         )
     columns = columns or min(len(pictures), 4 if looks else 6)
-    heats = {label: [as_array(heat) for heat in each] for label, each in looks.items()}
+    arrays = {label: [as_array(array) for array in each] for label, each in looks.items()}
     ends = (None, None) if scale == "own" else scale
-    if heats and scale == "shared":  # else one glint dims all others
-        values = [heat.ravel() for each in heats.values() for heat in each]
+    if arrays and scale == "shared":  # else one glint dims all others
+        values = [array.ravel() for each in arrays.values() for array in each]
         ends = np.percentile(np.concatenate(values), (1, 99.8))
     side, step = 1.5, (1 + len(looks)) * 1.55 + 0.12  # inches
-    lines, bar = math.ceil(len(pictures) / columns), 0.8 * bool(heats and scale != "own")
+    lines, bar = math.ceil(len(pictures) / columns), 0.8 * bool(arrays and scale != "own")
     point = max(8, columns * step + bar)  # a wide sheet is shown smaller: its words are larger
     line = 0.03 * point if titles else 0.06
     head = 0.04 + 0.025 * point * len(title.splitlines())
@@ -94,7 +94,7 @@ def sheet(
         left, top = 0.06 + column * step, head + line + row * (side + line)
         cells = [axes(left + 1.55 * j, top, side, side) for j in range(1 + len(looks))]
         cells[0].imshow(as_array(picture))
-        for ax, (label, each) in zip(cells[1:], heats.items(), strict=True):
+        for ax, (label, each) in zip(cells[1:], arrays.items(), strict=True):
             shown = laid_over(ax, as_array(picture), each[i], *ends)
             ax.set_title("" if row else label, fontsize=point, pad=3, parse_math=False)
         for ax in cells:
@@ -151,20 +151,20 @@ def typical(data: AnomalyDataset, count: int = 6) -> AnomalyDataset:
     """Of each of the first so many classes the defective picture whose defect is of median size."""
     chosen = []
     for name in data.classes[:count]:
-        own = data.filter(name, labels=1)
-        order = sorted(range(len(own)), key=lambda i, own=own: own[i].mask.mean())
-        chosen.append(own.records[order[len(order) // 2]])
+        subset = data.filter(name, labels=1)
+        order = sorted(range(len(subset)), key=lambda i, subset=subset: subset[i].mask.mean())
+        chosen.append(subset.records[order[len(order) // 2]])
     return data.view(chosen)
 
 
 def laid_over(
-    ax: Axes, picture: np.ndarray, heat: np.ndarray, low: float | None, high: float | None
+    ax: Axes, picture: np.ndarray, anomaly_map: np.ndarray, low: float | None, high: float | None
 ) -> AxesImage:
     """A map over its photograph in grey; what is given back makes a colour bar."""
     ax.imshow(picture.mean(-1), cmap="gray")
     options = {"cmap": HEAT, "vmin": low, "vmax": high, "alpha": 0.65}
     return ax.imshow(
-        heat, extent=(-0.5, picture.shape[1] - 0.5, picture.shape[0] - 0.5, -0.5), **options
+        anomaly_map, extent=(-0.5, picture.shape[1] - 0.5, picture.shape[0] - 0.5, -0.5), **options
     )
 
 
@@ -175,11 +175,11 @@ def deviations(maps, names: Sequence[str], labels: Sequence[int]) -> torch.Tenso
     maps = torch.as_tensor(maps)
     counted = torch.empty_like(maps)
     for name in set(names):
-        own = [i for i, each in enumerate(names) if each == name]
-        normal = [i for i in own if not labels[i]]
+        places = [i for i, each in enumerate(names) if each == name]
+        normal = [i for i in places if not labels[i]]
         if not normal:
             raise ValueError(f"{name}: no normal picture among these maps, so there is no zero")
-        counted[own] = scoring.z_scores(maps[own], scoring.fit_constants(maps[normal]))
+        counted[places] = scoring.z_scores(maps[places], scoring.fit_constants(maps[normal]))
     return counted
 
 
@@ -204,8 +204,8 @@ def cases(
     if not rows:
         raise ValueError(f"the report knows no {which} pictures: no masks, or no normal pictures")
     samples = [data[row["index"]] for row in rows]
-    heat = maps_of(model, report.about["stage"], report.about["domain"])
-    maps = _maps_in_deviations(model, heat, data, samples)
+    predict = maps_of(model, report.about["stage"], report.about["domain"])
+    maps = _maps_in_deviations(model, predict, data, samples)
     told = report.about["judged"] == "detector"  # else a score has no scale of its own
     titles = []
     for row in rows:
@@ -218,12 +218,12 @@ def cases(
         "false alarms": "Normal parts with the highest scores"
         + ("" if told else ", each beside the normal parts of its own product"),
     }
-    given = [s.image for s in samples], maps, [s.mask for s in samples], titles
+    columns = [s.image for s in samples], maps, [s.mask for s in samples], titles
     ring = "" if which == "false alarms" else " (outline: true defect)"
-    return sheet(*given, words[which] + ring, scale="deviations")
+    return sheet(*columns, words[which] + ring, scale="deviations")
 
 
-def _maps_in_deviations(model, heat, data: AnomalyDataset, samples: Sequence) -> torch.Tensor:
+def _maps_in_deviations(model, predict, data: AnomalyDataset, samples: Sequence) -> torch.Tensor:
     device = next(getattr(model, "model", model).parameters()).device
     zeros = []
     for name in dict.fromkeys(sample.class_name for sample in samples):
@@ -234,7 +234,7 @@ def _maps_in_deviations(model, heat, data: AnomalyDataset, samples: Sequence) ->
     for sample, name in zip((*zeros, *samples), names, strict=True):
         image = torch.from_numpy(sample.image).to(device).movedim(-1, 0)[None] / 255
         with torch.no_grad():
-            maps.append(heat({"image": image, "class_name": [name]})[""][0].cpu())
+            maps.append(predict({"image": image, "class_name": [name]})[""][0].cpu())
     # what is shown sets no zero, even where it is normal
     labels = [0] * len(zeros) + [1] * len(samples)
     return deviations(torch.cat(maps), names, labels)[len(zeros) :]

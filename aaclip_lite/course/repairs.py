@@ -130,8 +130,8 @@ def train_teacher(pictures: Repairs, epochs: int = 12, seed: int = 0) -> nn.Modu
     torch.manual_seed(seed)
     teacher = Teacher()
     cells = F.adaptive_avg_pool2d(pictures.masks[:, None], (GRID, GRID))
-    given = (pictures.images, cells, pictures.labels)
-    distillation.train(teacher, *given, [(None, epochs, 1e-2)], cells_loss, seed)
+    examples = (pictures.images, cells, pictures.labels)
+    distillation.train(teacher, *examples, [(None, epochs, 1e-2)], cells_loss, seed)
     return teacher.eval()
 
 

@@ -172,20 +172,20 @@ def table(similarity: Float[Tensor, "N captions"], owner) -> dict[str, float]:
     """R@1, R@5, R@10, mAP@10 and the median rank, when pictures ask (i2t) and captions ask (t2i).
     `owner`: by caption, or the matrix of what is right.
     """
-    turned, found = owner.T if owner.ndim == 2 else owner, {}
+    turned, figures = owner.T if owner.ndim == 2 else owner, {}
     for way, S, right in (("i2t", similarity, owner), ("t2i", similarity.T, turned)):
-        found |= {f"{way} R@{k}": recall_at_k(S, right, k) for k in (1, 5, 10)}
-        found[f"{way} mAP@10"] = mean_average_precision(S, right, 10)
-        found[f"{way} median rank"] = median_rank(S, right)
-    return found
+        figures |= {f"{way} R@{k}": recall_at_k(S, right, k) for k in (1, 5, 10)}
+        figures[f"{way} mAP@10"] = mean_average_precision(S, right, 10)
+        figures[f"{way} median rank"] = median_rank(S, right)
+    return figures
 
 
 def hits(similarity: Tensor, owner, k: int) -> Float[Tensor, " N"]:
     """Each picture's share of R@k: 0 or 1 where pictures ask, a mean over five captions where
     captions ask. What belongs to one picture stays together when pictures are drawn anew.
     """
-    found = ranked(similarity, owner)[:, :k].any(1).double()
-    return found if len(similarity) < similarity.shape[1] else found.view(-1, CAPTIONS).mean(1)
+    hit = ranked(similarity, owner)[:, :k].any(1).double()
+    return hit if len(similarity) < similarity.shape[1] else hit.view(-1, CAPTIONS).mean(1)
 
 
 def interval(values: Tensor, rounds: int = 1000) -> tuple[float, float, float]:

@@ -29,8 +29,8 @@ def captions(task: Task, chosen: Sequence[int]) -> Figure:
         ax.imshow(task.images[i].movedim(0, -1).numpy())
         ax.set_axis_off()
         ax.set_anchor("NW")
-        own = range(i * CAPTIONS, (i + 1) * CAPTIONS)
-        lines = [f"[{int(task.right[:, j].sum())}] {task.captions[j]}" for j in own]
+        numbers = range(i * CAPTIONS, (i + 1) * CAPTIONS)
+        lines = [f"[{int(task.right[:, j].sum())}] {task.captions[j]}" for j in numbers]
         text = "\n".join(textwrap.fill(line, 46, subsequent_indent="     ") for line in lines)
         ax.text(0, -0.03, text, transform=ax.transAxes, fontsize=7, va="top")
     return figure
@@ -84,9 +84,9 @@ def runs(logs: Mapping[str, Sequence[Mapping]]) -> Figure:
         for name, rows in logs.items()
     }
     figure = curves(numbered, ["loss", "cross_entropy"], title="")
-    own, shared = figure.axes
-    own.set_title("each run's own loss: not comparable")
-    own.get_legend().remove()  # it would lie over the curves
+    losses, shared = figure.axes
+    losses.set_title("each run's own loss: not comparable")
+    losses.get_legend().remove()  # it would lie over the curves
     shared.set_title("plain cross-entropy of the same batches")
     shared.legend(frameon=False)
     figure.set_size_inches(8.6, 3)
@@ -108,8 +108,8 @@ def study(result: Mapping, names: Sequence[str]) -> Figure:
     axes[0, 0].xaxis.set_major_formatter("{x:g}")
     labels = [f"{name}\nagainst {result['runs'][name]['parent']}" for name in names]
     for ax, (title, read) in zip(axes[0], panels.items(), strict=True):
-        found = [change(result, name, read) for name in names]
-        changes(ax, [(middle, high - middle) for middle, _, high in found], labels)
+        intervals = [change(result, name, read) for name in names]
+        changes(ax, [(middle, high - middle) for middle, _, high in intervals], labels)
         ax.set_title(title, fontsize=9)
         ax.tick_params(labelsize=8)
         if ax is not axes[0, 0]:

@@ -108,18 +108,18 @@ def run(fault: str, world: World) -> dict[str, float]:
     val_maps = spoil_maps(maps_of(teacher, prepare(images)), fault)
     stages = HELD if fault == "frozen student" else FREE
     student, rows = trained(world, maps, labels, stages)
-    found = distillation.diagnose_maps(maps_of(student, images), val_maps, judged)
-    span = found["teacher"]["quantiles"]
+    report = distillation.diagnose_maps(maps_of(student, images), val_maps, judged)
+    span = report["teacher"]["quantiles"]
     return {
         "chance": chance_error(judged),
         "control": auc_of(control_of(world, labels), images, judged),
         "alone": auc_of(control_of(world, labels, stages), images, judged),
-        "teacher": found["teacher"]["auc"],
+        "teacher": report["teacher"]["auc"],
         "own": auc_of(teacher, images, judged),
-        "tail": (found["teacher"]["max"] - found["teacher"]["min"]) / (span[0.95] - span[0.05]),
-        "core": found["core_ratio"],
-        "student": found["student"]["auc"],
-        **{name: found[name] for name in ("range_ratio", "mse", "correlation")},
+        "tail": (report["teacher"]["max"] - report["teacher"]["min"]) / (span[0.95] - span[0.05]),
+        "core": report["core_ratio"],
+        "student": report["student"]["auc"],
+        **{name: report[name] for name in ("range_ratio", "mse", "correlation")},
         **{name: rows[-1][name] for name in ("total", "distill", "task")},
     }
 

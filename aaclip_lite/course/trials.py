@@ -29,10 +29,10 @@ def rows(study: str) -> list[dict]:
 
 def named(kept: Sequence[dict]) -> dict[str, list[dict]]:
     """The rows of each contestant, in the order in which they first came."""
-    found: dict[str, list[dict]] = {}
+    by_name: dict[str, list[dict]] = {}
     for row in kept:
-        found.setdefault(row["name"], []).append(row)
-    return found
+        by_name.setdefault(row["name"], []).append(row)
+    return by_name
 
 
 def trial_table(kept: Sequence[dict], rival: str) -> str:

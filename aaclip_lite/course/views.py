@@ -89,11 +89,11 @@ def rings(mask: np.ndarray) -> list[tuple[str, Image.Image]]:
     """Three rings around a defect, a little way off, visible on any ground."""
     defect = Image.fromarray(np.uint8(mask > 0) * 255)
     edge = defect.resize((SIDE, SIDE), Image.Resampling.NEAREST).filter(ImageFilter.MaxFilter(7))
-    found = []
+    outlines = []
     for colour in ("black", "white", "black"):
         inner, edge = edge, edge.filter(ImageFilter.MaxFilter(3))
-        found.append((colour, ImageChops.subtract(edge, inner)))
-    return found
+        outlines.append((colour, ImageChops.subtract(edge, inner)))
+    return outlines
 
 
 @cache
@@ -101,13 +101,13 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.load_default(size)
 
 
-def coloured(heat: np.ndarray) -> np.ndarray:
+def coloured(anomaly_map: np.ndarray) -> np.ndarray:
     """A map (H, W) in deviations above normal -> uint8 (H, W, 3)."""
-    share = (heat - ENDS[0]) / (ENDS[1] - ENDS[0])
+    share = (anomaly_map - ENDS[0]) / (ENDS[1] - ENDS[0])
     return colormaps[HEAT](share, bytes=True)[..., :3]
 
 
-def laid_over(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
+def laid_over(picture: np.ndarray, anomaly_map: np.ndarray) -> np.ndarray:
     """The same over the photograph in grey."""
     grey = picture.mean(-1, keepdims=True)
-    return (0.35 * grey + 0.65 * coloured(heat)).astype(np.uint8)
+    return (0.35 * grey + 0.65 * coloured(anomaly_map)).astype(np.uint8)

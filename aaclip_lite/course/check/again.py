@@ -20,7 +20,7 @@ from .same import fits
 
 def idea(right: Callable, calls: list, names, tolerance: float) -> str | None:
     """calls: (arguments, result) of each round -> what the results look like."""
-    rounds = [(given, found, asked(right, given)) for given, found in calls]
+    rounds = [(given, result, asked(right, given)) for given, result in calls]
     rounds = [row for row in rounds if row[2] is not None and len(row[0]) == len(names)]
     finite = [
         r for r in rounds if not isinstance(r[1], NUMBERS) or np.isfinite(as_array(r[1])).all()
@@ -32,7 +32,7 @@ def idea(right: Callable, calls: list, names, tolerance: float) -> str | None:
     given, _, true = wrong[0]
     if isinstance(true, tuple):  # a pair: the part that is wrong
         off = next(k for k in (0, 1) for _, f, t in wrong if not fits(f[k], t[k], tolerance))
-        calls = [(given, found[off]) for given, found in calls]
+        calls = [(given, result[off]) for given, result in calls]
         say = idea(lambda *given: right(*given)[off], calls, names, tolerance)
         return say and f": the {('first', 'second')[off]} value {say}"
     return (
@@ -47,8 +47,8 @@ def _looks(others: Iterator[tuple[Callable, str]], rounds: list, tolerance: floa
     for other, say in others:
         made = [asked(other, given) for given, _, _ in rounds]
         if any(map(_tells, made)) and all(
-            fits(found, true if value is None else value, tolerance)
-            for (_, found, true), value in zip(rounds, made, strict=True)
+            fits(result, true if value is None else value, tolerance)
+            for (_, result, true), value in zip(rounds, made, strict=True)
         ):
             return f"looks as if {say}"
     return None
@@ -191,7 +191,7 @@ def _factor(rounds, names, tolerance: float) -> str | None:
             for say, row in known.items():
                 by = np.array(row, complex) ** power if min(row) > 0 else []
                 each = [(f, as_array(t) * n.real) for (_, f, t), n in zip(rounds, by, strict=False)]
-                if each and all(fits(found, value, tolerance) for found, value in each):
+                if each and all(fits(result, value, tolerance) for result, value in each):
                     return f"is {word.format(say)} what it should be"
     return None
 

@@ -90,10 +90,10 @@ def oblong_positions(side: int, rows: int, columns: int, width: int) -> Steps:
 
     yield {
         "the class token's row is missing: the result has one row more than there are patches": (
-            lambda found: np.shape(found) == patches.shape
+            lambda result: np.shape(result) == patches.shape
         ),
         "the class token's row must stay as it was": (
-            lambda found: np.shape(found) == right.shape and fits(found[1:], patches, 1e-4)
+            lambda result: np.shape(result) == right.shape and fits(result[1:], patches, 1e-4)
         ),
         "the class token's row stands first, not last": torch.cat([patches, head]),
         "rows and columns are swapped: patches are numbered row by row": grid(columns, rows),

@@ -81,9 +81,9 @@ def _across(x: torch.Tensor) -> torch.Tensor:
 
 
 def _one_patch(x: torch.Tensor) -> torch.Tensor:
-    found = _plain(x)
-    found[:, -1] += 0.3 * found[:, -1].mean(0)
-    return found
+    features = _plain(x)
+    features[:, -1] += 0.3 * features[:, -1].mean(0)
+    return features
 
 
 TIGHT = {
@@ -118,12 +118,12 @@ def leaks(learner):
     for batch in (2, 5):
         images, missed = torch.randn(batch, 3, 4, 4, generator=draw), []
         for sentence, encode in (TIGHT | LEAKY).items():
-            found = learner(encode, images)
-            if hasattr(found, "item") and np.size(as_array(found)) == 1:
-                found = found.item()
-            if not isinstance(found, bool):
-                raise Hint(f"the answer is {kind_of(found)}, expected True or False")
-            missed += [sentence] if found != (sentence in LEAKY) else []
+            result = learner(encode, images)
+            if hasattr(result, "item") and np.size(as_array(result)) == 1:
+                result = result.item()
+            if not isinstance(result, bool):
+                raise Hint(f"the answer is {kind_of(result)}, expected True or False")
+            missed += [sentence] if result != (sentence in LEAKY) else []
         if len(missed) >= len(TIGHT | LEAKY) - 1:
             raise Hint("the answer is turned round: True stands for a leak")
         if missed:

@@ -128,19 +128,19 @@ def adapted_walk(learner: Callable) -> None:
         blocks = [lambda t, m=m: t + torch.tanh(t @ m) for m in matrices[:depth]]
         modules = {number: (lambda t, m=matrices[-number]: torch.tanh(t @ m)) for number in behind}
         case = x, blocks, modules, levels, weight
-        found, here = learner(*case), f"{depth} blocks, adapters behind {behind}: "
-        if not isinstance(found, (list, tuple)):
-            raise Hint(f"expected a list of tokens, one a level, not {kind_of(found)}")
+        result, here = learner(*case), f"{depth} blocks, adapters behind {behind}: "
+        if not isinstance(result, (list, tuple)):
+            raise Hint(f"expected a list of tokens, one a level, not {kind_of(result)}")
         right = dict(zip(levels, _walk(*case), strict=True))
-        if len(found) != len(levels):
+        if len(result) != len(levels):
             why = {
                 len(levels) - 1: ". Are blocks counted from 1?",
                 depth: ", but only at levels, not behind every block",
-            }.get(len(found), "")
-            there = [n for n in levels if any(fits(each, right[n], 1e-4) for each in found)]
-            if 0 < len(there) == len(found) < len(levels):
+            }.get(len(result), "")
+            there = [n for n in levels if any(fits(each, right[n], 1e-4) for each in result)]
+            if 0 < len(there) == len(result) < len(levels):
                 why = f". Those of {there} are right: collect one at every level on the way"
-            raise Hint(f"{here}{len(found)} tokens came back, levels are {levels}{why}")
+            raise Hint(f"{here}{len(result)} tokens came back, levels are {levels}{why}")
         wrong = {fault: _walk(*case, fault) for fault in WALKS}
         for place, (level, expected) in enumerate(right.items()):
             hints = {
@@ -148,7 +148,7 @@ def adapted_walk(learner: Callable) -> None:
                 for fault, each in wrong.items()
                 if len(each) == len(levels)
             }
-            same(found[place], expected, f"{here}level {level}", hints=hints)
+            same(result[place], expected, f"{here}level {level}", hints=hints)
 
 
 WALKS = {
@@ -174,20 +174,20 @@ WALKS = {
 
 def _walk(x, blocks, behind, levels, weight, fault=""):
     """The walk of the exercise, or one of its mistakes (WALKS)."""
-    start, found = x, []
+    start, tokens = x, []
     for number, block in enumerate(blocks, 0 if fault == "from 0" else 1):
         adapter = None if fault == "none" else behind.get(number - (fault == "late"))
-        given = start if fault == "afresh" else x
+        source = start if fault == "afresh" else x
         if adapter and fault == "before":
-            given = adapters.mix(given, adapter(given), weight)
-        plain = x = block(given) if adapter or fault != "skipped" else given
+            source = adapters.mix(source, adapter(source), weight)
+        plain = x = block(source) if adapter or fault != "skipped" else source
         if adapter and fault != "before" and (fault != "levels" or number in levels):
-            x = _mixed(plain, adapter(given if fault == "input" else plain), weight, fault)
+            x = _mixed(plain, adapter(source if fault == "input" else plain), weight, fault)
             x = _mixed(x, adapter(x), weight) if fault == "twice" else x
         if number in levels:
-            found.append(plain if fault == "early" else x)
+            tokens.append(plain if fault == "early" else x)
         x = plain if fault == "aside" else x
-    return [x] * len(levels) if fault == "last" else found
+    return [x] * len(levels) if fault == "last" else tokens
 
 
 def _mixed(x, adapted, weight, fault=""):

@@ -22,7 +22,7 @@ def manifest_line(learner):
             raise Hint(f"a line is a dict, yours is {kind_of(line)}")
         if missing := sorted({"image_path", "label", "class_name", "mask_path"} - line.keys()):
             raise Hint(f"the line of {path} lacks {', '.join(missing)}")
-        mask, given = f"{name}/ground_truth/{kind}/{number}_mask.png", line["mask_path"]
+        mask, entry = f"{name}/ground_truth/{kind}/{number}_mask.png", line["mask_path"]
         same(line["image_path"], path, f"image_path of {path}")
         hints = {"class_name is the kind of defect": kind}
         same(line["class_name"], name, f"class_name of {path}", hints=hints)
@@ -40,11 +40,11 @@ def manifest_line(learner):
             "the mask's path begins with the class's folder": mask.split("/", 1)[1],
             "the number keeps its zeros: 003, not 3": mask.replace(number, short),
         }
-        if not isinstance(given, str):
-            raise Hint(f"mask_path of {path} is {kind_of(given)}: a text, empty where no mask is")
-        if not bad and given != "":
-            raise Hint(f"mask_path of {path}, a normal picture, is {given!r}: it has no mask")
-        same(given, mask if bad else "", f"mask_path of {path}", hints=wrong)
+        if not isinstance(entry, str):
+            raise Hint(f"mask_path of {path} is {kind_of(entry)}: a text, empty where no mask is")
+        if not bad and entry != "":
+            raise Hint(f"mask_path of {path}, a normal picture, is {entry!r}: it has no mask")
+        same(entry, mask if bad else "", f"mask_path of {path}", hints=wrong)
 
 
 @exercise()
@@ -57,29 +57,29 @@ def draw_shots(learner):
         labels = [0, 1] * (k // 2) + generator.integers(0, 2, count).tolist()
         drawn = []
         for seed in range(30):
-            found = learner(labels, k, seed)
-            if any(np.ndim(each) for each in found):
+            indices = learner(labels, k, seed)
+            if any(np.ndim(each) for each in indices):
                 raise Hint("give one list of indices, both kinds together, not lists in a list")
-            found = [int(index) for index in found]
-            drawn.append(found)
-            if len(found) != k:
+            indices = [int(index) for index in indices]
+            drawn.append(indices)
+            if len(indices) != k:
                 raise Hint(
-                    f"{len(found)} indices for k = {k}: is that k of each kind, or k in all?"
+                    f"{len(indices)} indices for k = {k}: is that k of each kind, or k in all?"
                 )
-            if len(set(found)) < k:
-                raise Hint(f"an index comes twice: {found}")
-            if not all(0 <= index < len(labels) for index in found):
-                raise Hint(f"{found} points outside the {len(labels)} pictures")
-            if (bad := sum(labels[index] for index in found)) != k // 2:
+            if len(set(indices)) < k:
+                raise Hint(f"an index comes twice: {indices}")
+            if not all(0 <= index < len(labels) for index in indices):
+                raise Hint(f"{indices} points outside the {len(labels)} pictures")
+            if (bad := sum(labels[index] for index in indices)) != k // 2:
                 raise Hint(f"{bad} of {k} are abnormal: how many are to be?")
-            if found != sorted(found):
-                raise Hint(f"{found} is not sorted")
-            if found != [int(index) for index in learner(labels, k, seed)]:
+            if indices != sorted(indices):
+                raise Hint(f"{indices} is not sorted")
+            if indices != [int(index) for index in learner(labels, k, seed)]:
                 raise Hint(f"called twice with the seed {seed}, it gives two answers")
-        if all(found == drawn[0] for found in drawn):
+        if all(indices == drawn[0] for indices in drawn):
             raise Hint("all seeds give the same pictures: are they drawn by chance?")
         for label in (0, 1):
-            have, seen = labels.count(label), {i for found in drawn for i in found}
+            have, seen = labels.count(label), {i for indices in drawn for i in indices}
             if k <= have and sum(labels[i] == label for i in seen) < have // 2 + 1:
                 raise Hint(f"of the pictures with label {label} the same few come with every seed")
     refused("an odd k should raise a ValueError", learner, [0, 1] * 9, 3, 0)
@@ -106,14 +106,14 @@ def move_pair(learner):
     for height, width, right, down in MOVES:
         image = torch.rand(3, height, width, generator=draw)
         mask = (torch.rand(1, height, width, generator=draw) > 0.6).float()
-        found = learner(image, mask, right, down, fill)
-        if not isinstance(found, (tuple, list)) or len(found) != 3:
+        result = learner(image, mask, right, down, fill)
+        if not isinstance(result, (tuple, list)) or len(result) != 3:
             raise Hint("the result is not three things: moved image, moved mask, lost share")
-        if np.shape(found[0]) == mask.shape:
+        if np.shape(result[0]) == mask.shape:
             raise Hint("the moved image comes first, then the mask, then the lost share")
         for word, x, mine, out, other, swapped in (
-            ("image", image, found[0], tone, "mask", zero),
-            ("mask", mask, found[1], zero, "image", tone[:1]),
+            ("image", image, result[0], tone, "mask", zero),
+            ("mask", mask, result[1], zero, "image", tone[:1]),
         ):
             greys = (_moved(x, right, down, grey) for grey in (out.mean().view(1, 1, 1), out[:1]))
             hints = {
@@ -149,7 +149,7 @@ def move_pair(learner):
             ),
             "lost is in per cent; it should be a share, 0 to 1": 100 * left / whole,
         }
-        same(found[2], left / whole, "lost", hints=hints)
+        same(result[2], left / whole, "lost", hints=hints)
     empty = learner(torch.rand(3, 4, 4), torch.zeros(1, 4, 4), 1, 1, fill)[2]
     if not empty == 0:
         raise Hint(f"of an empty mask nothing can be lost, but lost is {float(empty)}")

@@ -85,10 +85,10 @@ def choose_step(learner: Callable) -> None:
     )
     for steps, validation, test in cases:
         best = min(range(len(steps)), key=lambda i: (-validation[i], steps[i]))
-        found = learner(steps, validation, test)
-        if not isinstance(found, tuple | list) or len(found) != 2:
+        result = learner(steps, validation, test)
+        if not isinstance(result, tuple | list) or len(result) != 2:
             raise Hint("return two things: the step, and the test figure that belongs to it")
-        step, figure = found
+        step, figure = result
         if step != steps[best]:
             raise Hint(_why_step(step, best, steps, validation, test))
         if figure != test[best]:

@@ -8,10 +8,10 @@ from .judge import Hint, Steps, either, exercise, kind_of, whatever
 NAN = float("nan")
 
 
-def _number(found) -> float:
-    if not isinstance(found, float | int | np.floating | torch.Tensor):
-        raise Hint(f"the mean is {kind_of(found)}: return a number")
-    return float(found)
+def _number(result) -> float:
+    if not isinstance(result, float | int | np.floating | torch.Tensor):
+        raise Hint(f"the mean is {kind_of(result)}: return a number")
+    return float(result)
 
 
 FIGURES = (
@@ -34,7 +34,7 @@ def class_mean(figures: dict) -> Steps:
     unknown, high = "a figure without a value counts as", [v for v in known if v > 0.5]
     yield {
         "a product without a value makes the whole mean undefined: leave it out": (
-            lambda found: found != found
+            lambda result: result != result
         ),
         f"{unknown} 0 here; it should not count at all": sum(known) / len(figures),
         f"{unknown} 0.5 here; it should not count at all": np.mean(half),
@@ -78,7 +78,7 @@ def best_f1(scores: np.ndarray, labels: np.ndarray) -> Steps:
     precision = np.array([(each & true).sum() / max(1, each.sum()) for each in said])
     recall = np.array([(each & true).sum() / max(1, true.sum()) for each in said])
     fixed, other = "; every score is a candidate", "; F1 is asked for"
-    found = np.cumsum(labels[np.argsort(-scores, kind="stable")])
+    hits = np.cumsum(labels[np.argsort(-scores, kind="stable")])
 
     def at(*cuts: float) -> float:
         return max(_f1(scores >= cut, true) for cut in cuts)
@@ -101,7 +101,7 @@ def best_f1(scores: np.ndarray, labels: np.ndarray) -> Steps:
             at(*np.linspace(least, largest, 100))
         ),
         "equal scores pass a threshold together; here they pass one by one": (
-            2 * found / (np.arange(1, len(scores) + 1) + labels.sum())
+            2 * hits / (np.arange(1, len(scores) + 1) + labels.sum())
         ).max(),
         "that is the F1 at the threshold of best accuracy, which need not be the best F1": (
             every[np.argmax(accuracy)]

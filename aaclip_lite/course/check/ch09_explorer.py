@@ -47,11 +47,11 @@ def level_map(count: int, side: int, width: int, first: float) -> Steps:
     }
 
 
-def _one_number(found) -> float:
+def _one_number(result) -> float:
     numbers = float, int, np.number, np.ndarray, torch.Tensor
-    if not isinstance(found, numbers) or np.size(found) != 1:
-        raise Hint(f"the threshold is {kind_of(found)}, expected one number")
-    return float(found)
+    if not isinstance(result, numbers) or np.size(result) != 1:
+        raise Hint(f"the threshold is {kind_of(result)}, expected one number")
+    return float(result)
 
 
 CUTS = ((6, 4, 0.75), (3, 8, 0.5), (10, 5, 0.7), (4, 3, 1.0), (5, 7, 0.1), (4, 6, 0.4))

@@ -12,10 +12,10 @@ def _needed(rate: float) -> int:
     return math.ceil(1 / rate - 1 - 1e-9)
 
 
-def _whole(found):
-    if not isinstance(found, float | int | np.number):
-        raise Hint(f"the number is {kind_of(found)}, expected a whole number")
-    return found
+def _whole(result):
+    if not isinstance(result, float | int | np.number):
+        raise Hint(f"the number is {kind_of(result)}, expected a whole number")
+    return result
 
 
 @exercise("the number", 1e-9, cases=(0.05, 0.01, 0.5, 0.3, 0.07, 0.001, 0.9, 0.2), read=_whole)
@@ -25,10 +25,10 @@ def pictures_needed(rate: float) -> Steps:
     need, few = _needed(rate), math.log(1 - rate)
     yield need
 
-    def parts(found) -> bool:
-        if float(found) == int(found):
+    def parts(result) -> bool:
+        if float(result) == int(result):
             return False
-        raise Hint(f"the number for a rate of {rate} is {float(found):.4g}: pictures come whole")
+        raise Hint(f"the number for a rate of {rate} is {float(result):.4g}: pictures come whole")
 
     one = "think of the new picture as one more draw from the same lot"
     sure = "that is how many it takes to see an alarm almost surely; a threshold needs fewer"
@@ -58,8 +58,8 @@ def threshold_for(learner):
     for count, rate in ((19, 0.05), (40, 0.1), (99, 0.05), (30, 0.25), (7, 0.5)):
         scores = generator.gamma(2.0, 1.0, count)
         rank = math.ceil((count + 1) * (1 - rate) - 1e-9)
-        found, right = learner(scores, rate), float(np.sort(scores)[rank - 1])
-        yield found, right, _other_thresholds(scores, rate, rank)
+        result, right = learner(scores, rate), float(np.sort(scores)[rank - 1])
+        yield result, right, _other_thresholds(scores, rate, rank)
     say = "18 pictures can't promise a rate of 0.05: raise a ValueError"
     refused(say, learner, generator.random(18), 0.05)
 
@@ -95,8 +95,8 @@ def _other_thresholds(scores: np.ndarray, rate: float, rank: int) -> dict:
     for n in (1, 1.645, 2, 3):
         for say, less in (("", 0), (", divided by n - 1", 1)):
             known[f"{shaped} ({n} deviations{say})"] = scores.mean() + n * scores.std(ddof=less)
-    known["that is none of the scores; take one that occurred"] = lambda found: (
-        isinstance(found, float | int | np.number) and not np.isclose(scores, found).any()
+    known["that is none of the scores; take one that occurred"] = lambda result: (
+        isinstance(result, float | int | np.number) and not np.isclose(scores, result).any()
     )
     return known
 
@@ -106,22 +106,23 @@ def hot_boxes(learner):
     """(map (H, W), threshold, least) -> [(top, left, bottom, right), ...] of its hot regions"""
     generator = np.random.default_rng(102)
     for height, width, least in ((12, 17, 1), (20, 9, 3), (15, 15, 5), (6, 6, 1)):
-        heat = ndimage.gaussian_filter(generator.normal(0, 1, (height, width)), 0.8)
-        heat = heat.astype(np.float32)
-        cut = float(np.sort(heat, None)[heat.size * 3 // 4] if height > 6 else heat.max() + 1)
-        heat[:2, :2], heat[0, 0] = heat.min(), cut  # at the threshold, and alone
-        found, right = learner(heat, cut, least), _boxes(heat, cut, least)
+        anomaly_map = ndimage.gaussian_filter(generator.normal(0, 1, (height, width)), 0.8)
+        anomaly_map = anomaly_map.astype(np.float32)
+        ordered = np.sort(anomaly_map, None)
+        cut = float(ordered[ordered.size * 3 // 4] if height > 6 else ordered[-1] + 1)
+        anomaly_map[:2, :2], anomaly_map[0, 0] = ordered[0], cut  # at the threshold, and alone
+        result, right = learner(anomaly_map, cut, least), _boxes(anomaly_map, cut, least)
         try:
-            mine = sorted(tuple(float(edge) for edge in box) for box in found)
+            mine = sorted(tuple(float(edge) for edge in box) for box in result)
         except TypeError:
             mine = [()]
         if any(len(box) != 4 for box in mine):
             raise Hint("the result is no list of boxes, each of four numbers")
-        if mine == right and [tuple(map(float, box)) for box in found] != right:
+        if mine == right and [tuple(map(float, box)) for box in result] != right:
             raise Hint("the boxes are not in order: sort them from the top")
         if mine == right:
             continue
-        for say, wrong in _other_boxes(heat, cut, least).items():
+        for say, wrong in _other_boxes(anomaly_map, cut, least).items():
             if mine == sorted(wrong):
                 raise Hint(say)
         if sorted(map(sorted, mine)) == sorted(map(sorted, right)):
@@ -134,37 +135,37 @@ def hot_boxes(learner):
         raise Hint(f"no hot region has the box ({', '.join(f'{edge:g}' for edge in off)})")
 
 
-def _boxes(heat, cut, least, corners=True, area=False):
-    regions, _ = ndimage.label(heat > cut, np.ones((3, 3)) if corners else None)
-    found = []
+def _boxes(anomaly_map, cut, least, corners=True, area=False):
+    regions, _ = ndimage.label(anomaly_map > cut, np.ones((3, 3)) if corners else None)
+    boxes = []
     for number, (rows, columns) in enumerate(ndimage.find_objects(regions), 1):
         whole = (rows.stop - rows.start) * (columns.stop - columns.start)
         if (whole if area else (regions == number).sum()) >= least:
-            found.append((rows.start, columns.start, rows.stop, columns.stop))
-    return sorted(found)
+            boxes.append((rows.start, columns.start, rows.stop, columns.stop))
+    return sorted(boxes)
 
 
-def _other_boxes(heat, cut, least) -> dict:
-    right, order = _boxes(heat, cut, least), "a box is (top, left, bottom, right)"
+def _other_boxes(anomaly_map, cut, least) -> dict:
+    right, order = _boxes(anomaly_map, cut, least), "a box is (top, left, bottom, right)"
     behind = "bottom and right are the last hot row and column; they should be the first behind it"
-    rows, columns = np.nonzero(heat > cut)
+    rows, columns = np.nonzero(anomaly_map > cut)
     whole = (rows.min(), columns.min(), rows.max() + 1, columns.max() + 1) if len(rows) else ()
     return {
-        "regions that touch at a corner are counted as two": _boxes(heat, cut, least, False),
+        "regions that touch at a corner are counted as two": _boxes(anomaly_map, cut, least, False),
         "a pixel AT the threshold is not hotter than it": _boxes(
-            heat, np.nextafter(np.float32(cut), np.float32(-9)), least
+            anomaly_map, np.nextafter(np.float32(cut), np.float32(-9)), least
         ),
-        "regions of fewer pixels than `least` are still there": _boxes(heat, cut, 0),
-        "a region of exactly `least` pixels is dropped": _boxes(heat, cut, least + 1),
+        "regions of fewer pixels than `least` are still there": _boxes(anomaly_map, cut, 0),
+        "a region of exactly `least` pixels is dropped": _boxes(anomaly_map, cut, least + 1),
         "`least` counts a region's own pixels, not those of its box": _boxes(
-            heat, cut, least, area=True
+            anomaly_map, cut, least, area=True
         ),
         f"rows and columns are swapped: {order}": [(b[1], b[0], b[3], b[2]) for b in right],
         behind: [(b[0], b[1], b[2] - 1, b[3] - 1) for b in right],
         f"the last two are height and width: {order}": [
             (b[0], b[1], b[2] - b[0], b[3] - b[1]) for b in right
         ],
-        "cold regions are boxed, not hot ones": _boxes(-heat, -cut, least),
+        "cold regions are boxed, not hot ones": _boxes(-anomaly_map, -cut, least),
         "one box holds all hot pixels; each region has its own": [whole] if whole else [],
         "the last box is missing: regions are numbered from 1 to their number": right[:-1],
         "only one box is given; each region has one": right[:1],

@@ -87,8 +87,8 @@ def weights_outside(*shape: int) -> Steps:
     }
 
 
-def _lists(found) -> tuple:
-    return tuple(map(_listed, two(found, "missing, doubled")))
+def _lists(result) -> tuple:
+    return tuple(map(_listed, two(result, "missing, doubled")))
 
 
 EPOCHS = (([2, 3], 5), ([0, 1, 2, 3, 4], 5), ([0, 1, 3, 0, 1, 1], 5), ([2, 3, 3, 3], 6))
@@ -159,8 +159,8 @@ def _other_twice(epochs: list[int], counts: Counter) -> dict:
     }
 
 
-def _listed(found):
+def _listed(result):
     """Sets, tuples and arrays are as good as lists; a set has no order to be judged."""
-    if isinstance(found, set | frozenset):
-        return sorted(found)
-    return list(found) if isinstance(found, tuple) or hasattr(found, "tolist") else found
+    if isinstance(result, set | frozenset):
+        return sorted(result)
+    return list(result) if isinstance(result, tuple) or hasattr(result, "tolist") else result

@@ -19,8 +19,8 @@ def attention_pool(patches: int, width: int) -> Steps:
     }
 
 
-def _interval(found) -> np.ndarray:
-    middle, half = two(found, "middle, half")
+def _interval(result) -> np.ndarray:
+    middle, half = two(result, "middle, half")
     if np.size(half) == 2:
         raise Hint("those are the interval's two ends: half its width is one number")
     return np.array([float(np.asarray(middle)), float(np.asarray(half))])
@@ -83,10 +83,10 @@ def _other_halves(change, mine, rival, right: float) -> dict:
     }
 
 
-def _places(found):
-    if found is None or isinstance(found, int | float):
+def _places(result):
+    if result is None or isinstance(result, int | float):
         raise Hint("a list of places is asked for (list.sort() gives None: use sorted)")
-    return sorted(each.item() if hasattr(each, "item") else each for each in found)
+    return sorted(each.item() if hasattr(each, "item") else each for each in result)
 
 
 RISES = (

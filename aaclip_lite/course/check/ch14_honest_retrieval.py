@@ -52,7 +52,7 @@ def one_factor(a: list, b: list, unit: float) -> Steps:
         return all(abs(y * factor - x) <= unit / 2 for x, y in pairs)
 
     yield {
-        "one answer for the table, not one a column: True or False": lambda found: np.ndim(found),
+        "one answer for the table, not one a column: True or False": lambda result: np.ndim(result),
         exact: apart < 1e-6,
         f"{exact} Not by 0.001": all(abs(r / ratios[0] - 1) <= 1e-3 for r in ratios),
         f"{exact} Not to two digits": len({round(r, 2) for r in ratios}) == 1,
@@ -77,7 +77,7 @@ def one_factor(a: list, b: list, unit: float) -> Steps:
         "it always says True; a table with other ratios must give False": True,
         "it always says False; S2's two rows must give True": False,
         "that is a number; the question is whether one factor exists: True or False": (
-            lambda found: isinstance(found, float)
+            lambda result: isinstance(result, float)
         ),
     }
 
@@ -95,12 +95,12 @@ def any_caption_recall(n: int, each: int, k: int) -> Steps:
         yield {"R@50 among 6 captions is 1: k may be more than there are": whatever}
     n, many = S.shape
     rows, order = torch.arange(n)[:, None], S.argsort(1, descending=True)
-    own, best = right.gather(1, order), order[:, :k]  # in the order of similarity
+    ranked, best = right.gather(1, order), order[:, :k]  # in the order of similarity
     down = S.topk(min(k, n), 0).indices
-    first, hits = (owner[None] == rows).long().argmax(1), own[:, :k]
+    first, hits = (owner[None] == rows).long().argmax(1), ranked[:, :k]
     each = right.sum(1)
     one = "counts one caption a picture; all of its own are right answers"
-    found, own_mean = hits.any(1).float(), (S * right).sum(1) / each
+    hit, own_mean = hits.any(1).float(), (S * right).sum(1) / each
     share = "that is precision: hits over k. Recall here asks: any hit, or none?"
     yield {
         "one number is asked for: the mean over the pictures": np.ndim,
@@ -123,9 +123,9 @@ def any_caption_recall(n: int, each: int, k: int) -> Steps:
         "a picture counts once, however many of its captions are found": hits.float().sum() / n,
         "captions ask in your version: rank along each row": (down == owner).any(0).float().mean(),
         "you look at place k only; places 1 to k count": hits[:, -1].float().mean(),
-        "places 1 to k count: here one too few": own[:, : max(k - 1, 1)].any(1).float().mean(),
-        "that says whether any picture is found: what share of them?": found.max(),
-        "that is the share that is NOT found": 1 - found.mean(),
+        "places 1 to k count: here one too few": ranked[:, : max(k - 1, 1)].any(1).float().mean(),
+        "that says whether any picture is found: what share of them?": hit.max(),
+        "that is the share that is NOT found": 1 - hit.mean(),
         "the best of its captions counts, not their mean": (
             (own_mean >= S.gather(1, order[:, k - 1 : k])[:, 0]).float().mean()
         ),
@@ -152,16 +152,16 @@ def lifted_loss(size: int, beta: float, large: float = 0.0) -> Steps:
     true = _lifted_both(S, W, beta)
     yield true
 
-    def overflows(found) -> None:
+    def overflows(result) -> None:
         raise Hint(
-            f"right for small logits, but with logits of 300 it gives {float(found):.4g} instead of "
+            f"right for small logits, but with logits of 300 it gives {float(result):.4g} instead of "
             f"{float(true):.4g}: exp overflows in single precision; use torch.logsumexp"
         )
 
     if large:
         yield {"use torch.logsumexp": overflows, "exp overflows": whatever}
-    own = torch.eye(len(S), dtype=torch.bool)
-    off, kept = W.masked_fill(own, 0), own.to(S.dtype)
+    eye = torch.eye(len(S), dtype=torch.bool)
+    off, kept = W.masked_fill(eye, 0), eye.to(S.dtype)
     one, other = _lifted(S, W, beta), _lifted(S.T, W, beta)
     true, lift, diagonal = (one + other) / 2, torch.log1p(beta * off), S.diagonal().mean()
 
@@ -188,7 +188,7 @@ def lifted_loss(size: int, beta: float, large: float = 0.0) -> Steps:
         "beta does nothing in your version": lifted(torch.log1p(off)),
         "W stays as it is for the pictures": (_lifted(S, W.T, beta) + other) / 2,
         "beta does nothing, and the 1 is missing: 1 + beta w": lifted((off + kept).log()),
-        "the positive is missing from the sum below the line": lifted(lift.masked_fill(own, -1e9)),
+        "the positive is missing from the sum below the line": lifted(lift.masked_fill(eye, -1e9)),
         "the positive's own logit is to be taken away": true + diagonal,
         "that is plain cross-entropy: the weights do nothing": plain,
         "that is the difference to plain cross-entropy, not the loss": true - plain,
@@ -202,6 +202,6 @@ def lifted_loss(size: int, beta: float, large: float = 0.0) -> Steps:
         ),
         "that is the first version: here w stands as 1 + beta w": lifted(W.log()),
         "that is the second version: the positive is missing below the line": lifted(
-            W.log().masked_fill(own, -1e9)
+            W.log().masked_fill(eye, -1e9)
         ),
     }

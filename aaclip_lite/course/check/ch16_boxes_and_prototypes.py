@@ -94,7 +94,7 @@ def hinge_box(n: int, margin: float, box: tuple) -> Steps:
     inside, outside = F.relu(m - cam), F.relu(m + cam)
     each = inside * mask + outside * (1 - mask)
     yield {
-        "inside and outside are added: one number": lambda found: np.shape(found) == (2,),
+        "inside and outside are added: one number": lambda result: np.shape(result) == (2,),
         "inside a LOW cell costs: margin - c, not c - margin": mean(F.relu(cam - m), outside),
         "both signs are turned: margin - c, margin + c": mean(F.relu(cam - m), F.relu(-cam - m)),
         "one mean over all cells: a small box drowns; take a mean for each region": each.mean(),

@@ -48,10 +48,10 @@ def auc_error(n: int, m: int) -> Steps:
     }
 
 
-def _single(found):
-    if isinstance(found, torch.Tensor) and found.ndim:
-        raise Hint(f"it has shape {tuple(found.shape)}: one number, from one norm each")
-    return found
+def _single(result):
+    if isinstance(result, torch.Tensor) and result.ndim:
+        raise Hint(f"it has shape {tuple(result.shape)}: one number, from one norm each")
+    return result
 
 
 @exercise("the pull", 1e-6, cases=((4, 30.0), (9, 0.2)), read=_single)
@@ -133,14 +133,14 @@ def _judged(claimed, value, error, null, fault) -> str:
 def verdict(learner: Callable) -> None:
     mine, true = [], [ledger.judge(*case) for case in CASES]
     for case in CASES:
-        found = learner(*case)
-        if found is None:
+        result = learner(*case)
+        if result is None:
             raise Hint("None comes back; does every way through end in a verdict?")
-        if isinstance(found, bool) or not isinstance(found, str):
-            raise Hint(f"{found!r} is no verdict; give one of the four words")
-        if found not in ledger.VERDICTS:
-            raise Hint(f"{found!r} is not one of true, false, invalid, unsupported")
-        mine.append(found)
+        if isinstance(result, bool) or not isinstance(result, str):
+            raise Hint(f"{result!r} is no verdict; give one of the four words")
+        if result not in ledger.VERDICTS:
+            raise Hint(f"{result!r} is not one of true, false, invalid, unsupported")
+        mine.append(result)
     off = next((n for n in range(len(CASES)) if mine[n] != true[n]), None)
     if off is None:
         return

@@ -47,10 +47,10 @@ def _needed(pictures: int) -> float:
     return 3.0 + 1.5 * pictures
 
 
-def _pair(names: str, found) -> np.ndarray:
-    if not all(isinstance(each, int | float | np.number) for each in two(found, names)):
+def _pair(names: str, result) -> np.ndarray:
+    if not all(isinstance(each, int | float | np.number) for each in two(result, names)):
         raise Hint(f"two numbers are asked for: {names}")
-    return np.array(found, float)
+    return np.array(result, float)
 
 
 @exercise("(pictures at once, how often)", 1e-9, cases=STEPS, read=partial(_pair, "at_once, times"))

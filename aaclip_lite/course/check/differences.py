@@ -18,28 +18,28 @@ class Vague(Hint):
     """Where it is off, but not why."""
 
 
-def of_words(found, expected) -> str | None:
+def of_words(result, expected) -> str | None:
     """What a wrong list or text has to do with the right one."""
-    if isinstance(found, str) and isinstance(expected, str):
-        mine, true = found.split("/"), expected.split("/")
+    if isinstance(result, str) and isinstance(expected, str):
+        mine, true = result.split("/"), expected.split("/")
         off = [repr(part) for part, other in zip(mine, true, strict=False) if part != other]
-        one = found.strip().lower() == expected.strip().lower()
+        one = result.strip().lower() == expected.strip().lower()
         parts = len(mine) == len(true) > max(1, len(off))
         off = ["capitals or blanks"] if one else off if parts else []
-        return f"{found!r}: the rest is right, but not {', '.join(off)}" if off else None
-    if not isinstance(found, list) or not isinstance(expected, list):
+        return f"{result!r}: the rest is right, but not {', '.join(off)}" if off else None
+    if not isinstance(result, list) or not isinstance(expected, list):
         return None
-    if (more := len(found) - len(expected)) != 0:
-        return f"{found!r} holds {abs(more)} too {'many' if more > 0 else 'few'}"
-    turned = all(found.count(each) == expected.count(each) for each in expected)
-    return f"the right ones, but in another order: {found!r}" if turned else None
+    if (more := len(result) - len(expected)) != 0:
+        return f"{result!r} holds {abs(more)} too {'many' if more > 0 else 'few'}"
+    turned = all(result.count(each) == expected.count(each) for each in expected)
+    return f"the right ones, but in another order: {result!r}" if turned else None
 
 
-def of_parts(found, expected, tolerance: float) -> str:
+def of_parts(result, expected, tolerance: float) -> str:
     """What is to be done with several things where one is expected."""
     true = as_array(expected)
     try:
-        parts = np.array([as_array(each) for each in found])
+        parts = np.array([as_array(each) for each in result])
     except (TypeError, ValueError):
         return f"expected {kind_of(expected)}"
     if parts.shape == true.shape:

@@ -63,7 +63,7 @@ def exercise(
     what: str = "the result",
     tolerance: float = 1e-4,
     cases: Sequence = (),
-    read: Callable = lambda found: found,
+    read: Callable = lambda result: result,
 ) -> Callable:
     """Make a check of the function below. For each of the `cases`, its arguments, it yields what
     the learner's function gets, and gets that back; then what is right; and then what is wrong:
@@ -79,9 +79,9 @@ def exercise(
             for number, case in enumerate(cases):
                 torch.default_generator.manual_seed(number)  # the same cases each time
                 given, steps = _begun(listed, case)
-                found, true = read(learner(*given)), read(_answer(steps, given))
+                result, true = read(learner(*given)), read(_answer(steps, given))
                 hints = next(steps)
-                yield found, true, of_pair(found, *hints) if isinstance(hints, tuple) else hints
+                yield result, true, of_pair(result, *hints) if isinstance(hints, tuple) else hints
 
         def right(*given):
             return _answer(_begun(listed, cases[0])[1], given)
@@ -104,7 +104,7 @@ def exercise(
                 return Answer(name, "not done yet", say)
             except Hint as hint:
                 if cases and isinstance(hint, Vague):
-                    rounds = [(given, found) for _, found, given in seen if found is not ...]
+                    rounds = [(given, result) for _, result, given in seen if result is not ...]
                     names = _names(learner, rounds)
                     with np.errstate(all="ignore"):
                         say = again.idea(right, rounds, names, tolerance)
@@ -152,15 +152,15 @@ def _watched(learner: Callable, calls: list) -> Callable:
         mine = [_kept(value) for value in given]
         calls.append((f" [seen with {', '.join(told)}]" if told else "", ..., given))
         try:
-            found = learner(*mine)
+            result = learner(*mine)
         except Exception as error:
             error.learners = True  # not an error of the check, which reads what comes back
             raise
-        calls[-1] = calls[-1][0], found, given
+        calls[-1] = calls[-1][0], result, given
         for name, was, now in zip(named, given, mine, strict=True):
             if not _alike(was, now):
                 raise Hint(f"your function changed {name} in place: work on a copy")
-        return found
+        return result
 
     return call
 
@@ -174,10 +174,10 @@ def _names(learner: Callable, rounds: list) -> list[str]:
 
 def _told(say: str, calls: list, number: int = -1) -> str:
     """The hint, and the input it was seen with."""
-    given, found = calls[number][:2] if calls else ("", ...)
-    if found is None and not any(word in say for word in ("None", "return ", "ValueError")):
+    words, result = calls[number][:2] if calls else ("", ...)
+    if result is None and not any(word in say for word in ("None", "return ", "ValueError")):
         say = "your function returns None: does it end with return? A print is no return"
-    return say + given
+    return say + words
 
 
 def _kept(value):

@@ -23,9 +23,9 @@ class Progress:
     def __repr__(self) -> str:
         lines = [["chapter", "solved", "still open"]]
         for chapter in dict.fromkeys(chapter for chapter, _ in EXERCISES.values()):
-            own = [name for name, (where, _) in EXERCISES.items() if where == chapter]
-            left = [name for name in own if name not in self.solved]
-            lines.append([chapter, f"{len(own) - len(left)} of {len(own)}", ", ".join(left)])
+            names = [name for name, (where, _) in EXERCISES.items() if where == chapter]
+            left = [name for name in names if name not in self.solved]
+            lines.append([chapter, f"{len(names) - len(left)} of {len(names)}", ", ".join(left)])
         return f"{table(lines)}\n{len(self.solved)} of {len(EXERCISES)} exercises solved"
 
 

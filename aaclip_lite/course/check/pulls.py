@@ -17,7 +17,7 @@ def pull_steps(first, second, weights: list) -> Steps:
     lengths = "lengths of parts do not add up: all weights together are one vector"
     mistakes = {
         "those are two lengths: how long is the first for each of the second?": (
-            lambda found: isinstance(found, list | tuple) and len(found) == 2
+            lambda result: isinstance(result, list | tuple) and len(result) == 2
         ),
         "this is the ratio of the losses' values: their slopes pull": heights,
         "turned round: the first for each of the second": 1 / true,

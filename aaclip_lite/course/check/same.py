@@ -2,7 +2,7 @@
 
 Special: first the mistakes that an exercise knows, each run on the same input; then what any result
 may suffer from (`differences`).
-Use: `same(found, expected, "the map", hints={"the weights are not used": plain_mean})`.
+Use: `same(result, expected, "the map", hints={"the weights are not used": plain_mean})`.
 """
 
 import numpy as np
@@ -51,18 +51,18 @@ def same_in_all(rounds, what: str, tolerance: float) -> None:
     """Raise a Hint that says in what a learner's results differ from the right ones: only a mistake
     that explains all of them is named.
 
-    rounds: (found, expected, {sentence: wrong value}) of each input; it calls the learner's
+    rounds: (result, expected, {sentence: wrong value}) of each input; it calls the learner's
     function once for each. The sentence is the idea to look at again, the value what that mistake
-    gives there (`either` of several), or a sign of it: a function of what was found,
+    gives there (`either` of several), or a sign of it: a function of the result,
     which may raise a Hint that says more.
     """
     done, stopped = [], None
     try:
-        for found, true, hints in rounds:
-            done.append((found, true, mistakes(hints)))
+        for result, true, hints in rounds:
+            done.append((result, true, mistakes(hints)))
     except Exception as error:
         stopped = error  # told only if what came before it was right
-    wrong = [n for n, (found, true, _) in enumerate(done) if not fits(found, true, tolerance)]
+    wrong = [n for n, (result, true, _) in enumerate(done) if not fits(result, true, tolerance)]
     common = [all(value is not whatever for value in known.values()) for *_, known in done]
     if any(common[n] for n in wrong):
         done = [row for row, kept in zip(done, common, strict=True) if kept]
@@ -76,7 +76,7 @@ def same_in_all(rounds, what: str, tolerance: float) -> None:
         for say, number in done[wrong[0]][2]
         if all(_explains((say, number), n in wrong, tolerance, *row) for n, row in enumerate(done))
     )
-    seen = {str(found) for found, *_ in done} - {"nan"}
+    seen = {str(result) for result, *_ in done} - {"nan"}
     try:
         named = next(known, None)
     except Hint as hint:  # a sign's own words
@@ -94,30 +94,30 @@ def same_in_all(rounds, what: str, tolerance: float) -> None:
         raise
 
 
-def _explains(each: tuple, wrong: bool, tolerance: float, found, _, known: dict) -> bool:
-    """Can this mistake have led to what was found, right or wrong?"""
+def _explains(each: tuple, wrong: bool, tolerance: float, result, _, known: dict) -> bool:
+    """Can this mistake have led to this result, right or wrong?"""
     if each not in known:  # it cannot be made on this input
         return not wrong
     if callable(sign := known[each]):
-        return not wrong or bool(sign(found))
-    return fits(found, sign, tolerance)
+        return not wrong or bool(sign(result))
+    return fits(result, sign, tolerance)
 
 
-def fits(found, value, tolerance: float) -> bool:
+def fits(result, value, tolerance: float) -> bool:
     if not isinstance(value, NUMBERS):  # words, lists, pairs of lists
-        return not isinstance(found, NUMBERS) and found == value
-    if not isinstance(found, NUMBERS):
+        return not isinstance(result, NUMBERS) and result == value
+    if not isinstance(result, NUMBERS):
         return False
-    mine, other = as_array(found), as_array(value)
+    mine, other = as_array(result), as_array(value)
     if not np.isfinite(other).all():
         return np.array_equal(mine, other, equal_nan=True)
     return mine.shape == other.shape and close(mine, other, tolerance)
 
 
-def same(found, expected, what: str = "the result", tolerance: float = 1e-4, hints=()) -> None:
+def same(result, expected, what: str = "the result", tolerance: float = 1e-4, hints=()) -> None:
     """`same_in_all` of one result, of the learner's last call."""
     try:
-        same_in_all([(found, expected, dict(hints))], what, tolerance)
+        same_in_all([(result, expected, dict(hints))], what, tolerance)
     except Hint as hint:
         hint.call = -1
         raise
@@ -126,17 +126,17 @@ def same(found, expected, what: str = "the result", tolerance: float = 1e-4, hin
 def _tell(pairs: list, what: str, tolerance: float) -> None:
     """Raise a Hint on what any result may suffer from: kind, shape or values.
 
-    pairs: (found, expected) of the inputs with a wrong result, on all of which an idea must hold.
+    pairs: (result, expected) of the inputs with a wrong result, on all of which an idea must hold.
     """
-    found, expected = pairs[0]
-    if found is None:
+    result, expected = pairs[0]
+    if result is None:
         raise Hint(f"{what} is None: does your function return it?")
     if isinstance(expected, bool | str) or not isinstance(expected, NUMBERS):
-        say = of_words(found, expected)
-        raise Hint(say) if say else Vague(f"{what} is {found!r}, which is not it")
-    if not isinstance(found, NUMBERS):
-        raise Hint(f"{what} is {kind_of(found)}, {of_parts(found, expected, tolerance)}")
-    mine, true = as_array(found), as_array(expected)
+        say = of_words(result, expected)
+        raise Hint(say) if say else Vague(f"{what} is {result!r}, which is not it")
+    if not isinstance(result, NUMBERS):
+        raise Hint(f"{what} is {kind_of(result)}, {of_parts(result, expected, tolerance)}")
+    mine, true = as_array(result), as_array(expected)
     if mine.shape != true.shape:
         kind, say = of_shape(mine, true, tolerance)
         raise kind(f"{what} has shape {mine.shape}, expected {true.shape}: {say}")
@@ -157,17 +157,17 @@ def _tell(pairs: list, what: str, tolerance: float) -> None:
     raise Hint(f"{what} {ideas[0]}") if ideas else last
 
 
-def _alike(found, expected) -> bool:
-    return isinstance(found, NUMBERS) and as_array(found).shape == as_array(expected).shape
+def _alike(result, expected) -> bool:
+    return isinstance(result, NUMBERS) and as_array(result).shape == as_array(expected).shape
 
 
-def two(found, names: str):
+def two(result, names: str):
     """What a function returns as a pair."""
-    if found is None:
+    if result is None:
         raise Hint(f"None comes back: return {names}. Does every way through reach it?")
-    if not isinstance(found, tuple | list) or len(found) != 2:
+    if not isinstance(result, tuple | list) or len(result) != 2:
         raise Hint(f"two values are asked for: return {names}")
-    return found
+    return result
 
 
 def refused(say: str, learner, *given) -> None:
@@ -179,13 +179,13 @@ def refused(say: str, learner, *given) -> None:
     raise Hint(say)
 
 
-def of_pair(found, first: dict, second: dict, both: dict | None = None) -> dict:
-    """Mistakes in one part of a pair, each beside the other part as it was found, after `both`."""
+def of_pair(result, first: dict, second: dict, both: dict | None = None) -> dict:
+    """Mistakes in one part of a pair, each beside the other part as it came, after `both`."""
     made = dict(both or {})
     for part, known in enumerate((first, second)):
         for (say, _), wrong in mistakes(known).items():
-            pair = (wrong, found[1]) if part == 0 else (found[0], wrong)
-            pair = np.array(pair, float) if isinstance(found, np.ndarray) else pair
+            pair = (wrong, result[1]) if part == 0 else (result[0], wrong)
+            pair = np.array(pair, float) if isinstance(result, np.ndarray) else pair
             made[say] = Either((*made.get(say, ()), pair))
     return made
 

@@ -51,9 +51,9 @@ class Claim:
     def quick(self) -> bool:
         return self.measure is not None
 
-    def agrees(self, found: float) -> bool:
+    def agrees(self, now: float) -> bool:
         """Whether a value measured again is the one of this row, to a hundredth."""
-        return math.isclose(found, self.value, rel_tol=0.01, abs_tol=1e-6)
+        return math.isclose(now, self.value, rel_tol=0.01, abs_tol=1e-6)
 
 
 def noise(*shape: int, seed: int = 0, dtype: torch.dtype | None = torch.float64) -> torch.Tensor:

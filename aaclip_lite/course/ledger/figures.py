@@ -17,13 +17,13 @@ BESIDE = {"frameon": False, "loc": "upper left", "bbox_to_anchor": (1, 1)}  # a 
 
 def verdicts() -> Figure:
     """How many claims of each document met which verdict."""
-    found = counts()
+    by_document = counts()
     figure, ax = new_axes(8, 2.8, title="Claims by document and verdict", xlabel="claims")
-    left = np.zeros(len(found))
+    left = np.zeros(len(by_document))
     for verdict, colour, hatch in zip(VERDICTS, COLOURS, HATCHES, strict=True):
-        widths = np.array([row[verdict] for row in found.values()])
+        widths = np.array([row[verdict] for row in by_document.values()])
         style = {"color": colour, "hatch": hatch, "edgecolor": "black", "lw": 0.5}
-        bars = ax.barh(list(found), widths, left=left, label=verdict, **style)
+        bars = ax.barh(list(by_document), widths, left=left, label=verdict, **style)
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8}
         numbers = [str(width) if width else "" for width in widths]
         ax.bar_label(bars, numbers, label_type="center", bbox=box)

@@ -60,7 +60,7 @@ def select(
     words: str = "",
 ) -> list[Claim]:
     """Rows of a document, with a verdict, with a kind of error, with words in text or check."""
-    found = claims()
+    rows = claims()
     for name, value, known in (
         ("document", document, DOCUMENTS),
         ("verdict", verdict, VERDICTS),
@@ -68,8 +68,8 @@ def select(
     ):
         if value is not None and value not in known:
             raise ValueError(f"{name} = {value!r}: choose one of {', '.join(known)}")
-        found = [row for row in found if value is None or getattr(row, name) == value]
-    return [row for row in found if words.lower() in f"{row.text} {row.check}".lower()]
+        rows = [row for row in rows if value is None or getattr(row, name) == value]
+    return [row for row in rows if words.lower() in f"{row.text} {row.check}".lower()]
 
 
 def find(key: str) -> Claim:
@@ -82,8 +82,8 @@ def find(key: str) -> Claim:
 
 def counts() -> dict[str, dict[str, int]]:
     """{document: {verdict: rows}}."""
-    found = Counter((row.document, row.verdict) for row in claims())
-    return {d: {v: found[d, v] for v in VERDICTS} for d in DOCUMENTS}
+    numbers = Counter((row.document, row.verdict) for row in claims())
+    return {d: {v: numbers[d, v] for v in VERDICTS} for d in DOCUMENTS}
 
 
 def again(rows: Sequence[Claim]) -> list[Again]:
@@ -92,8 +92,8 @@ def again(rows: Sequence[Claim]) -> list[Again]:
     for row in rows:
         if row.quick:
             began = time.perf_counter()
-            found = float(row.measure())
-            results.append(Again(row, found, row.agrees(found), time.perf_counter() - began))
+            value = float(row.measure())
+            results.append(Again(row, value, row.agrees(value), time.perf_counter() - began))
     return results
 
 
@@ -109,8 +109,8 @@ def own(
 
     measure gives the value, or (value, standard error); null is what knowing nothing would give.
     """
-    found = measure()
-    value, error = found if isinstance(found, tuple) else (found, 0.0)
+    result = measure()
+    value, error = result if isinstance(result, tuple) else (result, 0.0)
     verdict = judge(claimed, value, error, null)
     today = date.today().isoformat()
     check = f"measured by {getattr(measure, '__name__', 'a function')}"

@@ -69,8 +69,8 @@ def image_modules() -> float:
 def length_of_a_mean() -> float:
     generator = torch.Generator().manual_seed(0)
     shared = torch.randn(768, generator=generator)
-    own = torch.randn(42, 768, generator=generator)
-    vectors = 0.7**0.5 * shared + 0.3**0.5 * own
+    single = torch.randn(42, 768, generator=generator)
+    vectors = 0.7**0.5 * shared + 0.3**0.5 * single
     return float(F.normalize(vectors, dim=-1).mean(0).norm())
 
 

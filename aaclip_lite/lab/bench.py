@@ -104,16 +104,16 @@ def speed(options: Bench) -> dict:
 
 def whole(cases: dict[str, dict]) -> dict[str, dict]:
     """Evaluating a class of 60 pictures, summed from its parts."""
-    found = {}
+    rows = {}
     for way, inference in cases["inference"].items():
         anchors = cases["text anchors"][way]
         pixels = cases["metrics, binned"]["plain" if way == "plain" else "package"]
         parts = (anchors, inference, pixels)
-        found[way] = {k: anchors[k] + 60 * inference[k] + pixels[k] for k in ("cpu", "wall")}
-        found[way]["difference"] = max(part["difference"] for part in parts)
+        rows[way] = {k: anchors[k] + 60 * inference[k] + pixels[k] for k in ("cpu", "wall")}
+        rows[way]["difference"] = max(part["difference"] for part in parts)
         peaks = [part["peak_mb"] for part in parts]
-        found[way]["peak_mb"] = None if None in peaks else max(peaks)
-    return found
+        rows[way]["peak_mb"] = None if None in peaks else max(peaks)
+    return rows
 
 
 def drawn_per_second(rounds: int, **options) -> float:
@@ -130,10 +130,10 @@ def drawn_per_second(rounds: int, **options) -> float:
 def table(result: dict) -> str:
     """Speed as text; costs.table has the rest."""
     rows = [["", "CPU s", "plain", "ratio", "wall", "MB", "plain", "share", "off by"]]
-    for case, found in result["cases"].items():
-        base = found["plain"]
-        for way in (way for way in found if way != "plain"):
-            row = found[way]
+    for case, by_way in result["cases"].items():
+        base = by_way["plain"]
+        for way in (way for way in by_way if way != "plain"):
+            row = by_way[way]
             cells = [f"{row['cpu']:.3f}", f"{base['cpu']:.3f}"]
             cells += [f"{base[k] / row[k]:.2f}" for k in ("cpu", "wall")]
             peaks = (row["peak_mb"], base["peak_mb"])

@@ -137,10 +137,10 @@ def test_figures(model, tokens, parts) -> dict:
     said = measures.seen(model, tokens).argmax(1)
 
     def auroc(rows):
-        found = measures.concept_auroc(cams[rows], parts.labels[rows])
-        return sum(found) / len(found)
+        by_concept = measures.concept_auroc(cams[rows], parts.labels[rows])
+        return sum(by_concept) / len(by_concept)
 
-    hits = [measures.pointing(cams[i : i + 1], [own])[0] for i, own in enumerate(parts.boxes)]
+    hits = [measures.pointing(cams[i : i + 1], [boxes])[0] for i, boxes in enumerate(parts.boxes)]
 
     def hit(rows):
         chosen = [one for row in rows for one in hits[row]]
@@ -149,10 +149,10 @@ def test_figures(model, tokens, parts) -> dict:
     def f1(rows):
         return measures.macro_f1(said[rows], parts.verdicts[rows])
 
-    found = stage_1_figures(model, tokens, parts) | chain_figures(model, tokens, parts)
+    figures = stage_1_figures(model, tokens, parts) | chain_figures(model, tokens, parts)
     for name, figure in (("auroc", auroc), ("pointing", hit), ("macro_f1", f1)):
-        found[f"{name}_interval"] = measures.interval(figure, parts.products)
-    return found
+        figures[f"{name}_interval"] = measures.interval(figure, parts.products)
+    return figures
 
 
 def baselines(data, everything) -> dict:
@@ -174,10 +174,10 @@ def baselines(data, everything) -> dict:
     }
 
 
-def final(found: dict, seed: int, sure: int = 0) -> dict:
+def final(splits: dict, seed: int, sure: int = 0) -> dict:
     """The chosen chain at full length, on parts and tokens by split."""
     (parts, tokens), (val, val_tokens), (test, test_tokens) = (
-        found[split] for split in ("train", "val", "test")
+        splits[split] for split in ("train", "val", "test")
     )
     data = measures.batch_of(tokens, parts)
     model = new_model(seed, tokens.shape[1], sure)

@@ -46,8 +46,8 @@ SCALES = (
 
 def measure(options) -> dict:
     """The parts of bench's result that --what asks for."""
-    own = {"growth": growth, "memory": memories, "scales": scales}
-    measures = {name: partial(measure, options) for name, measure in own.items()}
+    with_options = {"growth": growth, "memory": memories, "scales": scales}
+    measures = {name: partial(measure, options) for name, measure in with_options.items()}
     measures["views"] = kept_views
     return {name: measures[name]() for name in measures if name in options.what}
 
@@ -62,9 +62,9 @@ def elsewhere(call: str, until: float | None = None, **variables: str):
         return None
     code = "import json, torch; from aaclip_lite.lab import bench, costs; torch.set_num_threads(1)"
     command = [sys.executable, "-c", f"{code}; print(json.dumps({call}))"]
-    given = {"capture_output": True, "text": True, "env": os.environ | variables}
+    options = {"capture_output": True, "text": True, "env": os.environ | variables}
     try:
-        done = subprocess.run(command, timeout=left, **given)
+        done = subprocess.run(command, timeout=left, **options)
     except subprocess.TimeoutExpired:
         return None
     if done.returncode:
@@ -96,8 +96,8 @@ def growth(options) -> dict[str, dict[str, list]]:
         until = time.monotonic() + options.seconds
         return compare(work, case, ("package",), options.rounds, until)["package"]["cpu"]
 
-    found = {"picture size, px": {"x": [224, 336, 448, 518]}, "batch": {"x": [1, 2, 4, 8]}}
-    for axis, row in found.items():
+    curves = {"picture size, px": {"x": [224, 336, 448, 518]}, "batch": {"x": [1, 2, 4, 8]}}
+    for axis, row in curves.items():
         for x in row["x"]:
             work = Work(False, size=x) if "px" in axis else Work(False, batch=x)
             for case in ("inference", "stage 2 step"):
@@ -105,16 +105,16 @@ def growth(options) -> dict[str, dict[str, list]]:
                 row.setdefault(f"{case}, CPU s a picture", []).append(each)
     counts = [1, 4, 16, 64]
     anchors = [cpu(Work(False, batch=x), "text anchors") for x in counts]
-    found["classes"] = {"x": counts, "anchors, CPU s": anchors}
-    said = found["sentences of a class"] = {"x": [], "anchors, CPU s": []}
+    curves["classes"] = {"x": counts, "anchors, CPU s": anchors}
+    said = curves["sentences of a class"] = {"x": [], "anchors, CPU s": []}
     for name in ("released", "course", "documented"):
         recipe = Recipe.released().replace(states=name, templates=name)
         said["x"].append(sum(map(len, sentences("bottle", name, name))))
         said["anchors, CPU s"].append(cpu(Work(False, recipe), "text anchors"))
     counts = [100, 300, 1000]
     peaks = [elsewhere(f"costs.stream_pixels({n})") for n in counts]
-    found["pictures evaluated"] = {"x": counts, "binned metrics, peak MB": peaks}
-    return found
+    curves["pictures evaluated"] = {"x": counts, "binned metrics, peak MB": peaks}
+    return curves
 
 
 def stream_pixels(pictures: int) -> int:
@@ -163,7 +163,7 @@ def step_peak(full: bool, pictures: int, half: bool, checkpointing: bool) -> int
     work.model.requires_grad_(False)
     weights = [p.requires_grad_() for p in work.model.trainable("image").values()]
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
-        loss = work._ours("stage 2 step")["loss"]
+        loss = work.package("stage 2 step")["loss"]
     loss.backward()
     torch.optim.Adam(weights).step()
     return (_status("VmHWM") - before) // 1024
@@ -202,8 +202,8 @@ def scales(options) -> list[dict]:
     """A row for each, from a process of its own."""
     if sys.platform != "linux":
         raise RuntimeError("--what scales reads peaks from /proc, only Linux has it")
-    given = f"{options.rounds}, {options.seconds}"
-    calls = [f"costs.scale({name!r}, {size}, {given})" for name, size in SCALES]
+    limits = f"{options.rounds}, {options.seconds}"
+    calls = [f"costs.scale({name!r}, {size}, {limits})" for name, size in SCALES]
     return [elsewhere(call, MALLOC_MMAP_THRESHOLD_="65536") for call in calls]
 
 

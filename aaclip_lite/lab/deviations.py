@@ -87,7 +87,7 @@ def run(options: Deviations) -> Path:
 def variants(fields: tuple[str, ...] = ()) -> dict[str, dict]:
     """{"field = value": change of the course recipe}, "course" first."""
     course = Recipe.course()
-    found = {"course": {}}
+    changes = {"course": {}}
     if unknown := set(fields) - set(course.to_dict()):
         raise ValueError(
             f"--fields {' '.join(sorted(unknown))}: the recipe has none of that name; choose from "
@@ -98,8 +98,8 @@ def variants(fields: tuple[str, ...] = ()) -> dict[str, dict]:
         values = [*([] if field in LENGTHS or field == "name" else values), *OPTIONS.get(field, ())]
         for value in dict.fromkeys(values):
             if value != getattr(course, field) and (not fields or field in fields):
-                found[f"{field} = {value}"] = {field: value}
-    return found
+                changes[f"{field} = {value}"] = {field: value}
+    return changes
 
 
 # ---- measuring -----------------------------------------------------------------------------------
@@ -117,9 +117,9 @@ def judge_seed(trainer: study.Trainer, recipe: Recipe, seed: int, runs: Path) ->
         first = name == "test_wild" and seed == 0  # baselines do not depend on the seed
         known_less = {"baselines": True, "train": trainer.data} if first else {}
         report = study.judge(model, open_dataset(f"factory/{name}"), rounds=100, **known_less)
-        own = {name: getattr(report, name) for name in ("mean", "groups", "defects", "baselines")}
-        own |= {"data": name, "cpu_seconds": spent, "intervals": report.intervals["mean"]}
-        rows.append(own)
+        row = {name: getattr(report, name) for name in ("mean", "groups", "defects", "baselines")}
+        row |= {"data": name, "cpu_seconds": spent, "intervals": report.intervals["mean"]}
+        rows.append(row)
     words = study.judge(model, open_dataset("factory/test_wild"), stage="text")
     return [*rows, {"data": "test_wild, stage 1 alone", "mean": words.mean}]
 
@@ -159,7 +159,7 @@ def at_random(detector: AnomalyDetector, data: AnomalyDataset, count: int = 20):
     defective = [i for i, record in enumerate(data.records) if record.label]
     samples = [data[int(i)] for i in np.random.default_rng(2026).choice(defective, count, False)]
     maps = [detector.predict(sample.image, sample.class_name).map for sample in samples]
-    hits = [bool(s.mask.flat[heat.argmax()]) for s, heat in zip(samples, maps, strict=True)]
+    hits = [bool(s.mask.flat[each.argmax()]) for s, each in zip(samples, maps, strict=True)]
     titles = [
         f"{s.class_name}: {s.defect}, {'inside' if hit else '-'}"
         for s, hit in zip(samples, hits, strict=True)
@@ -207,12 +207,12 @@ def card(out: Path, course: Recipe, known: set[str], backbone: str) -> str:
         earlier="" if rows[0]["backbone"] == backbone else parts["earlier"].format(**rows[0]),
     )
     # they are compared with the seeds' own runs
-    base = [r["mean"] | {"seed": r["seed"], "variant": "course"} for r in own(seeds, "val_wild")]
+    base = [r["mean"] | {"seed": r["seed"], "variant": "course"} for r in of_set(seeds, "val_wild")]
     long = [row for row in long if row["backbone"] == backbone]
     return text + (parts["full_length"].format(table=table([*base, *long])) if long else "")
 
 
-def own(seeds: list[dict], data: str) -> list[dict]:
+def of_set(seeds: list[dict], data: str) -> list[dict]:
     return [row for row in seeds if row["data"] == data]
 
 
@@ -235,17 +235,17 @@ def table(rows: list[dict]) -> str:
     base = by.pop("course", [])
     heads = ["documented", "released", "course", "tried"]
     lines = [["field", *heads, "pixel AUROC", "its change", "inside", "image AUROC", "kept"]]
-    for name, found in by.items():
-        seeds = {row["seed"] for row in found} & {row["seed"] for row in base}
+    for name, measured in by.items():
+        seeds = {row["seed"] for row in measured} & {row["seed"] for row in base}
         if not seeds:
             continue
         field, tried = name.split(" = ", 1)
         # the course's value when this was measured; a field that was retired since had it in all
-        then = found[0]["course"][field]
+        then = measured[0]["course"][field]
         values = [getattr(each, field, then) for each in (Recipe.documented(), Recipe.released())]
-        pixel = float(np.mean([row["pixel_auroc"] for row in found if row["seed"] in seeds]))
+        pixel = float(np.mean([row["pixel_auroc"] for row in measured if row["seed"] in seeds]))
         named = ("pixel_auroc", "inside_auroc", "image_auroc")
-        spans = [study.change(found, base, figure) for figure in named]
+        spans = [study.change(measured, base, figure) for figure in named]
         better = spans[0][0] - spans[0][1] > 0
         kept = "the other does better here" if better else "the course's"
         changes = [study.spoken(span, "+") for span in spans]
@@ -270,19 +270,19 @@ SHOWN = {
 
 def seed_table(rows: list[dict]) -> str:
     """The course recipe over its seeds, and the baselines beside it."""
-    found: dict[str, list[dict]] = {}
+    by_label: dict[str, list[dict]] = {}
     for name in dict.fromkeys(row["data"] for row in rows):
-        mine = own(rows, name)
+        mine = of_set(rows, name)
         label = f"**factory/{name}**, {len(mine)} seed{'s' * (len(mine) > 1)}"
-        found[label] = [row["mean"] for row in mine]
+        by_label[label] = [row["mean"] for row in mine]
         for group in mine[0].get("groups", {}) if name == "test_wild" else ():
-            found[f"... its {group}"] = [row["groups"][group] for row in mine]
+            by_label[f"... its {group}"] = [row["groups"][group] for row in mine]
     for row in rows:
-        found |= {
+        by_label |= {
             study.words(label): [each] for label, each in (row.get("baselines") or {}).items()
         }
     lines = [["", *SHOWN.values()]]
-    for label, each in found.items():
+    for label, each in by_label.items():
         columns = [[row[name] for row in each] for name in SHOWN]
         spans = ["-" if None in column else study.spoken_mean(column) for column in columns]
         lines.append([label, *spans])
@@ -292,7 +292,7 @@ def seed_table(rows: list[dict]) -> str:
 def kind_table(seeds: list[dict]) -> str:
     """Two figures of each kind of defect on the test products, mean over the seeds."""
     kinds: dict[str, list] = {}
-    for row in own(seeds, "test_wild"):
+    for row in of_set(seeds, "test_wild"):
         for kind, figures in row["defects"].items():
             kinds.setdefault(kind, []).append([figures["pixel_auroc"], figures["peak_hit"]])
     rows = [[study.words(kind), *np.mean(values, 0)] for kind, values in kinds.items()]

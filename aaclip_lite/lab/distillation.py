@@ -60,10 +60,10 @@ def losses(seed: int) -> None:
     for name in names:
         loss, stages = plans[name]
         student, rows = situations.trained(world, maps, world.train.labels, stages, loss)
-        found = distillation.diagnose_maps(maps_of(student, world.val.images), val_maps, judged)
-        row = {"version": name, "seed": seed, "auc": found["student"]["auc"]}
-        row |= {"error": found["student"]["error"], "teacher_auc": found["teacher"]["auc"]}
-        row |= {k: found[k] for k in ("r2", "correlation", "range_ratio")}
+        diagnosis = distillation.diagnose_maps(maps_of(student, world.val.images), val_maps, judged)
+        row = {"version": name, "seed": seed, "auc": diagnosis["student"]["auc"]}
+        row |= {"error": diagnosis["student"]["error"], "teacher_auc": diagnosis["teacher"]["auc"]}
+        row |= {k: diagnosis[k] for k in ("r2", "correlation", "range_ratio")}
         RUNS.add(f"loss/{name}/{seed}", row | {k: rows[-1][k] for k in ("distill", "task")})
 
 

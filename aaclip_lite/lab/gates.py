@@ -117,7 +117,7 @@ def side_by_side(clip: FrozenCLIP, train: AnomalyDataset, data: AnomalyDataset):
     """A defective picture of each validation product: the frozen words' map, and the linear
     probe's.
     """
-    heat = frozen_maps(AdaptedCLIP(clip), "industrial", train)
+    maps_of = frozen_maps(AdaptedCLIP(clip), "industrial", train)
     order = np.random.default_rng(5).permutation(len(data))
     samples = []
     for name in data.classes:
@@ -125,10 +125,10 @@ def side_by_side(clip: FrozenCLIP, train: AnomalyDataset, data: AnomalyDataset):
         samples.append(data[next(i for i in mine if data.records[i].label)])
     images = torch.from_numpy(np.stack([s.image for s in samples])).permute(0, 3, 1, 2) / 255
     with torch.no_grad():
-        found = heat({"image": images, "class_name": [s.class_name for s in samples]})
-    named = {"frozen words": found["frozen"][0], "linear probe": found["linear_probe"][0]}
+        judged = maps_of({"image": images, "class_name": [s.class_name for s in samples]})
+    named = {"frozen words": judged["frozen"][0], "linear probe": judged["linear_probe"][0]}
     titles = [f"{said}: {s.class_name}, {s.defect}" for said in named for s in samples]
-    maps = [heat for maps in named.values() for heat in maps]
+    maps = [each for maps in named.values() for each in maps]
     title = "Same patches, other question"
     return study.sheet(samples * 2, maps, titles, title, columns=len(samples))
 

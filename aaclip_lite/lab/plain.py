@@ -37,14 +37,14 @@ class Plain:
 
     # ---- the towers ------------------------------------------------------------------------------
 
-    def block(self, layer, x: Tensor, axis: str | None = None, mask: Tensor | None = None):
-        """One residual block; axis: value-value attention along it."""
-        attn = layer.attn
-        hidden = layer.ln_1(x)
-        if axis == "batch":
+    def run_block(self, block, x: Tensor, dense_axis: str | None = None, mask=None) -> Tensor:
+        """One residual block; dense_axis: value-value attention along it."""
+        attn = block.attn
+        hidden = block.ln_1(x)
+        if dense_axis == "batch":
             hidden = hidden.transpose(0, 1)
         query, key, value = F.linear(hidden, attn.in_proj_weight, attn.in_proj_bias).chunk(3, -1)
-        if axis:
+        if dense_axis:
             query = key = value
         query, key, value = (
             t.unflatten(-1, (attn.num_heads, -1)).transpose(1, 2) for t in (query, key, value)
@@ -52,100 +52,105 @@ class Plain:
         weights = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
         weights = (weights if mask is None else weights + mask).softmax(dim=-1)
         mixed = (weights @ value).transpose(1, 2).flatten(2)
-        x = x + attn.out_proj(mixed.transpose(0, 1) if axis == "batch" else mixed)
+        x = x + attn.out_proj(mixed.transpose(0, 1) if dense_axis == "batch" else mixed)
         activation = ACTIVATIONS[self.model.clip.activation]
-        return x + layer.mlp.c_proj(activation(layer.mlp.c_fc(layer.ln_2(x))))
+        return x + block.mlp.c_proj(activation(block.mlp.c_fc(block.ln_2(x))))
 
     def image_tokens(self, images: Tensor, adapted: bool, dense: bool = False) -> list[Tensor]:
         """What every block puts out."""
         model = self.model
-        x = model.clip._embed_image(images)
-        first = model.clip.vision_blocks - model.depths.dense_blocks
-        after = model.after_block("image")
-        found = []
-        for index, layer in enumerate(model.clip.visual.transformer.resblocks):
-            x = self.block(layer, x, model.recipe.dense_axis if dense and index >= first else None)
-            x = after(index, x) if adapted else x
-            found.append(x)
-        return found
+        visual = model.clip.visual
+        patches = visual.conv1(images).flatten(2).transpose(1, 2)
+        class_token = visual.class_embedding.expand(len(images), 1, -1)
+        x = visual.ln_pre(torch.cat([class_token, patches], 1) + visual.positional_embedding)
+        dense_axis = model.recipe.dense_axis if dense else None
+        split = model.clip.vision_blocks - model.depths.dense_blocks
+        after_block = model.after_block("image")
+        tokens = []
+        for index, block in enumerate(visual.transformer.resblocks):
+            x = self.run_block(block, x, dense_axis if index >= split else None)
+            x = after_block(index, x) if adapted else x
+            tokens.append(x)
+        return tokens
 
-    def text(self, ids: Tensor) -> Tensor:
+    def encode_text(self, tokens: Tensor) -> Tensor:
         """Token ids (B, context) -> sentence features (B, d), not normalised."""
         model = self.model
         clip = model.clip
-        mask = torch.full((clip.context, clip.context), float("-inf"), device=ids.device).triu(1)
-        after = model.after_block("text")
-        x = clip.token_embedding(ids) + clip.positional_embedding
-        for index, layer in enumerate(clip.transformer.resblocks):
-            x = after(index, self.block(layer, x, mask=mask))
-        x = clip.ln_final(x)[torch.arange(len(ids)), ids.argmax(-1)]
-        return model.text_adapter[-1](x)
+        mask = torch.full((clip.context, clip.context), float("-inf"), device=tokens.device).triu(1)
+        after_block = model.after_block("text")
+        x = clip.token_embedding(tokens) + clip.positional_embedding
+        for index, block in enumerate(clip.transformer.resblocks):
+            x = after_block(index, self.run_block(block, x, mask=mask))
+        states = clip.ln_final(x)[torch.arange(len(tokens)), tokens.argmax(-1)]
+        return model.text_adapter[-1](states)
 
-    def anchors(self, names: Sequence[str]) -> dict[str, Tensor]:
+    def text_anchors(self, names: Sequence[str]) -> dict[str, Tensor]:
         """{name: (d, 2)}, a group of sentences at a time, each padded to the full context."""
         clip = self.model.clip
         recipe = self.model.recipe
-        found = {}
+        anchors = {}
         for name in names:
             columns = []
             for group in sentences(name, recipe.states, recipe.templates, recipe.names):
-                ids = clip.tokenizer(group, clip.context).to(clip.text_projection.device)
-                mean = F.normalize(self.text(ids), dim=-1).mean(0)
+                tokens = clip.tokenizer(group, clip.context).to(clip.text_projection.device)
+                mean = F.normalize(self.encode_text(tokens), dim=-1).mean(0)
                 columns.append(F.normalize(mean, dim=-1))
-            found[name] = torch.stack(columns, dim=1)
-        return found
+            anchors[name] = torch.stack(columns, dim=1)
+        return anchors
 
     @torch.no_grad()
     def dense_features(self, images: Tensor) -> list[Tensor]:
         head = self.model.clip.visual_head
-        tokens = self.image_tokens(images, adapted=False, dense=True)
-        last = self.image_tokens(images, adapted=False)[-1]
-        picture = F.normalize(head(last[:, :1]), dim=-1)
-        levels = [tokens[level - 1][:, 1:] for level in self.model.depths.levels]
-        return [F.normalize(head(level), dim=-1) + picture for level in levels]
+        dense = self.image_tokens(images, adapted=False, dense=True)
+        ordinary = self.image_tokens(images, adapted=False)[-1]
+        class_feature = F.normalize(head(ordinary[:, :1]), dim=-1)
+        levels = [dense[level - 1][:, 1:] for level in self.model.depths.levels]
+        return [F.normalize(head(level), dim=-1) + class_feature for level in levels]
 
     def features(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
         """Levels (B, N, d) and detection (B, d)."""
-        parts = self.model.image_adapter
-        after = self.model.clip.ln_post
+        heads = self.model.image_adapter
+        ln_post = self.model.clip.ln_post
         tokens = self.image_tokens(images, adapted=True)
         levels = [
-            F.normalize(project(after(tokens[level - 1])[:, 1:]), dim=-1)
-            for level, project in zip(self.model.depths.levels, parts["seg_proj"], strict=True)
+            F.normalize(projection(ln_post(tokens[level - 1])[:, 1:]), dim=-1)
+            for level, projection in zip(self.model.depths.levels, heads["seg_proj"], strict=True)
         ]
-        detection = F.normalize(parts["det_proj"](after(tokens[-1])), dim=-1)
+        detection = F.normalize(heads["det_proj"](ln_post(tokens[-1])), dim=-1)
         return levels, detection[:, 1:].mean(1)
 
     # ---- what is made of their features ----------------------------------------------------------
 
     def stage1(self, images: Tensor, names: Sequence[str], mask: Tensor) -> Tensor:
         """Loss of a text step."""
-        own = stack_anchors(self.anchors(sorted(set(names))), names)
+        anchors = stack_anchors(self.text_anchors(sorted(set(names))), names)
         size = mask.shape[-2:]
-        maps = [scoring.probability_map(x, own, size) for x in self.dense_features(images)]
-        apart = self.model.recipe.orthogonal_weight * losses.orthogonal(own)
-        return losses.segmentation(maps[-1], mask) + apart
+        levels = self.dense_features(images)
+        maps = [scoring.probability_map(level, anchors, size) for level in levels]
+        separation = self.model.recipe.orthogonal_weight * losses.orthogonal(anchors)
+        return losses.segmentation(maps[-1], mask) + separation
 
-    def stage2(self, images: Tensor, own: Tensor, mask: Tensor, label: Tensor) -> Tensor:
+    def stage2(self, images: Tensor, anchors: Tensor, mask: Tensor, label: Tensor) -> Tensor:
         """Loss of an image step."""
         levels, detection = self.features(images)
-        total = losses.detection(detection, own, label)
+        total = losses.detection(detection, anchors, label)
         for level in levels:
-            p = scoring.probability_map(level, own, mask.shape[-2:])
+            p = scoring.probability_map(level, anchors, mask.shape[-2:])
             total = total + losses.segmentation(p, mask)
         return total
 
     @torch.no_grad()
-    def maps(self, images: Tensor, own: Tensor, size: int) -> Tensor:
+    def anomaly_map(self, images: Tensor, anchors: Tensor, size: int) -> Tensor:
         """Test maps (B, H, W)."""
         kernel, sigma = scoring.BLUR["industrial"]
-        found = 0
+        summed = 0
         for level in self.features(images)[0]:
-            logits = scoring.similarity_logits(level, own)
-            heat = (logits[:, 1:] + 1 - logits[:, :1]) / 2
-            heat = gaussian_blur2d(heat, (kernel, kernel), (sigma, sigma))
-            found = found + F.interpolate(heat, (size, size), mode="bilinear", align_corners=True)
-        return found[:, 0]
+            logits = scoring.similarity_logits(level, anchors)
+            grid = (logits[:, 1:] + 1 - logits[:, :1]) / 2
+            grid = gaussian_blur2d(grid, (kernel, kernel), (sigma, sigma))
+            summed = summed + F.interpolate(grid, (size, size), mode="bilinear", align_corners=True)
+        return summed[:, 0]
 
 
 # ---- the public code's towers --------------------------------------------------------------------
@@ -189,8 +194,8 @@ class Public(Plain):
             raise ValueError(f"the public model's weights differ: {missing}, {unknown}")
         return tower.eval()
 
-    def text(self, ids: Tensor) -> Tensor:
-        return self.adapted.encode_text(ids)
+    def encode_text(self, tokens: Tensor) -> Tensor:
+        return self.adapted.encode_text(tokens)
 
     def features(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
         return self.adapted(images)
@@ -205,14 +210,14 @@ class Public(Plain):
             self.surgery.visual.DAPM_replace(DPAM_layer=self.model.depths.dense_blocks + 1)
         visual = self.surgery.visual
         tokens = self.surgery.encode_image(images, levels)[1]
-        picture = F.normalize(self.adapted.clipmodel.encode_image(images, [])[0], dim=-1)
-        heads = [visual.ln_post(each[:, 1:]) @ visual.proj for each in tokens]
-        return [F.normalize(head, dim=-1) + picture[:, None] for head in heads]
+        class_feature = F.normalize(self.adapted.clipmodel.encode_image(images, [])[0], dim=-1)
+        levels = [visual.ln_post(level[:, 1:]) @ visual.proj for level in tokens]
+        return [F.normalize(level, dim=-1) + class_feature[:, None] for level in levels]
 
 
-def _share(own: nn.Module, theirs: nn.Module) -> None:
+def _share(mine: nn.Module, theirs: nn.Module) -> None:
     """Make both hold the very same parameters, so that gradients arrive where they are read."""
-    for name, parameter in own.named_parameters():
+    for name, parameter in mine.named_parameters():
         place, _, last = name.rpartition(".")
         setattr(theirs.get_submodule(place), last, parameter)
 

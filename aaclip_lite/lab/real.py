@@ -152,13 +152,13 @@ def _figures(detector: AnomalyDetector, data: AnomalyDataset) -> dict:
     """Its figures; "map_auroc" ranks the pictures by their hottest pixels alone, without the
     detection feature.
     """
-    found = study.figures(detector, data, FIGURES)
+    figures = study.figures(detector, data, FIGURES)
     model = detector.model
     kept = model.recipe
     model.recipe = kept.replace(image_score="map_top")
-    found["map_auroc"] = study.figures(detector, data, FIGURES)["image_auroc"]
+    figures["map_auroc"] = study.figures(detector, data, FIGURES)["image_auroc"]
     model.recipe = kept
-    return found
+    return figures
 
 
 def _taught(

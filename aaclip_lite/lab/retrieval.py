@@ -150,13 +150,13 @@ def false_negatives(task: Task) -> float:
 
 def learning_rates(study: Study) -> dict[str, float]:
     """Mean R@1 of both ways on the validation pictures, plain loss, seed 0."""
-    found = {}
+    recalls = {}
     for rate in (3e-4, 6e-4, 1.2e-3):
         towers = Towers(study.clip)
         finetune(towers, study.batches(0), Options(lr=rate))
         scores = study.judge(towers)["validation"]
-        found[f"{rate:g}"] = (scores["i2t R@1"] + scores["t2i R@1"]) / 2
-    return found
+        recalls[f"{rate:g}"] = (scores["i2t R@1"] + scores["t2i R@1"]) / 2
+    return recalls
 
 
 def main(seeds: int = 5) -> None:

@@ -125,11 +125,11 @@ def mean_difference(
     references: Float[Tensor, "n 3 H W"], images: Float[Tensor, "B 3 H W"]
 ) -> Float[Tensor, "B H W"]:
     """Largest channel's difference from the mean of the registered references."""
-    known, given = (x.permute(0, 2, 3, 1).numpy() for x in (references, images))
+    known, pictures = (x.permute(0, 2, 3, 1).numpy() for x in (references, images))
     turns = turns_of(known)
     back = [Registration(each, turns).onto(known[0]) for each in known]
     template = Registration(np.mean(back, 0), turns)
-    changes = (np.abs(picture - template.onto(picture)).max(-1) for picture in given)
+    changes = (np.abs(picture - template.onto(picture)).max(-1) for picture in pictures)
     return torch.from_numpy(np.stack([ndimage.gaussian_filter(change, 2) for change in changes]))
 
 

@@ -42,8 +42,8 @@ def tiles(
     station: int | None = None,
 ) -> list[Image.Image]:
     """One picture of a product; of a damaged one also a copy with the mask's outline."""
-    given = (DRAWN, defect, severity)
-    picture = factory.first_shown(name, count(seed, 1000), *given, split=split, station=station)
+    options = (DRAWN, defect, severity)
+    picture = factory.first_shown(name, count(seed, 1000), *options, split=split, station=station)
     shown = [picture.image]
     if defect:
         near, far = (ndimage.binary_dilation(picture.mask, iterations=by) for by in (3, 6))

@@ -68,11 +68,11 @@ class Gate:
 
 def picture_features(clip: FrozenCLIP, pictures: list) -> Tensor:
     images = torch.from_numpy(np.stack([picture.image for picture in pictures]))
-    found = [
+    features = [
         clip.encode_image(clip.preprocess(some.permute(0, 3, 1, 2).to(clip.text_projection.device)))
         for some in images.split(64)
     ]
-    return F.normalize(torch.cat(found), dim=-1)
+    return F.normalize(torch.cat(features), dim=-1)
 
 
 def rank_of_own(scores: Tensor) -> Tensor:
@@ -106,15 +106,15 @@ def abilities(clip: FrozenCLIP, each: int = 7, size: int = 128) -> dict[str, flo
     some = rng.choice(len(drawn), min(500, len(drawn)), replace=False)
     captions = clip.encode_text([factory.caption(drawn[i].facts, rng) for i in some])
     ranks = rank_of_own(pictures[some] @ F.normalize(captions, dim=-1).T)
-    found = {
+    figures = {
         "zero_shot": right.float().mean(),
         "zero_shot_test_products": right[unseen].float().mean(),
         "zero_shot_with_a_thing": ((pictures @ classes.T).argmax(1) == truth).float().mean(),
     }
-    found |= {f"recall_at_{k}": (ranks < k).float().mean() for k in (1, 5, 10)}
-    found |= colour_and_place(clip, drawn, pictures)
+    figures |= {f"recall_at_{k}": (ranks < k).float().mean() for k in (1, 5, 10)}
+    figures |= colour_and_place(clip, drawn, pictures)
     counts = {"captions": len(some), "pictures": len(drawn)}
-    return {name: round(float(value), 4) for name, value in found.items()} | counts
+    return {name: round(float(value), 4) for name, value in figures.items()} | counts
 
 
 def colour_and_place(clip: FrozenCLIP, drawn: list, pictures: Tensor) -> dict[str, float]:
@@ -160,7 +160,7 @@ def things(
     apart.
     """
     keys = [*(f"level_{level}" for level in levels), "pixels", "faint"]
-    found: dict[str, list[float]] = {key: [] for key in keys}
+    aurocs: dict[str, list[float]] = {key: [] for key in keys}
     rng = np.random.default_rng(1)
     for i in range(count):
         name = str(rng.choice(list(PRODUCTS)))
@@ -169,12 +169,12 @@ def things(
         change = np.abs(picture.image - bare).max(-1) / 255
         for phrase in dict(picture.facts["things"]):  # two things alike are one place to find
             for key, value in _one_thing(clip, levels, picture, phrase, change):
-                found[key].append(value)
-    return {name: round(float(np.mean(values)), 4) for name, values in found.items() if values}
+                aurocs[key].append(value)
+    return {name: round(float(np.mean(values)), 4) for name, values in aurocs.items() if values}
 
 
-def auroc(heat: np.ndarray, held: np.ndarray) -> float:
-    return metrics.image_metrics(heat, held.astype(int))["image_auroc"]
+def auroc(scores: np.ndarray, held: np.ndarray) -> float:
+    return metrics.image_metrics(scores, held.astype(int))["image_auroc"]
 
 
 def _one_thing(clip: FrozenCLIP, levels: tuple[int, ...], picture, phrase: str, change: np.ndarray):
@@ -195,11 +195,11 @@ def _one_thing(clip: FrozenCLIP, levels: tuple[int, ...], picture, phrase: str, 
     held = cover >= min(0.2, cover.max() / 2)
     known = held | (share(inside) > 0.5)
     for level in levels if visible else levels[-1:]:
-        heat = patch_heat(clip, picture.image, phrase, level)
+        patch_map = patch_heat(clip, picture.image, phrase, level)
         key = f"level_{level}" if visible else "faint"
-        yield key, auroc(heat.cpu().numpy()[known], held[known])
+        yield key, auroc(patch_map.cpu().numpy()[known], held[known])
     if visible:
-        yield "pixels", auroc(enlarged(heat, (size, size))[inside], mask[inside])
+        yield "pixels", auroc(enlarged(patch_map, (size, size))[inside], mask[inside])
 
 
 # ---- blindness, sight, teaching ------------------------------------------------------------------
@@ -239,7 +239,7 @@ def measure(
     def on_textures(rule: str) -> float:
         return np.mean([report.baseline_classes[rule][t]["pixel_auroc"] for t in textures])
 
-    found = {
+    figures = {
         "abilities": abilities(clip, each),
         "things": things(clip, levels),
         "cosine": cosine(clip, data.classes),
@@ -252,8 +252,8 @@ def measure(
         "measured": str(date.today()),
     }
     if run:
-        found["course"] = metrics.jsonable(course_run(clip, train, data, run)) | run
-    return found
+        figures["course"] = metrics.jsonable(course_run(clip, train, data, run)) | run
+    return figures
 
 
 def judged(figures: dict) -> list[Gate]:

@@ -84,10 +84,10 @@ class Study:
     def run(self, key: dict, measure: Callable[[], dict | list[dict]]) -> list[dict]:
         """The rows of this key, measured if they are missing and there is time."""
         if not self.known(**key) and self.in_time():
-            found = measure()
-            found = [found] if isinstance(found, dict) else found
+            rows = measure()
+            rows = [rows] if isinstance(rows, dict) else rows
             # read again: another process may have added its own meanwhile
-            self.rows = read(self.log) + [jsonable(key | row | self.settings) for row in found]
+            self.rows = read(self.log) + [jsonable(key | row | self.settings) for row in rows]
             keep.write_jsonl(self.log, self.rows)
         return self.known(**key)
 

@@ -174,7 +174,7 @@ def ends(history) -> list[float]:
 
 def shares(history) -> dict[str, float]:
     """Norm of the gradient by module (adapters, projections, attention), median of the steps."""
-    found: dict[str, list] = {}
+    norms: dict[str, list] = {}
     for row in history.rows:
         squares: dict[str, float] = {}
         for name, value in row.items():
@@ -182,5 +182,5 @@ def shares(history) -> dict[str, float]:
                 part = "attention" if "attention" in name else name.split("/")[1]
                 squares[part] = squares.get(part, 0.0) + value**2
         for part, square in squares.items():
-            found.setdefault(part, []).append(square**0.5)
-    return {part: float(np.median(values)) for part, values in found.items()}
+            norms.setdefault(part, []).append(square**0.5)
+    return {part: float(np.median(values)) for part, values in norms.items()}

@@ -70,7 +70,7 @@ class Work:
         self.mask = torch.nn.functional.interpolate(mask, (size, size))
         self.label = torch.ones(len(self.names), dtype=torch.long)
         with torch.no_grad():
-            self.own = stack_anchors(self.model.text_anchors(self.names), self.names)
+            self.anchors = stack_anchors(self.model.text_anchors(self.names), self.names)
         self.kept: tuple[Tensor, ...] = ()
 
     def prepare(self, case: str) -> None:
@@ -92,37 +92,37 @@ class Work:
                 torch.set_grad_enabled(stage is not None),
                 torch.autocast("cpu", torch.bfloat16, enabled=way == "bf16"),
             ):
-                found = self._ours(case) if ours else self._plain(case)
+                results = self.package(case) if ours else self._plain(case)
             if stage:
-                found["loss"].backward()
-                found |= {name: p.grad for name, p in trained.items() if p.grad is not None}
+                results["loss"].backward()
+                results |= {name: p.grad for name, p in trained.items() if p.grad is not None}
         model.zero_grad(set_to_none=True)
         self.other.root.zero_grad(set_to_none=True)
-        return {name: value.detach() for name, value in found.items()}
+        return {name: value.detach() for name, value in results.items()}
 
     def _plain(self, case: str) -> dict[str, Tensor]:
         other = self.other
         if case == "text anchors":
-            return other.anchors(self.names)
+            return other.text_anchors(self.names)
         if case == "inference":
-            return {"maps": other.maps(self.images, self.own, self.size)}
+            return {"maps": other.anomaly_map(self.images, self.anchors, self.size)}
         if STAGE[case] == "text":
             return {"loss": other.stage1(self.images, self.names, self.mask)}
-        return {"loss": other.stage2(self.images, self.own, self.mask, self.label)}
+        return {"loss": other.stage2(self.images, self.anchors, self.mask, self.label)}
 
-    def _ours(self, case: str) -> dict[str, Tensor]:
+    def package(self, case: str) -> dict[str, Tensor]:
         model = self.model
         if case == "text anchors":
             return model.text_anchors(self.names)
         if case == "inference":
             levels = model(self.images).levels
-            return {"maps": scoring.anomaly_map(levels, self.own, self.size)}
+            return {"maps": scoring.anomaly_map(levels, self.anchors, self.size)}
         if STAGE[case] == "text":
-            own = stack_anchors(model.text_anchors(self.names), self.names)
+            anchors = stack_anchors(model.text_anchors(self.names), self.names)
             features = self.kept if case == KEPT else model.dense_features(self.images)
-            return {"loss": losses.stage1(features, own, self.mask, model.recipe)}
+            return {"loss": losses.stage1(features, anchors, self.mask, model.recipe)}
         features = model(self.images)
-        return {"loss": losses.stage2(features, self.own, self.mask, self.label, model.recipe)}
+        return {"loss": losses.stage2(features, self.anchors, self.mask, self.label, model.recipe)}
 
 
 class Pixels:
@@ -144,31 +144,32 @@ class Pixels:
     def run(self, case: str, way: str) -> dict[str, Tensor]:
         if way == "plain":
             flat = self.maps.ravel(), self.masks.ravel()
-            found = [plain.auroc(*flat), plain.average_precision(*flat)]
+            values = [plain.auroc(*flat), plain.average_precision(*flat)]
         elif case == "metrics, exact":
-            found = metrics.exact_curve(self.maps[self.masks], self.maps[~self.masks]).figures()[:2]
+            curve = metrics.exact_curve(self.maps[self.masks], self.maps[~self.masks])
+            values = curve.figures()[:2]
         else:
             result = metrics.PixelHistogram().update(self.maps, self.masks).result()
-            found = [result["pixel_auroc"], result["pixel_ap"]]
-        return {"figures": torch.tensor(found, dtype=torch.float64)}
+            values = [result["pixel_auroc"], result["pixel_ap"]]
+        return {"figures": torch.tensor(values, dtype=torch.float64)}
 
 
 # ---- both ways in turn ---------------------------------------------------------------------------
 
 
 def difference(
-    found: dict[str, Tensor], expected: dict[str, Tensor], typical: bool = False
+    results: dict[str, Tensor], expected: dict[str, Tensor], typical: bool = False
 ) -> float:
     """The largest (typical: the root mean square) difference, in root mean squares of the worst
     tensor.
     """
-    if found.keys() != expected.keys():
-        raise RuntimeError(f"not the same results: {sorted(found.keys() ^ expected.keys())}")
+    if results.keys() != expected.keys():
+        raise RuntimeError(f"not the same results: {sorted(results.keys() ^ expected.keys())}")
 
     def size(x: Tensor) -> float:
         return float(x.double().square().mean().sqrt())
 
-    gaps = {name: (found[name] - value).abs() for name, value in expected.items()}
+    gaps = {name: (results[name] - value).abs() for name, value in expected.items()}
     return max(
         (size(gap) if typical else float(gap.max())) / max(size(expected[n]), 1e-30)
         for n, gap in gaps.items()
@@ -198,12 +199,12 @@ def compare(work, case: str, ways: tuple[str, ...], rounds: int, until: float) -
             row = rows[way]
             cpu = time.process_time()
             wall = time.perf_counter()
-            found = work.run(case, way)
+            results = work.run(case, way)
             row["cpu"] = min(row["cpu"], time.process_time() - cpu)
             row["wall"] = min(row["wall"], time.perf_counter() - wall)
             row["rounds"] = number + 1
-            expected = expected or found
-            row["difference"] = difference(found, expected, typical=way == "bf16")
+            expected = expected or results
+            row["difference"] = difference(results, expected, typical=way == "bf16")
         if 2 * time.monotonic() - began > until:
             break
     return rows

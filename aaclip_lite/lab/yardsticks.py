@@ -157,23 +157,23 @@ def _over_classes(rows: dict[str, dict]) -> dict[str, float]:
         mine = [row[key] for name, row in rows.items() if group in (None, study.GROUPS[name])]
         return float(np.mean(mine))
 
-    found = {key: mean(key) for key in (*MAPS, "image_auroc")}
-    return found | {group: mean("pixel_auroc", group) for group in ("objects", "textures")}
+    means = {key: mean(key) for key in (*MAPS, "image_auroc")}
+    return means | {group: mean("pixel_auroc", group) for group in ("objects", "textures")}
 
 
 def missed(splits: dict[str, dict]) -> list[str]:
     """What does not hold, in words."""
-    found = []
+    misses = []
     for split, figures in splits.items():
         rules = figures["rules"]
         cheat = max(row["pixel_auroc"] for rule, row in rules.items() if rule != "U-Net")
         if cheat > GOALS["trivial"]:
-            found.append(f"{split}: a trivial rule reaches {cheat:.3f}, above {GOALS['trivial']}")
+            misses.append(f"{split}: a trivial rule reaches {cheat:.3f}, above {GOALS['trivial']}")
     taught = splits["val_wild"]["rules"]["U-Net"]
     for key, goal in (("pixel_auroc", GOALS["whole"]), ("inside_auroc", GOALS["inside"])):
         if taught[key] < goal:
-            found.append(f"val_wild: the U-Net's {key} is {taught[key]:.3f}, below {goal}")
-    return found
+            misses.append(f"val_wild: the U-Net's {key} is {taught[key]:.3f}, below {goal}")
+    return misses
 
 
 def run(options: Yardsticks) -> int:
@@ -208,8 +208,8 @@ def run(options: Yardsticks) -> int:
 def card(figures: dict) -> str:
     wrong = missed(figures["splits"])
     parts = []
-    for split, found in figures["splits"].items():
-        parts += [f"### factory/{split}", *tables(found)]
+    for split, measured in figures["splits"].items():
+        parts += [f"### factory/{split}", *tables(measured)]
     pictures = [f"![{text}](sheets/{name}.png)\n\n*{text}*" for name, text in CAPTIONS.items()]
     return study.template("yardsticks")["card"].format(
         counts=count_table(),
@@ -220,7 +220,7 @@ def card(figures: dict) -> str:
     )
 
 
-def tables(found: dict) -> list[str]:
+def tables(figures: dict) -> list[str]:
     """Of one data set: rules, classes, kinds of defect."""
     inside = "inside the object"
     peak = "peak on the defect"
@@ -228,13 +228,13 @@ def tables(found: dict) -> list[str]:
     order = ("pixel_auroc", "objects", "textures", "inside_auroc", "peak_hit", "image_auroc")
     share = "mask, share of the picture: 10 %, median, 90 %"
     kinds = [["kind", share, "U-Net pixel AUROC", "inside", peak]]
-    for kind, row in found["kinds"].items():
+    for kind, row in figures["kinds"].items():
         area = ", ".join(f"{value:.1f}" for value in row["area"])
         kinds.append([study.words(kind), f"{area} %", *(row[key] for key in MAPS)])
     classes = ["product", "pixel AUROC", inside, peak]
     return [
-        study.table([rules, *study.figure_rows(found["rules"], order)]),
-        study.table([classes, *study.figure_rows(found["classes"], MAPS)]),
+        study.table([rules, *study.figure_rows(figures["rules"], order)]),
+        study.table([classes, *study.figure_rows(figures["classes"], MAPS)]),
         study.table(kinds),
     ]
 

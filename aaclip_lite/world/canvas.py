@@ -172,7 +172,7 @@ class Canvas(Shapes):
 
     # -- putting paint, height and holes on the layers ---------------------------------------------
 
-    def _alpha(self, shape):
+    def alpha(self, shape):
         pixels = shape * f32(self.unit * self.size / 2)
         return np.clip(f32(0.5) - pixels, 0, 1).astype(f32, copy=False)
 
@@ -191,7 +191,7 @@ class Canvas(Shapes):
         """
         if self.muted:
             return
-        alpha = self._alpha(shape)
+        alpha = self.alpha(shape)
         profile = f32(rise) * smooth(-shape / f32(bevel))
         if dome:
             depth = np.clip(shape / min(float(shape.min()), -1e-3), 0, 1)
@@ -211,7 +211,7 @@ class Canvas(Shapes):
         """Colour without height: print, glaze, grain. `soft` blurs the outline over that distance."""
         if self.muted:
             return
-        alpha = smooth(f32(0.5) - shape / f32(2 * soft)) if soft else self._alpha(shape)
+        alpha = smooth(f32(0.5) - shape / f32(2 * soft)) if soft else self.alpha(shape)
         alpha = alpha * f32(strength)
         self._blend(self.albedo, colour, alpha)
         if gloss is not None:
@@ -223,7 +223,7 @@ class Canvas(Shapes):
             return
         self.height -= f32(depth * self.unit) * smooth(-shape / f32(bevel))
         if colour is not None:
-            self._blend(self.albedo, colour, self._alpha(shape) * f32(strength))
+            self._blend(self.albedo, colour, self.alpha(shape) * f32(strength))
 
     def emboss(self, field, amount=0.05):
         """Add a height field: weave, hammer marks, rind."""
@@ -233,7 +233,7 @@ class Canvas(Shapes):
     def hole(self, shape):
         """Cut through the body: the ground shows."""
         if not self.muted:
-            self.cover *= 1 - self._alpha(shape)
+            self.cover *= 1 - self.alpha(shape)
 
     def copy_layers(self):
         return self.albedo.copy(), self.height.copy(), self.gloss.copy(), self.cover.copy()

@@ -65,7 +65,7 @@ def draw(
         things = [list(THINGS)] * things
     else:
         things = [[each] for each in things]
-    found, placed = _lay(canvas, things)
+    laid, placed = _lay(canvas, things)
     picture = shade(canvas, scene)
     mask = np.zeros((size, size), bool)
     if defect:
@@ -84,15 +84,15 @@ def draw(
         product=name,
         defect=defect,
         facts=facts,
-        regions=_regions(found, inside, facts) if regions else [],
+        regions=_regions(laid, inside, facts) if regions else [],
     )
 
 
-def first_shown(name: str, seeds: Iterable[int], *given, **more) -> Picture:
+def first_shown(name: str, seeds: Iterable[int], *rest, **more) -> Picture:
     """The first of these seeds' parts on which the defect can be seen; the rest as `draw` takes it."""
     for seed in seeds:
         with suppress(NotShown):
-            return draw(name, seed, *given, **more)
+            return draw(name, seed, *rest, **more)
     raise NotShown(f"the defect can't be shown on any of these parts of {name}; try other seeds")
 
 
@@ -116,28 +116,28 @@ def _lay(canvas: Canvas, things: list[Sequence[str]]) -> tuple[list, list]:
     """Lay things on a part, each one of the given kinds: [(phrase, mask)] of what still shows of
     them, and [(phrase, place)].
     """
-    found = []
+    laid = []
     placed = []
     for allowed in things:
         phrase, mask, where = add_thing(canvas, allowed)
-        for _, earlier in found:
+        for _, earlier in laid:
             earlier &= ~mask
-        found.append((phrase, mask))
+        laid.append((phrase, mask))
         placed.append((phrase, where))
-    return found, placed
+    return laid, placed
 
 
-def _regions(found: list, inside: np.ndarray, facts: dict) -> list[tuple[str, np.ndarray]]:
+def _regions(regions: list, inside: np.ndarray, facts: dict) -> list[tuple[str, np.ndarray]]:
     """Phrases and masks that together cover the picture, each pixel once."""
-    found = [(phrase, seen) for phrase, seen in found if seen.sum() >= 8]
+    regions = [(phrase, seen) for phrase, seen in regions if seen.sum() >= 8]
     free = np.ones(inside.shape, bool)
-    for _, seen in found:
+    for _, seen in regions:
         free &= ~seen
     ground = facts["ground"]
-    found.append((f"the surface of a {facts['spoken']}", free & inside if ground else free))
+    regions.append((f"the surface of a {facts['spoken']}", free & inside if ground else free))
     if ground:
-        found.append((f"{ground} background", free & ~inside))
-    return found
+        regions.append((f"{ground} background", free & ~inside))
+    return regions
 
 
 def check_size(size: int) -> None:

@@ -30,7 +30,7 @@ from .plans import COUNTS, PLANS, SPLITS, jobs
 from .products import PRODUCTS
 
 
-def _work(arguments: str) -> None:
+def work(arguments: str) -> None:
     """What a worker process runs: draw its share of the classes that are not there yet, and end at
     once when the parent has ended.
 
@@ -117,7 +117,7 @@ def _make_room(folder: Path, key: str) -> None:
 def _start_workers(split: str, folder: Path, size: int, workers: int) -> list[subprocess.Popen]:
     # plain subprocesses, not multiprocessing: works alike in scripts, notebooks and on every
     # platform
-    code = "import sys; from aaclip_lite.world import sets; sets._work(sys.argv[1])"
+    code = "import sys; from aaclip_lite.world import sets; sets.work(sys.argv[1])"
     path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
     env = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": path}
     classes = jobs(split)

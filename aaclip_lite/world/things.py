@@ -81,7 +81,7 @@ def _screw_head(c, r, colour):
 
 def _drop(c, r, colour):
     shape = c.ellipse(0, 0, 0.8 * r, 0.65 * r)
-    alpha = c._alpha(shape)
+    alpha = c.alpha(shape)
     c.albedo *= (1 - 0.18 * alpha)[..., None]
     c.gloss += (1.2 - c.gloss) * alpha
     c.height += 0.09 * np.sqrt(np.clip(-shape / (0.65 * r), 0, 1)).astype(np.float32)

@@ -27,9 +27,10 @@ def losses(model: Learner, batch: dict, options: Pretraining) -> dict[str, Tenso
     present = (owner.sum(1) > 0) & ~absent
     levels = [F.normalize(level.float(), dim=-1) for level in levels]
     scale = model.region_scale.exp().clamp(max=50)
-    own = phrases[batch["phrase_of"]]  # (B, R, d)
+    region_phrases = phrases[batch["phrase_of"]]  # (B, R, d)
     scores = [
-        (scale * level @ own.transpose(1, 2)).masked_fill(absent[:, None], -1e4) for level in levels
+        (scale * level @ region_phrases.transpose(1, 2)).masked_fill(absent[:, None], -1e4)
+        for level in levels
     ]
     patch, where = _patch_and_where_loss(scores, share, present, batch["owner"])
     # the mean patch of a region against every phrase of the batch

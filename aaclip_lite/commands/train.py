@@ -69,8 +69,7 @@ class Command:
             shared.only_with(given, option, calibrates, "with --stage both or image")
         shared.only_with(given, "--views", self.stage != "image", "with --stage both or text")
         shared.only_with(given, "--residual", self.variant is not None, "with --variant")
-        onwards = self.base not in (None, "course")
-        if onwards and not Path(self.base, "text.safetensors").is_file():
+        if self.base not in (None, "course") and not Path(self.base, "text.safetensors").is_file():
             raise FileNotFoundError(
                 f"--base {self.base}: holds no text.safetensors; name the folder of a trained run"
             )

@@ -120,19 +120,17 @@ def gradients(model, batch: dict | None = None, stage: str = "image", scale=1.0)
 
 def _module(row: dict, pull: Tensor, weights: list[Tensor], cut: bool, reasons: Reasons) -> None:
     """What is wrong with a module's gradient goes into `reasons`; cut: 0 is wrong here."""
-    module, length, each = row["module"], row["length"], row["a weight"]
+    name, length, each = row["module"], row["length"], row["a weight"]
     if not any(w.requires_grad for w in weights):
-        reasons["frozen"].append(f"{module}: requires_grad is False")
+        reasons["frozen"].append(f"{name}: requires_grad is False")
     elif not math.isfinite(length) or (len(pull) and float(pull.abs().max()) > HALF_MAX):
         reasons["exploding"].append(
-            f"{module}: length {length:.3g}, beyond what half precision holds"
+            f"{name}: length {length:.3g}, beyond what half precision holds"
         )
     elif not length and cut:
-        reasons["cut off"].append(f"{module}: the loss does not depend on it")
+        reasons["cut off"].append(f"{name}: the loss does not depend on it")
     elif length and each < EPSILON:
-        reasons["vanishing"].append(
-            f"{module}: {each:.3g} a weight, below Adam's epsilon {EPSILON}"
-        )
+        reasons["vanishing"].append(f"{name}: {each:.3g} a weight, below Adam's epsilon {EPSILON}")
 
 
 def _ready(model, batch: dict) -> dict:

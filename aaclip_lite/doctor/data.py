@@ -57,9 +57,8 @@ def dataset(data, other=None, look: int = 200) -> Finding:
     reasons["broken files"] = [*dict.fromkeys(reasons["broken files"])]
     normal, abnormal = (sum(row[label] for row in rows) for label in ("normal", "abnormal"))
     if not (normal and abnormal):
-        reasons["one label"] = [
-            f"all {len(data)} pictures are {'normal' if normal else 'abnormal'}"
-        ]
+        label = "normal" if normal else "abnormal"
+        reasons["one label"] = [f"all {len(data)} pictures are {label}"]
     elif min(normal, abnormal) < 0.1 * len(data):
         reasons["unbalanced"] = [f"{normal} normal and {abnormal} abnormal pictures"]
     lone = [row["class"] for row in rows if normal and abnormal and row["balance"] in (0, 1)]

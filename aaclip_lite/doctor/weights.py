@@ -242,8 +242,7 @@ def _fresh(part: str, weights: dict[str, Tensor], recipe: Recipe) -> dict[str, T
     numbers = [int(name.split(".")[0]) for name in weights if name[0].isdigit()]
     head = "det_proj" if part == "image_adapter" else str(max(numbers, default=0))
     first = weights.get(f"{head}.fc.0.weight", torch.zeros(1, 1))
-    shape = weights.get(f"{head}.fc.weight", first).shape
-    blank = torch.full(shape[::-1], math.nan)
+    blank = torch.full(weights.get(f"{head}.fc.weight", first).shape[::-1], math.nan)
     blocks, levels = (
         len({n.split(".")[1] for n in weights if n.startswith(kind)}) for kind in ("layer_", "seg_")
     )

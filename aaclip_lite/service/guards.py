@@ -99,8 +99,7 @@ class Guard:
 
     def spoiled(self) -> str | None:
         """What is wrong with the weights, if anything."""
-        pairs = zip(self.frozen, self.before, checksums(self.frozen), strict=True)
-        for name, old, new in pairs:
+        for name, old, new in zip(self.frozen, self.before, checksums(self.frozen), strict=True):
             if old != new:
                 return f"frozen weight {name} moved"
         for name, parameter in self.trained.items():

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal, NamedTuple
 
-from .files.fields import check, meanings
+from .files.fields import meanings, refuse_unfit
 
 Blocks = int | tuple[int, ...] | Literal["quarter", "half", "all"] | None
 Words = Literal["course", "documented", "released"]
@@ -81,7 +81,7 @@ class Recipe:
     lr_factor: float = 0.4  # what the learning rate is multiplied by there
 
     def __post_init__(self) -> None:
-        check(self, RANGES)
+        refuse_unfit(self, RANGES)
         for name in RISING:
             value = getattr(self, name)
             if isinstance(value, tuple) and list(value) != sorted(set(value)):

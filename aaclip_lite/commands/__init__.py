@@ -2,8 +2,8 @@
 
 Special: a command is a file of this folder whose name has no underscore before it, with one
 dataclass `Command`: its fields are the options, its docstring the help, its `run()` the work and
-the exit code, its `check(given)`, where there is one, looks at the options together before any
-work. Adding a file adds a command. Nothing heavy is imported before `run()`.
+the exit code, its `refuse_unfit(given)`, where there is one, looks at the options together before
+any work. Adding a file adds a command. Nothing heavy is imported before `run()`.
 Use: `find("predict")`, `names()`.
 """
 
@@ -16,9 +16,9 @@ ORDER = ("demo", "train", "eval", "predict", "doctor", "recipes", "factory")
 
 def names() -> list[str]:
     """Every command, in the order of the overview."""
-    found = {file.stem for file in Path(__file__).parent.glob("*.py") if file.stem[0] != "_"}
-    others = sorted(found - {*ORDER, "lab"})
-    return [*(name for name in ORDER if name in found), *others, "lab"]
+    stems = {file.stem for file in Path(__file__).parent.glob("*.py") if file.stem[0] != "_"}
+    others = sorted(stems - {*ORDER, "lab"})
+    return [*(name for name in ORDER if name in stems), *others, "lab"]
 
 
 def find(name: str) -> type:

@@ -87,8 +87,8 @@ def _dispatch(words: list[str]) -> int:
         run = getattr(options, "run")  # noqa: B009  each command brings it
     given = _given(rest)
     filled = _filled(options, name, rest)
-    if hasattr(filled, "check"):
-        filled.check(given)
+    if hasattr(filled, "refuse_unfit"):
+        filled.refuse_unfit(given)
     done = run(filled)
     return done if isinstance(done, int) else 0
 
@@ -137,12 +137,12 @@ def _given(rest: list[str]) -> set[str]:
 
 def _at_home(rest: list[str]) -> list[str]:
     """`~` stands for the home folder also where no shell has replaced it."""
-    found = []
+    words = []
     for word in rest:
         option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
         home = str(Path(value).expanduser()) if value.startswith("~") else value
-        found.append(f"{option}{equals}{home}")
-    return found
+        words.append(f"{option}{equals}{home}")
+    return words
 
 
 def _tell(error: Exception, code: int) -> int:

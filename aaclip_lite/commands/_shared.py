@@ -111,7 +111,7 @@ class SoundParts:
     # how often the references are read together, at most; fewer save time with a large CLIP
     readings: int = 128
 
-    def check(self, given: set[str]) -> None:
+    def refuse_unfit(self, given: set[str]) -> None:
         a_rate("--false-alarms", self.false_alarms)
         folders = {"--references": self.references, "--calibrate": self.calibrate}
         named = {option: folder for option, folder in folders.items() if folder is not None}
@@ -176,10 +176,10 @@ def is_factory(name: str) -> bool:
 # ---- checks of options ---------------------------------------------------------------------------
 
 
-def some(given: tuple[str, ...]) -> tuple[str, ...]:
-    if not given:
+def some(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names:
         raise ValueError("name at least one file or folder; --help explains the command")
-    return given
+    return names
 
 
 def in_range(option: str, value: float | None, low: float, high: float) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..files import keep
 from ..files.escape import terminal, unique_names
-from ..files.folders import OWN
+from ..files.folders import DRAWN
 from . import _shared as shared
 
 KEPT = "verdicts.jsonl"
@@ -36,10 +36,10 @@ class Kept:
         inputs = [Path(resolved(path)).name for path in paths]
         held = [row.get("sheet", row.get("sheet_planned")) for row in self.others]
         drawings = [Path(each).name for each in held if each]
-        taken = [name.removesuffix(OWN) for name in (*inputs, *drawings) if name.endswith(OWN)]
+        taken = [name.removesuffix(DRAWN) for name in (*inputs, *drawings) if name.endswith(DRAWN)]
         names = unique_names(paths, taken)
         return {
-            path: self.path.with_name(f"{name}{OWN}")
+            path: self.path.with_name(f"{name}{DRAWN}")
             for path, name in zip(paths, names, strict=True)
         }
 
@@ -71,10 +71,10 @@ def resolved(path: str) -> str:
     return str(Path(path).resolve())
 
 
-def small(heat) -> tuple:
+def small(anomaly_map) -> tuple:
     """(the map as it is drawn, its lowest and highest value)"""
-    step = -(-max(heat.shape) // SHOWN)
-    return heat[::step, ::step].copy(), float(heat.min()), float(heat.max())
+    step = -(-max(anomaly_map.shape) // SHOWN)
+    return anomaly_map[::step, ::step].copy(), float(anomaly_map.min()), float(anomaly_map.max())
 
 
 def draw(drawn: list, sheets: dict[str, Path]) -> None:
@@ -85,15 +85,16 @@ def draw(drawn: list, sheets: dict[str, Path]) -> None:
     from ..files.forms import to_tensor
 
     ends = gather_object([end for _, _, *both in drawn for end in both])
-    for row, heat, *_ in drawn:
+    for row, anomaly_map, *_ in drawn:
         path = row["path"]
         threshold = "" if row["threshold"] is None else f", threshold {row['threshold']:.2f}"
         verdict = f"{shared.VERDICTS[row['is_anomalous']]}: {row['score']:.2f}{threshold}"
         picture = to_tensor(path).movedim(0, -1)
         step = -(-max(picture.shape) // SHOWN)
+        scale = (min(ends), max(ends))
         title = terminal(Path(path).name)
         title = title if len(title) <= 60 else f"{title[:57]}..."
         figure = plots.sheet(
-            [picture[::step, ::step]], [heat], None, [verdict], title, scale=(min(ends), max(ends))
+            [picture[::step, ::step]], [anomaly_map], None, [verdict], title, scale=scale
         )
         plots.save(figure, sheets[path])

@@ -22,7 +22,7 @@ class Command:
     shown: int = 20  # so many of the parts are in the picture
     backbone: shared.Carrier = field(default_factory=shared.Backbone)
 
-    def check(self, given: set[str]) -> None:
+    def refuse_unfit(self, given: set[str]) -> None:
         shared.in_range("--seed", self.seed, 0, 10**6)
         if self.good_parts:
             shared.in_range("--good-parts", self.good_parts, LEAST_GOOD, MOST_GOOD)
@@ -37,15 +37,15 @@ class Command:
         parts = self._parts(unseen)
         if self.good_parts:
             _remember(judged, unseen, self.good_parts, self.seed)
-        found = [judged.predict(part.image, part.product) for part in parts]
+        predictions = [judged.predict(part.image, part.product) for part in parts]
         print(
             f"Maps of detector {self.detector}; it remembers {self.good_parts} sound parts of each "
             "product, from the station where the part below was made.\n"
         )
-        hits = _print_table(parts, found)
-        sheet = _save_sheet(parts[: self.shown], found[: self.shown], self.out)
+        hits = _print_table(parts, predictions)
+        sheet = _save_sheet(parts[: self.shown], predictions[: self.shown], self.out)
         if self.good_parts:
-            pairs = zip(parts, found, strict=True)
+            pairs = zip(parts, predictions, strict=True)
             right = sum(each.is_anomalous == bool(part.defect) for part, each in pairs)
             print(f"\ncalled what they are: {right} of {len(parts)}")
         print(f"peak on the defect in {sum(hits)} of {len(hits)}; pictures: {sheet}")
@@ -72,33 +72,33 @@ def _remember(judged, unseen: list[str], good_parts: int, seed: int) -> None:
             judged.remember([part.image for part in parts], name)
 
 
-def _print_table(parts: list, found: list) -> list[bool]:
+def _print_table(parts: list, predictions: list) -> list[bool]:
     """Prints it; whether the peak lies on the defect, for each defective part."""
     from .. import metrics
 
     heads = f"{'product':12}{'defect':15}{'verdict':16}{'score':>7}{'pixel AUROC':>13}"
     print(f"{heads}  peak on defect")
     hits = []
-    for part, each in zip(parts, found, strict=True):
+    for part, each in zip(parts, predictions, strict=True):
         end = f"{'-':>13}  -"
         if part.defect:
-            own = metrics.pixel_metrics(each.map[None], part.mask[None])
-            hits.append(own["peak_hit"] > 0)
-            end = f"{own['pixel_auroc']:13.2f}  {'yes' if hits[-1] else 'no'}"
+            figures = metrics.pixel_metrics(each.map[None], part.mask[None])
+            hits.append(figures["peak_hit"] > 0)
+            end = f"{figures['pixel_auroc']:13.2f}  {'yes' if hits[-1] else 'no'}"
         verdict = f"{shared.VERDICTS[each.is_anomalous]:16}{each.score:7.2f}"
         print(f"{part.product:12}{part.defect or 'none':15}{verdict}{end}")
     return hits
 
 
-def _save_sheet(parts: list, found: list, out: str):
+def _save_sheet(parts: list, predictions: list, out: str):
     from ..course import plots
 
     titles = []
-    for part, each in zip(parts, found, strict=True):
+    for part, each in zip(parts, predictions, strict=True):
         truth = f"{part.product}: {part.defect or 'sound'}".replace("_", " ")
         titles.append(f"{truth}\n{shared.VERDICTS[each.is_anomalous]}, score {each.score:.1f}")
     pictures = [part.image for part in parts]
-    maps = [each.map for each in found]
+    maps = [each.map for each in predictions]
     masks = [part.mask if part.defect else None for part in parts]
     return plots.save(plots.detections(pictures, maps, masks, titles), out, dpi=80)
 

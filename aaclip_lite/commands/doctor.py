@@ -18,7 +18,7 @@ class Command:
     reading: shared.HowRead = field(default_factory=shared.Reading)
     backbone: shared.Carrier = field(default_factory=shared.Backbone)
 
-    def check(self, given: set[str]) -> None:
+    def refuse_unfit(self, given: set[str]) -> None:
         from ..doctor.subjects import subjects
 
         for subject in shared.some(self.subjects):
@@ -78,5 +78,5 @@ class Command:
             return None
         clip = self.backbone.load(notes.read(file.parent, alone=True).get("backbone"))
         said = header.get("variant")
-        given = (clip, header["recipe"])
-        return build(said, *given, file) if said else AdaptedCLIP(*given)
+        both = (clip, header["recipe"])
+        return build(said, *both, file) if said else AdaptedCLIP(*both)

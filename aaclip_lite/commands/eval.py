@@ -42,7 +42,7 @@ class Command:
     reading: shared.HowRead = field(default_factory=shared.Reading)
     backbone: shared.Carrier = field(default_factory=shared.Backbone)
 
-    def check(self, given: set[str]) -> None:
+    def refuse_unfit(self, given: set[str]) -> None:
         shared.a_data_set("--data", self.data)
         shared.even_shots(self.shots)
         shared.in_range("--rounds", self.rounds, 1, 10_000)
@@ -67,8 +67,8 @@ class Command:
         share = processes()  # each takes its share of the classes
         judged, size = self._judged()
         data = shared.open_data(self.data, size, self.shots, self.reading)
-        own = share.is_main_process and 0 in self.references and hasattr(judged, "references")
-        for note in notes_on(judged, data) if own else ():
+        tells = share.is_main_process and 0 in self.references and hasattr(judged, "references")
+        for note in notes_on(judged, data) if tells else ():
             print(f"note: {terminal(note)}", file=sys.stderr)
         for number in self.references:
             report = self._report(judged, data, size, number)

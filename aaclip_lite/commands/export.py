@@ -21,8 +21,8 @@ class Command:
     sound: shared.Sound = field(default_factory=shared.SoundParts)
     backbone: shared.Carrier = field(default_factory=shared.Backbone)
 
-    def check(self, given: set[str]) -> None:
-        self.sound.check(given)
+    def refuse_unfit(self, given: set[str]) -> None:
+        self.sound.refuse_unfit(given)
         out = shared.a_folder_to_write("--out", self.out)
         known = notes.products(notes.read(out, alone=True).get("calibration", {}))
         added_to = Path(self.detector).resolve() == out.resolve()

@@ -17,7 +17,7 @@ class Command:
     size: int = 128  # side of the pictures, 64 to 512
     splits: tuple[Split, ...] = ("train", "val", "test", "test_hard")
 
-    def check(self, given: set[str]) -> None:
+    def refuse_unfit(self, given: set[str]) -> None:
         shared.in_range("--size", self.size, 64, 512)
         if not self.splits:
             raise ValueError("--splits is empty: name one of train, val, test, test_hard")

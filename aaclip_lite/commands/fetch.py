@@ -20,7 +20,7 @@ class Command:
     accept_licence: bool = False
     archive: str | None = None  # the set's archive that you have already, in place of a download
 
-    def check(self, given: set[str]) -> None:
+    def refuse_unfit(self, given: set[str]) -> None:
         shared.a_folder_to_write("--root", self.root)
 
     def run(self) -> int:

@@ -17,7 +17,7 @@ class Command:
     )
     markdown: str | None = None  # also write the chosen claims to this file, an anchor each
 
-    def check(self, given: set[str]) -> None:
+    def refuse_unfit(self, given: set[str]) -> None:
         if self.markdown is not None:
             shared.a_file_to_write("--markdown", self.markdown)
 

@@ -42,10 +42,10 @@ class Command:
     sound: shared.Sound = field(default_factory=shared.SoundParts)
     backbone: shared.Carrier = field(default_factory=shared.Backbone)
 
-    def check(self, given: set[str]) -> None:
+    def refuse_unfit(self, given: set[str]) -> None:
         shared.some(self.pictures)
         shared.only_with(given, "--no-drawings", self.out is not None, "with --out")
-        self.sound.check(given)
+        self.sound.refuse_unfit(given)
 
     def run(self) -> int:
         from ..service.processes import processes
@@ -70,7 +70,7 @@ class Command:
             self._tell_references(detector, paths)
         if kept is not None:
             kept.begin(sheets)
-        rows, own = self._judge(detector, paths, share, kept, sheets)
+        rows, drawn = self._judge(detector, paths, share, kept, sheets)
         if share.is_main_process and self.json:
             print(json.dumps(rows, allow_nan=False))
         elif share.is_main_process and rows and not self.any_product:
@@ -78,7 +78,7 @@ class Command:
             print(next(judged, "") or detector.line(self.product))
         if out is not None and not self.no_drawings:
             try:
-                draw(own, sheets)
+                draw(drawn, sheets)
                 share.wait_for_everyone()
             finally:
                 if kept is not None:
@@ -91,18 +91,18 @@ class Command:
         """
         from ..files.forms import list_pictures, refuse_none
 
-        found, closed = {}, []
-        for given in self.pictures:
-            if Path(given).is_dir():
-                pictures, _, unread = shared.looked_through(given)
+        paths, closed = {}, []
+        for source in self.pictures:
+            if Path(source).is_dir():
+                pictures, _, unread = shared.looked_through(source)
                 closed += unread
                 if not unread:
-                    refuse_none(given, pictures)
+                    refuse_none(source, pictures)
             else:
-                pictures = list_pictures(given)
+                pictures = list_pictures(source)
             for path in pictures:
-                found.setdefault(resolved(path), str(path))
-        return list(found.values()), closed
+                paths.setdefault(resolved(path), str(path))
+        return list(paths.values()), closed
 
     def _sheets(self, paths: list[str], kept: Kept | None) -> dict[str, Path]:
         """Where each map is drawn; only the main process knows which names are free."""
@@ -165,10 +165,10 @@ class Command:
         for start in range(0, len(paths), step):
             mine = paths[start : start + step][share.process_index :: share.num_processes]
             judged = list(self._judged(detector, mine))
-            for row, heat in judged:
-                if sheets and heat is not None:
+            for row, anomaly_map in judged:
+                if sheets and anomaly_map is not None:
                     row["sheet_planned"] = str(sheets[row["path"]])
-                    drawn.append((row, *small(heat)))
+                    drawn.append((row, *small(anomaly_map)))
             turns = zip_longest(*gather_object([[row for row, _ in judged]]))
             new = [row for turn in turns for row in turn if row]
             rows += new
@@ -181,7 +181,7 @@ class Command:
 
     def _judged(self, detector, paths: list[str]):
         """Each picture's row and map."""
-        for path, each in zip(paths, self._found(detector, paths), strict=True):
+        for path, each in zip(paths, self._predictions(detector, paths), strict=True):
             about = {"path": path, "file": resolved(path)}
             about |= {"product": self.product, "detector": self.detector}
             if isinstance(each, Exception):
@@ -190,7 +190,7 @@ class Command:
                 row = each._asdict()
                 yield about | {name: row[name] for name in UNJUDGED}, each.map
 
-    def _found(self, detector, paths: list[str]) -> list:
+    def _predictions(self, detector, paths: list[str]) -> list:
         """Predictions, one by one where a picture cannot be read; the error in that one's place."""
         from ..files.pictures import PictureError
 
@@ -200,7 +200,7 @@ class Command:
         except (PictureError, OSError) as error:
             if len(paths) == 1:
                 return [error]
-            return [found for path in paths for found in self._found(detector, [path])]
+            return [each for path in paths for each in self._predictions(detector, [path])]
 
 
 def _line(row: dict) -> str:

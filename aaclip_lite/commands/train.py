@@ -54,7 +54,7 @@ class Command:
     backbone: shared.Carrier = field(default_factory=shared.Backbone)
     recipe: Recipe = field(default_factory=Recipe)
 
-    def check(self, given: set[str]) -> None:
+    def refuse_unfit(self, given: set[str]) -> None:
         shared.a_data_set("--data", self.data)
         shared.even_shots(self.shots)
         shared.a_rate("--false-alarms", self.false_alarms)
@@ -69,8 +69,7 @@ class Command:
             shared.only_with(given, option, calibrates, "with --stage both or image")
         shared.only_with(given, "--views", self.stage != "image", "with --stage both or text")
         shared.only_with(given, "--residual", self.variant is not None, "with --variant")
-        own = self.base not in (None, "course")
-        if own and not Path(self.base, "text.safetensors").is_file():
+        if self.base not in (None, "course") and not Path(self.base, "text.safetensors").is_file():
             raise FileNotFoundError(
                 f"--base {self.base}: holds no text.safetensors; name the folder of a trained run"
             )
@@ -108,8 +107,8 @@ class Command:
         from ..variants import load_base
         from ..variants.cross_attention import CrossAttentionCLIP
 
-        given = clip, self.recipe
-        model = CrossAttentionCLIP(*given, self.residual) if self.variant else AdaptedCLIP(*given)
+        both = clip, self.recipe
+        model = CrossAttentionCLIP(*both, self.residual) if self.variant else AdaptedCLIP(*both)
         if self.base is not None:
             new = load_base(model, notes.find(self.base))
             more = f"; new: {', '.join(new)}" if new else ""

@@ -18,7 +18,7 @@ from ..losses import detection, dice, focal, orthogonal
 from ..model import stack_anchors
 from ..scoring import probability_map
 from ..train import unread
-from .finding import Finding, Found, by_module, conclude, flat, mean_and_error, shown
+from .finding import Finding, Reasons, by_module, conclude, flat, mean_and_error, shown
 
 EPSILON = 1e-8  # Adam's: below it gradients stop moving weights
 HALF_MAX = 65504.0  # above it half precision ends
@@ -39,12 +39,12 @@ def losses(model, batch: dict, stages: tuple[str, ...] = ("text", "image")) -> F
     adapters, or adapters of the image blocks.
     """
     batch = _ready(model, batch)
-    found, rows, mask = defaultdict(list), [], batch["mask"]
+    reasons, rows, mask = defaultdict(list), [], batch["mask"]
     if len(batch["label"].unique()) < 2:
-        found["one label"] = [f"all {len(mask)} pictures have label {int(batch['label'][0])}"]
+        reasons["one label"] = [f"all {len(mask)} pictures have label {int(batch['label'][0])}"]
     for stage in stages:
-        rows += _stage_rows(model, batch, stage, found)
-    return conclude("losses", f"loss of {len(mask)} pictures", found, rows)
+        rows += _stage_rows(model, batch, stage, reasons)
+    return conclude("losses", f"loss of {len(mask)} pictures", reasons, rows)
 
 
 def constant_answer(mask: Tensor, abnormal: float) -> dict[str, float]:
@@ -56,8 +56,8 @@ def constant_answer(mask: Tensor, abnormal: float) -> dict[str, float]:
     return {part: float(loss(p, mask).mean()) for part, loss in SEGMENTATION.items()}
 
 
-def _stage_rows(model, batch: dict, stage: str, found: Found) -> list[dict]:
-    """A stage's rows of the table; what is wrong goes into `found`."""
+def _stage_rows(model, batch: dict, stage: str, reasons: Reasons) -> list[dict]:
+    """A stage's rows of the table; what is wrong goes into `reasons`."""
     values, undecided, levels = _values(model, batch, stage)
     normal = {part: levels * cost for part, cost in constant_answer(batch["mask"], 0).items()}
     every = model.trainable(stage)
@@ -74,16 +74,16 @@ def _stage_rows(model, batch: dict, stage: str, found: Found) -> list[dict]:
         row |= {"undecided": mean_and_error(undecided[part])[0], "all normal": normal.get(part)}
         rows.append(row | {"gradient": lengths[part], "share": share, "even": 1 / len(values)})
         if not math.isfinite(mean):
-            found["not finite"].append(f"{stage}: {part} is {mean}")
+            reasons["not finite"].append(f"{stage}: {part} is {mean}")
         elif mean and not lengths[part]:
-            found["detached"].append(f"{stage}: {part} has no gradient at the shared weights")
+            reasons["detached"].append(f"{stage}: {part} has no gradient at the shared weights")
         elif share > DOMINATED:
-            found["dominated"].append(f"{stage}: {part} has {share:.0%} of the gradient")
+            reasons["dominated"].append(f"{stage}: {part} has {share:.0%} of the gradient")
     ours, theirs = (sum(parts[part] for part in SEGMENTATION) for parts in (values, undecided))
     mean, error = mean_and_error(ours)
     null = min(mean_and_error(theirs)[0], sum(normal.values()))
     if not mean < null - 2 * (error or 0.0):
-        found["at null"].append(
+        reasons["at null"].append(
             f"{stage}: segmentation {mean:.3g} is not below a constant answer's {null:.3g}"
         )
     return rows
@@ -103,9 +103,9 @@ def gradients(model, batch: dict | None = None, stage: str = "image", scale=1.0)
     else:
         values = _values(model, _ready(model, batch), stage)[0]
         every = _backward(sum(value.mean() for value in values.values()), [*weights.values()])
-    found, rows, owned = defaultdict(list), [], by_module(weights.items())
+    reasons, rows, owned = defaultdict(list), [], by_module(weights.items())
     if any(w.requires_grad for w in weights.values()) and all(g is None for g in every):
-        found["detached"] = [
+        reasons["detached"] = [
             "no weight has a gradient: backward() did not run, or the loss was detached"
         ]
     for module, parts in by_module(zip(weights, every, strict=True)).items():
@@ -113,24 +113,24 @@ def gradients(model, batch: dict | None = None, stage: str = "image", scale=1.0)
         length = float(pull.norm())
         row = {"module": module, "weights": count, "length": length}
         rows.append(row | {"a weight": length / count**0.5, "epsilon": EPSILON})
-        known = found["detached"] or module in unread(model.depths)
-        _module(rows[-1], pull, owned[module], not known, found)
-    return conclude("gradients", f"gradients of stage {stage}", found, rows)
+        known = reasons["detached"] or module in unread(model.depths)
+        _module(rows[-1], pull, owned[module], not known, reasons)
+    return conclude("gradients", f"gradients of stage {stage}", reasons, rows)
 
 
-def _module(row: dict, pull: Tensor, weights: list[Tensor], cut: bool, found: Found) -> None:
-    """What is wrong with a module's gradient goes into `found`; cut: 0 is wrong here."""
-    module, length, each = row["module"], row["length"], row["a weight"]
+def _module(row: dict, pull: Tensor, weights: list[Tensor], cut: bool, reasons: Reasons) -> None:
+    """What is wrong with a module's gradient goes into `reasons`; cut: 0 is wrong here."""
+    name, length, each = row["module"], row["length"], row["a weight"]
     if not any(w.requires_grad for w in weights):
-        found["frozen"].append(f"{module}: requires_grad is False")
+        reasons["frozen"].append(f"{name}: requires_grad is False")
     elif not math.isfinite(length) or (len(pull) and float(pull.abs().max()) > HALF_MAX):
-        found["exploding"].append(
-            f"{module}: length {length:.3g}, beyond what half precision holds"
+        reasons["exploding"].append(
+            f"{name}: length {length:.3g}, beyond what half precision holds"
         )
     elif not length and cut:
-        found["cut off"].append(f"{module}: the loss does not depend on it")
+        reasons["cut off"].append(f"{name}: the loss does not depend on it")
     elif length and each < EPSILON:
-        found["vanishing"].append(f"{module}: {each:.3g} a weight, below Adam's epsilon {EPSILON}")
+        reasons["vanishing"].append(f"{name}: {each:.3g} a weight, below Adam's epsilon {EPSILON}")
 
 
 def _ready(model, batch: dict) -> dict:
@@ -182,10 +182,10 @@ def _backward(loss: Tensor, weights: list[Tensor]) -> list[Tensor | None]:
     it.
     """
     able = [w for w in weights if w.requires_grad and loss.requires_grad]
-    found = iter(
+    grads = iter(
         torch.autograd.grad(loss, able, retain_graph=True, allow_unused=True) if able else ()
     )
-    return [next(found) if able and w.requires_grad else None for w in weights]
+    return [next(grads) if able and w.requires_grad else None for w in weights]
 
 
 # ---- words ----------------------------------------------------------------------------------------
@@ -201,45 +201,45 @@ def anchors(model, names) -> Finding:
     1 / sqrt(d).
     """
     scale = model.recipe.logit_scale
-    own, frozen = model.text_anchors(names), model.text_anchors(names, adapted=False)
-    if not own:
+    adapted, frozen = model.text_anchors(names), model.text_anchors(names, adapted=False)
+    if not adapted:
         raise ValueError("anchors needs at least one class name")
-    rows = [_anchor_row(name, pair, frozen[name], scale) for name, pair in own.items()]
+    rows = [_anchor_row(name, anchors, frozen[name], scale) for name, anchors in adapted.items()]
     reach, error = mean_and_error([row["reach"] for row in rows])
     random, _ = mean_and_error([row["random"] for row in rows])
-    found = {}
+    reasons = {}
     if reach < UNDECIDED:
         surest = 1 / (1 + math.exp(-reach))
-        found["collapsed"] = [
+        reasons["collapsed"] = [
             f"scale x distance is {reach:.3g}: no patch gets beyond p = {surest:.2f}"
         ]
     if random > SATURATED:
-        found["saturated"] = [
+        reasons["saturated"] = [
             f"random directions get logits of {random:.3g}, {SATURATED:.3g} leaves no gradient"
         ]
     moved = any(abs(row["cosine"] - row["frozen cosine"]) >= 1e-6 for row in rows)
     if model.recipe.trains_text and not moved:
-        found["untrained"] = [
+        reasons["untrained"] = [
             "the anchors are those of CLIP's own text tower: stage 1 has not moved them"
         ]
     note = (
         f"mean of {len(rows)} classes: logit scale {scale:g} x distance = {reach:.3g} ± "
         f"{shown(error)}"
     )
-    return conclude("anchors", f"anchors of {len(rows)} classes", found, rows, [note])
+    return conclude("anchors", f"anchors of {len(rows)} classes", reasons, rows, [note])
 
 
-def _anchor_row(name: str, pair: Tensor, frozen: Tensor, scale: float) -> dict:
-    cosine, cosine0 = (float(a[:, 0] @ a[:, 1]) for a in (pair, frozen))
-    apart, apart0 = (float((a[:, 1] - a[:, 0]).norm()) for a in (pair, frozen))
+def _anchor_row(name: str, anchors: Tensor, frozen: Tensor, scale: float) -> dict:
+    cosine, cosine0 = (float(a[:, 0] @ a[:, 1]) for a in (anchors, frozen))
+    apart, apart0 = (float((a[:, 1] - a[:, 0]).norm()) for a in (anchors, frozen))
     return {
         "class": name,
         "cosine": cosine,
         "frozen cosine": cosine0,
-        "random ±": len(pair) ** -0.5,
+        "random ±": len(anchors) ** -0.5,
         "distance": apart,
         "frozen distance": apart0,
         "reach": scale * apart,
         "frozen reach": scale * apart0,
-        "random": scale * apart / len(pair) ** 0.5,
+        "random": scale * apart / len(anchors) ** 0.5,
     }

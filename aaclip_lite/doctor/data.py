@@ -21,7 +21,7 @@ from ..datasets import DataError, overlap
 from ..files import audit, pictures
 from ..files.folders import below
 from ..files.manifest import Record
-from .finding import Finding, Found, conclude, mean_and_error
+from .finding import Finding, Reasons, conclude, mean_and_error
 
 # Of the usual distance between two pictures of a class: below, they are one part. Boards and tiles
 # saved again, or at half their size, lay at 0.02 at most, different ones at 0.16 at least.
@@ -39,31 +39,32 @@ def dataset(data, other=None, look: int = 200) -> Finding:
     """
     if not len(data):
         raise ValueError("the data set is empty: there is nothing to examine")
-    found = defaultdict(list)
+    reasons = defaultdict(list)
     # a stricter twin: what opening the set tolerated is named here all the same
     strict = type(data)(
         data.root, data.records, **data.settings | {"allow": (), "cache": type(data.cache)(0)}
     )
     for problem in strict.problems(decode=False):
-        found["copies" if problem.startswith("duplicate") else "broken files"].append(problem)
-    found["leak"] = _leaks(data, other, look)
-    found["broken files"] += _masks(data, found["odd masks"])
+        reasons["copies" if problem.startswith("duplicate") else "broken files"].append(problem)
+    reasons["leak"] = _leaks(data, other, look)
+    reasons["broken files"] += _masks(data, reasons["odd masks"])
     rows, samples = [], []
     for name in data.classes:
-        row, looked = _class(name, strict, look, found)
+        row, looked = _class(name, strict, look, reasons)
         rows.append(row)
         by_label = {sample.label: sample for sample in reversed(looked)}  # the first of each
         samples += [by_label[label] for label in sorted(by_label)]
-    found["broken files"] = [*dict.fromkeys(found["broken files"])]
+    reasons["broken files"] = [*dict.fromkeys(reasons["broken files"])]
     normal, abnormal = (sum(row[label] for row in rows) for label in ("normal", "abnormal"))
     if not (normal and abnormal):
-        found["one label"] = [f"all {len(data)} pictures are {'normal' if normal else 'abnormal'}"]
+        label = "normal" if normal else "abnormal"
+        reasons["one label"] = [f"all {len(data)} pictures are {label}"]
     elif min(normal, abnormal) < 0.1 * len(data):
-        found["unbalanced"] = [f"{normal} normal and {abnormal} abnormal pictures"]
+        reasons["unbalanced"] = [f"{normal} normal and {abnormal} abnormal pictures"]
     lone = [row["class"] for row in rows if normal and abnormal and row["balance"] in (0, 1)]
     alone = f"one label only, hence no image AUROC: {', '.join(lone)}" if lone else ""
     subject = f"data set of {len(data)} pictures"
-    return conclude("dataset", subject, found, rows, [data.detected, alone], samples[:12])
+    return conclude("dataset", subject, reasons, rows, [data.detected, alone], samples[:12])
 
 
 def _leaks(data, other, look: int) -> list[str]:
@@ -111,8 +112,8 @@ def _masks(data, odd: list[str]) -> list[str]:
     return empty
 
 
-def _class(name: str, data, look: int, found: Found) -> tuple[dict, list]:
-    """(a class's line of the table, the samples looked at); what is wrong goes into `found`."""
+def _class(name: str, data, look: int, reasons: Reasons) -> tuple[dict, list]:
+    """(a class's line of the table, the samples looked at); what is wrong goes into `reasons`."""
     mine = [
         [i for i, r in enumerate(data.records) if (r.class_name, r.label) == (name, label)]
         for label in (0, 1)
@@ -122,15 +123,15 @@ def _class(name: str, data, look: int, found: Found) -> tuple[dict, list]:
         try:
             looked.append(data[index])
         except DataError as error:
-            found["broken files"] += error.problems
+            reasons["broken files"] += error.problems
     # how much of each defective picture its mask covers
     masks = {s.path: float(s.mask.mean()) for s in looked if s.label and s.mask is not None}
     odd = {s.path: "all pixels are equal" for s in looked if s.image.min() == s.image.max()}
     odd |= {path: "the mask is all one" for path, share in masks.items() if share == 1}
-    found["broken files"] += [f"content: {path}: {what}" for path, what in odd.items()]
+    reasons["broken files"] += [f"content: {path}: {what}" for path, what in odd.items()]
     share, error = mean_and_error(list(masks.values()))
     if masks and sorted(masks.values())[len(masks) // 2] > 0.5:
-        found["swapped masks"].append(f"{name}: masks cover {share:.0%} of defective pictures")
+        reasons["swapped masks"].append(f"{name}: masks cover {share:.0%} of defective pictures")
     normal, abnormal = map(len, mine)
     row = {"class": name, "normal": normal, "abnormal": abnormal}
     row |= {"balance": abnormal / (normal + abnormal), "even": 0.5}
@@ -154,10 +155,10 @@ def parts(folder: str | os.PathLike, look: int = 200) -> Finding:
     unreadable += skipped if not names else []
     # equal ones are told as copies
     pairs = [(one, two) for one, two in combinations(seen, 2) if not np.array_equal(one[1], two[1])]
-    found = {"unreadable": [*dict.fromkeys(unreadable)], "copies": copies + almost(pairs)}
+    reasons = {"unreadable": [*dict.fromkeys(unreadable)], "copies": copies + almost(pairs)}
     row = {"pictures": len(names), "looked at": len(seen), "sizes": sizes}
     left_out = [f"left out: {each}" for each in skipped if names]
-    return conclude("parts", folder, found, [row], [TAKEN, *left_out])
+    return conclude("parts", folder, reasons, [row], [TAKEN, *left_out])
 
 
 def looked_at(root: Path, names: list[str], look: int, wrong: list[str]) -> tuple[list[Seen], str]:

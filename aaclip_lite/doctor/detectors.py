@@ -26,13 +26,13 @@ def detector(folder: str | os.PathLike) -> Finding:
     except ValueError as error:
         return conclude("detector", folder, {"broken": [str(error)]})
     entries = noted.get("calibration", {})
-    found = defaultdict(list)
-    found["broken"] = [
+    reasons = defaultdict(list)
+    reasons["broken"] = [
         f"{stored.name}: {name} holds numbers that are not finite: {notes.REMEDY}"
         for name, bank in banks.items()
         if not bank.isfinite().all()
     ]
-    found["half"] = _half(folder, entries, banks)
+    reasons["half"] = _half(folder, entries, banks)
     rows = []
     for name in sorted({*entries, *banks} - {ANY}):
         entry = entries.get(name, {})
@@ -47,7 +47,7 @@ def detector(folder: str | os.PathLike) -> Finding:
     if ANY in entries:
         parts = entries[ANY]["pictures"]
         said.append(f"other products get the scale of {parts} parts, and no line")
-    return conclude("detector", folder, found, rows, said)
+    return conclude("detector", folder, reasons, rows, said)
 
 
 def _half(folder: Path, entries: dict, banks: dict[str, Tensor]) -> list[str]:

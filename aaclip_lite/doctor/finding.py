@@ -24,7 +24,7 @@ VERDICTS = {  # gravest first; the last is the healthy one
     "anchors": "collapsed, saturated, untrained, apart",
     "scales": "constant, scale mismatch, alike",
 }
-Found = dict[str, list[str]]  # what is wrong: the reasons of each verdict
+Reasons = dict[str, list[str]]  # what is wrong: the reasons of each verdict
 
 
 @dataclass(repr=False)
@@ -63,13 +63,13 @@ class Finding:
         )
 
 
-def conclude(kind: str, subject: object, found: Found, rows=(), notes=(), samples=()) -> Finding:
+def conclude(kind: str, subject, reasons: Reasons, rows=(), notes=(), samples=()) -> Finding:
     """notes: what is said in any case."""
     order = VERDICTS[kind].split(", ")
-    wrong = [verdict for verdict in sorted(found, key=order.index) if found[verdict]]
-    reasons = [*(reason for verdict in wrong for reason in found[verdict]), *filter(None, notes)]
+    wrong = [verdict for verdict in sorted(reasons, key=order.index) if reasons[verdict]]
+    told = [*(reason for verdict in wrong for reason in reasons[verdict]), *filter(None, notes)]
     verdict = [*wrong, order[-1]][0]
-    return Finding(kind, str(subject), verdict, not wrong, reasons, list(rows), list(samples))
+    return Finding(kind, str(subject), verdict, not wrong, told, list(rows), list(samples))
 
 
 def shown(value) -> str:

@@ -25,12 +25,13 @@ import torch
 from torch import Tensor
 
 from ..checkpoint import read_metadata
+from ..model import STAGES
 from .balance import constant_answer
-from .finding import Finding, Found, conclude, mean_and_error, shown
+from .finding import Finding, Reasons, conclude, mean_and_error, shown
 from .stored import written
 
 NAMES = ("text.jsonl", "image.jsonl", "train.log")
-STAGES = ("text", "image")
+
 # what the public code trains where its log does not say otherwise
 PUBLIC_EPOCHS = {"text": 5, "image": 20}
 PUBLIC_LEVELS = {"text": 1, "image": 4}
@@ -77,33 +78,33 @@ def log(
             f"null values assume {abnormal:.0%} defective pictures and defects of {area:.0%}: give "
             "data= for the true ones"
         )
-    found, rows = defaultdict(list), []
+    reasons, rows = defaultdict(list), []
     for stage in STAGES:
         if entries := parsed.entries.get(stage):
             unit = parsed.units[stage]
             said = {} if unit == "epoch" else headers.get(stage, {})
             length = int(parsed.args.get(f"{stage}_epoch", PUBLIC_EPOCHS[stage]))
             length = (planned or {}).get(stage, length if unit == "epoch" else said.get("steps"))
-            _examine_order(stage, entries, unit, length, found)
+            _examine_order(stage, entries, unit, length, reasons)
             levels = PUBLIC_LEVELS[stage] if unit == "epoch" else _levels(stage, said)
-            rows.append(_row(stage, entries, unit, (masks, levels), found))
+            rows.append(_row(stage, entries, unit, (masks, levels), reasons))
     if parsed.units.get("text") == "epoch" and not parsed.entries.get("image"):
-        found["stopped"].append("stage image never began")
+        reasons["stopped"].append("stage image never began")
     backwards = sum(later < earlier for earlier, later in pairwise(parsed.times))
     if parsed.times:
         notes.append(f"times from {parsed.times[0]} to {parsed.times[-1]}")
     if backwards:
-        found["out of order"].append(f"times go back {backwards} times: several runs in one file")
-    return conclude("log", subject, found, rows, notes)
+        reasons["out of order"].append(f"times go back {backwards} times: several runs in one file")
+    return conclude("log", subject, reasons, rows, notes)
 
 
-def _read(given) -> tuple[str, Parsed, list[str], dict[str, dict]]:
+def _read(source) -> tuple[str, Parsed, list[str], dict[str, dict]]:
     """(what it is, its entries, notes on file times, {stage: what the adapters beside it say})."""
-    if isinstance(given, str) and "\n" in given:
-        given = given.splitlines()
-    if not isinstance(given, str | os.PathLike):
-        return "log", _parse((line, None) for line in given), [], {}
-    path = Path(given)
+    if isinstance(source, str) and "\n" in source:
+        source = source.splitlines()
+    if not isinstance(source, str | os.PathLike):
+        return "log", _parse((line, None) for line in source), [], {}
+    path = Path(source)
     files = [path]
     if path.is_dir():
         files = [path / name for name in NAMES if (path / name).is_file()]
@@ -134,24 +135,24 @@ def _parse(lines: Iterable[tuple[str, str | None]]) -> Parsed:
     parsed = Parsed()
     waiting = None  # the epoch that was announced and has no loss yet
     for line, stage in lines:
-        if found := TIME.search(line):
+        if match := TIME.search(line):
             with suppress(ValueError):  # a thirteenth month
-                parsed.times.append(datetime.fromisoformat(found[0]))
+                parsed.times.append(datetime.fromisoformat(match[0]))
         if line.lstrip().startswith("{"):
             _take_row(parsed, line, stage)
-        elif found := EPOCH.search(line):
-            waiting = found[1]
+        elif match := EPOCH.search(line):
+            waiting = match[1]
             parsed.units[waiting] = "epoch"
-            parsed.entries[waiting].append(Entry(int(found[2]), None, None))
-        elif (found := LOSS.search(line)) and waiting:
+            parsed.entries[waiting].append(Entry(int(match[2]), None, None))
+        elif (match := LOSS.search(line)) and waiting:
             loss = math.nan
             with suppress(ValueError):
-                loss = float(found[1].rstrip(",;"))
+                loss = float(match[1].rstrip(",;"))
             parsed.entries[waiting][-1] = parsed.entries[waiting][-1]._replace(loss=loss)
             waiting = None
-        elif found := ARGS.search(line):
+        elif match := ARGS.search(line):
             with suppress(ValueError, SyntaxError):
-                told = ast.literal_eval(found[1])  # plain values only: nothing is run
+                told = ast.literal_eval(match[1])  # plain values only: nothing is run
                 parsed.args = told if isinstance(told, dict) else {}
     return parsed
 
@@ -160,10 +161,10 @@ def _take_row(parsed: Parsed, line: str, stage: str | None) -> None:
     with suppress(json.JSONDecodeError):
         row = json.loads(line)
         if isinstance(row, dict) and {"loss", "step"} <= row.keys():
-            own = row.get("stage") or stage or ("image" if "detection" in row else "text")
-            parsed.units[own] = "step"
+            stage = row.get("stage") or stage or ("image" if "detection" in row else "text")
+            parsed.units[stage] = "step"
             loss = math.nan if row["loss"] is None else float(row["loss"])
-            parsed.entries[own].append(Entry(int(row["step"]), loss, row.get("segmentation")))
+            parsed.entries[stage].append(Entry(int(row["step"]), loss, row.get("segmentation")))
 
 
 def _levels(stage: str, header: dict) -> int:
@@ -176,7 +177,7 @@ def _levels(stage: str, header: dict) -> int:
 
 
 def _examine_order(
-    stage: str, entries: list[Entry], unit: str, planned: int | None, found: Found
+    stage: str, entries: list[Entry], unit: str, planned: int | None, reasons: Reasons
 ) -> None:
     """Doubled, missing and misplaced numbers, and an early end."""
     numbers = [entry.number for entry in entries]
@@ -187,23 +188,23 @@ def _examine_order(
     missing = [n for a, b in edges for n in range(a + 1, min(b, a + 1001))]
     back = sum(later < earlier for earlier, later in pairwise(numbers))
     if doubled:
-        found["doubled"].append(
+        reasons["doubled"].append(
             f"{stage}: {unit} {_some(doubled)} logged more than once: two runs in one file?"
         )
     elif back:
-        found["out of order"].append(f"{stage}: {unit}s go back {back} times")
+        reasons["out of order"].append(f"{stage}: {unit}s go back {back} times")
     if missing:
-        found["gaps"].append(f"{stage}: {unit} {_some(missing)} missing")
+        reasons["gaps"].append(f"{stage}: {unit} {_some(missing)} missing")
     silent = [entry.number for entry in entries if entry.loss is None]
     last = max((e.number for e in entries if e.loss is not None), default=first - 1)
     if planned is not None and last < planned - 1 + first:
-        found["stopped"].append(f"{stage}: {last + 1 - first} of {planned} {unit}s have a loss")
+        reasons["stopped"].append(f"{stage}: {last + 1 - first} of {planned} {unit}s have a loss")
     elif silent:
-        found["gaps"].append(f"{stage}: {unit} {_some(silent)} began and has no loss")
+        reasons["gaps"].append(f"{stage}: {unit} {_some(silent)} began and has no loss")
 
 
-def _row(stage: str, entries: list[Entry], unit: str, nulls, found) -> dict:
-    """First and last loss beside the empty answers; what is wrong goes into `found`."""
+def _row(stage: str, entries: list[Entry], unit: str, nulls, reasons) -> dict:
+    """First and last loss beside the empty answers; what is wrong goes into `reasons`."""
     masks, levels = nulls
     part = all(entry.segmentation is not None for entry in entries)
     losses = [entry.segmentation if part else entry.loss for entry in entries]
@@ -221,7 +222,7 @@ def _row(stage: str, entries: list[Entry], unit: str, nulls, found) -> dict:
     row |= {"all normal": normal, "coin toss": coin}
     bad = [e.number for e in entries if e.loss is not None and not math.isfinite(e.loss)]
     if bad:
-        found["not finite"].append(f"{stage}: loss of {unit} {_some(bad)} is not a number")
+        reasons["not finite"].append(f"{stage}: loss of {unit} {_some(bad)} is not a number")
     elif losses:
         tail = losses[-1:] if unit == "epoch" else losses[-max(1, len(losses) // 5) :]
         last, error = mean_and_error(tail)
@@ -229,7 +230,7 @@ def _row(stage: str, entries: list[Entry], unit: str, nulls, found) -> dict:
         null = min(normal, coin)
         if not last < null - 2 * (error or 0.0):
             sure = f", by twice its error of {shown(error)}" if last < null else ""
-            found["at null"].append(
+            reasons["at null"].append(
                 f"{stage}: the last {row['what']}, {shown(last)}, is not below an empty answer's "
                 f"{shown(null)} ({'all normal' if normal < coin else 'coin toss'}){sure}"
             )

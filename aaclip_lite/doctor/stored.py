@@ -18,7 +18,7 @@ from ..files.late import late
 from ..files.weights import WeightsError, existing, read_pickle, read_safetensors
 from ..model import AdaptedCLIP
 from ..recipe import Recipe
-from .finding import Found
+from .finding import Reasons
 
 
 def read(path) -> tuple[dict[str, Tensor], dict]:
@@ -69,9 +69,9 @@ def _steps(state: dict) -> list[int]:
     return [int(one["step"]) for one in state["state"].values() if "step" in one]
 
 
-def optimiser(header: dict, found: Found) -> str:
+def optimiser(header: dict, reasons: Reasons) -> str:
     """A sentence about the optimiser's state, where the file holds one; what is wrong goes into
-    `found`.
+    `reasons`.
     """
     state = header.get("optimizer")
     if not state:
@@ -83,13 +83,13 @@ def optimiser(header: dict, found: Found) -> str:
     for number, one in state["state"].items():
         sick = [k for k, v in one.items() if isinstance(v, Tensor) and not v.isfinite().all()]
         if sick:
-            found["broken"].append(f"optimiser state {number}: {', '.join(sick)} not finite")
+            reasons["broken"].append(f"optimiser state {number}: {', '.join(sick)} not finite")
     if (header.get("epoch") or 0) > 0 and not most:
-        found["inconsistent"].append(
+        reasons["inconsistent"].append(
             f"the file says epoch {header['epoch']}, but its optimiser has made no step"
         )
     elif header.get("step") is not None and most != header["step"]:
-        found["inconsistent"].append(
+        reasons["inconsistent"].append(
             f"the file says step {header['step']}, its optimiser {most}: not of one run"
         )
     length = _last_step(state)
@@ -118,11 +118,11 @@ def _last_step(state: dict) -> float | None:
 def neighbours(path, header: dict) -> list[str]:
     """What the file's time and the files beside it tell."""
     path = Path(path)
-    own = header["written"]
-    said = [f"file time {own}; a copy without its times shows the copy's"]
+    saved = header["written"]
+    said = [f"file time {saved}; a copy without its times shows the copy's"]
     for name in ("text.safetensors", "text_adapter.pth"):
         other = path.with_name(name)
-        if header["stage"] == "image" and other.is_file() and written(other) > own:
+        if header["stage"] == "image" and other.is_file() and written(other) > saved:
             said.append(f"older than {name} ({written(other)}): stage 2 saw other words than these")
     resume = path.with_name(f"{header['stage']}.resume")
     if path.suffix == ".safetensors" and resume.is_file():
@@ -130,7 +130,7 @@ def neighbours(path, header: dict) -> list[str]:
     return said
 
 
-def strangers(tensors: dict[str, Tensor], header: dict, model) -> Found:
+def strangers(tensors: dict[str, Tensor], header: dict, model) -> Reasons:
     """Where file and model disagree; a released file names neither backbone nor recipe, so shapes
     must do.
     """

@@ -32,12 +32,12 @@ def subjects(path: str | os.PathLike) -> list[tuple[str, Path]]:
         return [("dataset", path)]
     files = [*sorted(path.glob("*.safetensors")), *sorted(path.glob("*.resume"))]
     files += [path / name for name in PUBLIC if (path / name).is_file()]
-    found = [("checkpoint", file) for file in files if file.name != REFERENCES]
+    entries = [("checkpoint", file) for file in files if file.name != REFERENCES]
     if any((path / name).is_file() for name in (NAME, REFERENCES)):
-        found.append(("detector", path))
+        entries.append(("detector", path))
     if any((path / name).is_file() for name in NAMES):
-        found.append(("log", path))
-    return found or [("pictures" if _is_flat(path) else "dataset", path)]
+        entries.append(("log", path))
+    return entries or [("pictures" if _is_flat(path) else "dataset", path)]
 
 
 def _is_flat(folder: Path) -> bool:

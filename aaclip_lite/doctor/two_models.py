@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..scoring import similarity_logits
-from .finding import Finding, Found, conclude, mean_and_error
+from .finding import Finding, Reasons, conclude, mean_and_error
 
 FAR = 3.0  # ratio of logit scales beyond which one hides the other
 
@@ -21,13 +21,13 @@ def scales(model_a, model_b, images: Tensor, name: str = "object") -> Finding:
     [0, 1].
     """
     every = [_logits(model, images, name) for model in (model_a, model_b)]
-    found: Found = defaultdict(list)
+    reasons: Reasons = defaultdict(list)
     rows = []
     for kind in every[0]:
         logits = [one[kind].double() for one in every]  # (B, N) each, or (1, B)
         spreads = [one.std(dim=1) for one in logits]
         if min(float(spread.min()) for spread in spreads) < 1e-9 or spreads[0].isnan().any():
-            found["constant"].append(
+            reasons["constant"].append(
                 f"{kind}: one logit only, from a model or for want of pictures"
             )
             continue
@@ -37,10 +37,10 @@ def scales(model_a, model_b, images: Tensor, name: str = "object") -> Finding:
         error = error if error is not None else (1 / max(1, logits[0].shape[1] - 1)) ** 0.5
         rows += _scale_rows(kind, logits, math.exp(mean), error)
         if abs(mean) > math.log(FAR):
-            found["scale mismatch"].append(
+            reasons["scale mismatch"].append(
                 f"{kind}: model b's logits spread {math.exp(mean):.3g} times as far as model a's"
             )
-    return conclude("scales", "logit scales", found, rows)
+    return conclude("scales", "logit scales", reasons, rows)
 
 
 def _logits(model, images: Tensor, name: str) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ from ..files.weights import WeightsError
 from ..model import AdaptedCLIP
 from ..recipe import Recipe
 from ..train import unread
-from .finding import Finding, Found, by_module, conclude, flat, shown
+from .finding import Finding, Reasons, by_module, conclude, flat, shown
 from .statistics import relative_distance, xavier_bound
 from .stored import copied, neighbours, on_a_base, optimiser, reach, read, rebuilt, strangers
 
@@ -52,22 +52,22 @@ def checkpoint(path, model: AdaptedCLIP | None = None) -> Finding:
         tensors, header = read(path)
     except WeightsError as error:
         return conclude("checkpoint", path, {"broken": [str(error)]})
-    found = defaultdict(list, strangers(tensors, header, model))
-    fitting = None if found["wrong backbone"] else model
-    rows, found["broken"] = tensor_rows(tensors, header["recipe"], fitting)
+    reasons = defaultdict(list, strangers(tensors, header, model))
+    fitting = None if reasons["wrong backbone"] else model
+    rows, reasons["broken"] = tensor_rows(tensors, header["recipe"], fitting)
     travel = _travel(rows, header)
-    _age(rows, travel, header, found)
-    _still(travel, header, found)
-    _short(header, found)
-    said = optimiser(header, found)
+    _age(rows, travel, header, reasons)
+    _still(travel, header, reasons)
+    _short(header, reasons)
+    said = optimiser(header, reasons)
     start = ""
     if fitting is not None and not any(
-        found[v] for v in ("wrong variant", "wrong recipe", "broken")
+        reasons[v] for v in ("wrong variant", "wrong recipe", "broken")
     ):
         start = _reference(tensors, header, fitting, rows)
     notes = [*_notes(travel, header, model), said, start, *neighbours(path, header)]
     reached = [row | {"reach": travel.reach} for row in rows]
-    return conclude("checkpoint", path, found, reached, notes)
+    return conclude("checkpoint", path, reasons, reached, notes)
 
 
 def _travel(rows: list[dict], header: dict) -> Travel:
@@ -78,26 +78,26 @@ def _travel(rows: list[dict], header: dict) -> Travel:
     return Travel(told, moved, noise, *reach(header))
 
 
-def _age(rows: list[dict], travel: Travel, header: dict, found: Found) -> None:
+def _age(rows: list[dict], travel: Travel, header: dict, reasons: Reasons) -> None:
     """Untrained, or moved further than its steps could carry it."""
     if rows and not travel.told:
         why = "all weights start as CLIP's own projections: give model= to compare with them"
-        found["unknown"].append(why)
+        reasons["unknown"].append(why)
     elif rows and not travel.moved:
         verdict, could = "untrained", "no steps are stored"
         if travel.reach:
             seen = expected_outside(travel.told, travel.reach)
             verdict = "unknown" if seen < TOO_FEW else "untrained"
             could = f"its steps could have put {seen:,.0f} there"
-        found[verdict].append(f"no weight lies beyond its initial support; {could}")
+        reasons[verdict].append(f"no weight lies beyond its initial support; {could}")
     elif travel.reach is not None and travel.moved - 4 * travel.noise > travel.reach:
         steps = f"{header.get('step')} steps of {travel.rate}"
-        found["inconsistent"].append(
+        reasons["inconsistent"].append(
             f"weights moved by {travel.moved:.3g}, which {steps} cannot do"
         )
 
 
-def _still(travel: Travel, header: dict, found: Found) -> None:
+def _still(travel: Travel, header: dict, reasons: Reasons) -> None:
     """Modules at their start although the others moved."""
     home = header["backbone"]
     silent = set()
@@ -106,26 +106,26 @@ def _still(travel: Travel, header: dict, found: Found) -> None:
         silent = unread(depths)
     still = [
         module
-        for module, own in by_module((row["tensor"], row) for row in travel.told).items()
+        for module, rows in by_module((row["tensor"], row) for row in travel.told).items()
         if travel.moved
         and module not in silent
-        and not any(row["outside"] for row in own)
-        and expected_outside(own, travel.moved) > ENOUGH
+        and not any(row["outside"] for row in rows)
+        and expected_outside(rows, travel.moved) > ENOUGH
     ]
     if still:
-        found["partial"].append(
+        reasons["partial"].append(
             f"{', '.join(still)}: at the start, others moved (a detached loss?)"
         )
 
 
-def _short(header: dict, found: Found) -> None:
+def _short(header: dict, reasons: Reasons) -> None:
     unit = "step"
     planned = header.get("steps", getattr(header["recipe"], f"{header['stage']}_steps"))
     if planned is None:
         unit = "epoch"
         planned = header.get("epochs", getattr(header["recipe"], f"{header['stage']}_epochs"))
     if header.get(unit) is not None and header[unit] < planned and not copied(header):
-        found["short"].append(f"{unit} {header[unit]} of the {planned} that were planned")
+        reasons["short"].append(f"{unit} {header[unit]} of the {planned} that were planned")
 
 
 def _reference(tensors: dict[str, Tensor], header: dict, model, rows: list[dict]) -> str:
@@ -136,19 +136,19 @@ def _reference(tensors: dict[str, Tensor], header: dict, model, rows: list[dict]
     seed = header.get("seed")
     if seed is None:
         return ""
-    own, other = (
+    begun, other = (
         rebuilt(model, header["recipe"], number, header["stage"]) for number in (seed, seed + 1)
     )
-    new = [n for n in own if "attention." in n or not on_a_base(header)]
-    drawn = [n for n in new if n in tensors and not own[n].equal(other[n])]
+    new = [n for n in begun if "attention." in n or not on_a_base(header)]
+    drawn = [n for n in new if n in tensors and not begun[n].equal(other[n])]
     if not drawn:
         return f"seed {seed}: no tensor of this recipe starts at random"
     for row in rows:
-        if row["tensor"] in own and own[row["tensor"]].any():
-            row["from seed"] = relative_distance(tensors[row["tensor"]], own[row["tensor"]])
+        if row["tensor"] in begun and begun[row["tensor"]].any():
+            row["from seed"] = relative_distance(tensors[row["tensor"]], begun[row["tensor"]])
     near, far = (
         relative_distance(*(flat(each[n] for n in drawn) for each in (tensors, start)))
-        for start in (own, other)
+        for start in (begun, other)
     )
     if near > far / 2:
         return (
@@ -201,14 +201,14 @@ def tensor_rows(tensors: dict[str, Tensor], recipe: Recipe, model) -> tuple[list
     rows, broken = [], []
     for part in sorted({name.split(".")[0] for name in tensors}):
         start = f"{part}."
-        own = {n.removeprefix(start): w for n, w in tensors.items() if n.startswith(start)}
-        fresh = _fresh(part, own, recipe)
-        fitting = {n for n in own.keys() & fresh.keys() if own[n].shape == fresh[n].shape}
-        if strange := {*own, *fresh} - fitting:
+        weights = {n.removeprefix(start): w for n, w in tensors.items() if n.startswith(start)}
+        fresh = _fresh(part, weights, recipe)
+        fitting = {n for n in weights.keys() & fresh.keys() if weights[n].shape == fresh[n].shape}
+        if strange := {*weights, *fresh} - fitting:
             names = ", ".join(sorted(strange))
             broken.append(f"{part}: {names}: unlike recipe {recipe.name!r} in name or shape")
         for name in sorted(fitting):
-            w = own[name]
+            w = weights[name]
             begun, support = _begun(part, name, fresh, model)
             row = {"tensor": f"{part}.{name}", **_movement(w, begun.to(w.dtype), support)}
             rows.append(row)
@@ -234,17 +234,17 @@ def _begun(part: str, name: str, fresh: dict[str, Tensor], model) -> tuple[Tenso
     return start, 0.0
 
 
-def _fresh(part: str, own: dict[str, Tensor], recipe: Recipe) -> dict[str, Tensor]:
+def _fresh(part: str, weights: dict[str, Tensor], recipe: Recipe) -> dict[str, Tensor]:
     """The adapters as training starts them, NaN where that is CLIP's own projection."""
     if part.endswith("_attention"):
-        like = {name: own.get(name, torch.zeros(1)) for name in ATTENTION}
+        like = {name: weights.get(name, torch.zeros(1)) for name in ATTENTION}
         return {n: torch.full(w.shape, float(n.endswith("weight"))) for n, w in like.items()}
-    numbers = [int(name.split(".")[0]) for name in own if name[0].isdigit()]
+    numbers = [int(name.split(".")[0]) for name in weights if name[0].isdigit()]
     head = "det_proj" if part == "image_adapter" else str(max(numbers, default=0))
-    shape = own.get(f"{head}.fc.weight", own.get(f"{head}.fc.0.weight", torch.zeros(1, 1))).shape
-    blank = torch.full(shape[::-1], math.nan)
+    first = weights.get(f"{head}.fc.0.weight", torch.zeros(1, 1))
+    blank = torch.full(weights.get(f"{head}.fc.weight", first).shape[::-1], math.nan)
     blocks, levels = (
-        len({n.split(".")[1] for n in own if n.startswith(kind)}) for kind in ("layer_", "seg_")
+        len({n.split(".")[1] for n in weights if n.startswith(kind)}) for kind in ("layer_", "seg_")
     )
     # a diagnosis must not change what a training run draws next
     with torch.random.fork_rng(devices=[]):

@@ -66,12 +66,12 @@ def _refuse_endless(value: object, where: str) -> None:
 
 
 def _no_pair_twice(pairs: list[tuple]) -> dict:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    value = dict(pairs)
+    if len(value) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"key {_short(twice)!r} is given twice")
-    return found
+    return value
 
 
 def _short(value: object) -> str:
@@ -174,19 +174,19 @@ def fields(required: tuple[str, ...] = (), others: bool = False, **shapes: Shape
     """An object with these names; no others, unless that is said."""
 
     def shape(value, where):
-        found = fields_open(value, where)
-        unknown = [] if others else sorted(found.keys() - shapes.keys())
+        entries = fields_open(value, where)
+        unknown = [] if others else sorted(entries.keys() - shapes.keys())
         if unknown:
             raise ValueError(
                 f"{where or 'it'} has a key {_short(unknown[0])!r} that is not known; known: "
                 f"{', '.join(shapes)}"
             )
-        if absent := [name for name in required if name not in found]:
+        if absent := [name for name in required if name not in entries]:
             raise ValueError(f"{where or 'it'} lacks {', '.join(absent)}")
         start = f"{where}." if where else ""
         return {
             name: shapes[name](v, f"{start}{name}") if name in shapes else v
-            for name, v in found.items()
+            for name, v in entries.items()
         }
 
     return shape

@@ -58,7 +58,7 @@ def ahead(data, steps: Sequence[Sequence[int]]) -> Iterator[list[Planes]]:
 
 def problems(data) -> list[str]:
     """What decoding every file shows; a few at a time, so that memory stays bounded."""
-    found = []
+    wrong = []
     new = [record for record in data.records if record not in data.cache]
     with ThreadPoolExecutor(DECODERS) as pool:
         for start in range(0, len(new), 64):
@@ -66,25 +66,25 @@ def problems(data) -> list[str]:
             for record, job in jobs:
                 error = job.exception()
                 if isinstance(error, DataError):
-                    found += error.problems
+                    wrong += error.problems
                 else:
                     data.cache.keep(record, job.result())
-    return found
+    return wrong
 
 
 def decode(data, record: Record) -> Planes:
     """(image, mask, inside); the mask of a normal picture is left None, to save memory."""
     planes = {}
-    found = []
+    wrong = []
     for role, name in record.files(data.image_level).items():
         try:
             planes[role], filled = pictures.read_sized(data.root / name, data.size, role != "image")
         except UNREADABLE as error:
-            found.append(f"{role}: {name}: {reason(error)}")
+            wrong.append(f"{role}: {name}: {reason(error)}")
             continue
         if role == "mask" and filled != bool(record.label) and "content" not in data.allow:
             how = "not" if filled else "all"
-            found.append(f"content: {name}: {how} zero, but label {record.label}")
-    if found:
-        raise DataError(found, data.root)
+            wrong.append(f"content: {name}: {how} zero, but label {record.label}")
+    if wrong:
+        raise DataError(wrong, data.root)
     return planes["image"], planes.get("mask") if record.label else None, planes.get("inside")

@@ -28,9 +28,9 @@ def door(**kinds: type | tuple[type | None, ...]):
         name = function.__qualname__
 
         @functools.wraps(function)
-        def checked(*given, **named):
+        def checked(*values, **named):
             try:
-                bound = signature.bind(*given, **named)
+                bound = signature.bind(*values, **named)
             except TypeError as error:
                 raise TypeError(f"{name}: {error}; give {name}{signature}") from None
             for argument, allowed in kinds.items():
@@ -38,7 +38,7 @@ def door(**kinds: type | tuple[type | None, ...]):
                     expect(f"{name}: {argument}", bound.arguments[argument], allowed)
             if "device" in kinds and "device" in bound.arguments:
                 refuse_device(f"{name}: device", bound.arguments["device"])
-            return function(*given, **named)
+            return function(*values, **named)
 
         return checked
 

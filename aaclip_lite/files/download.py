@@ -1,9 +1,9 @@
 """A file from the first of several addresses that gives the right one.
 
 Special: what came before a line broke is kept beside the file and gone on from, at the next address
-or in the next run; a file gets its name only after `check` has read it, and what fails is thrown
+or in the next run; a file gets its name only after `verify` has read it, and what fails is thrown
 away and asked for anew. More bytes than the file may have are never taken.
-Use: `download(addresses, "data/.fetch/set.zip", check=lambda file: ..., size=None, most=10**9)`.
+Use: `download(addresses, "data/.fetch/set.zip", verify=lambda file: ..., size=None, most=10**9)`.
 """
 
 import http.client
@@ -32,13 +32,13 @@ class WrongFile(ValueError):
 
 
 def refuse_other(
-    path: Path, title: str, wanted: str, kind: str = "SHA-256", found: str = ""
+    path: Path, title: str, wanted: str, kind: str = "SHA-256", digest: str = ""
 ) -> None:
-    """Raises where a file is not the one of this checksum; found: its own, of another kind."""
-    found = found or pooch.file_hash(str(path))
-    if found != wanted:
+    """Raises where a file is not the one of this checksum; digest: its own, of another kind."""
+    digest = digest or pooch.file_hash(str(path))
+    if digest != wanted:
         raise WrongFile(
-            f"its {kind} is {found}, that of {title} is {wanted}: it is another version, or did not "
+            f"its {kind} is {digest}, that of {title} is {wanted}: it is another version, or did not "
             "come whole"
         )
 
@@ -46,20 +46,20 @@ def refuse_other(
 def download(
     addresses: Sequence[str],
     path: str | Path,
-    check: Callable[[Path], None],
+    verify: Callable[[Path], None],
     size: int | None,
     most: int,
     progress: bool = True,
 ) -> Path:
     """The file at `path`.
 
-    check: raises a ValueError where the file is not the right one. size: its bytes, where they are
+    verify: raises a ValueError where the file is not the right one. size: its bytes, where they are
     known: only then is a beginning gone on from. most: never more bytes.
     """
     path = Path(path)
     if path.exists():  # of an earlier run, or put there by hand
         with suppress(ValueError):
-            check(path)
+            verify(path)
             return path
     path.parent.mkdir(parents=True, exist_ok=True)
     part = _part(path)
@@ -71,7 +71,7 @@ def download(
                 part.unlink(missing_ok=True)
             try:
                 _receive(address, part, size, most, progress)
-                check(part)
+                verify(part)
                 os.replace(part, path)
                 return path
             except ValueError as error:

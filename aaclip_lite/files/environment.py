@@ -89,8 +89,8 @@ def choose_scale(wanted: str | None = None) -> Scale:
 
 
 def check_python() -> str:
-    found = ".".join(map(str, sys.version_info[:3]))
-    return found if sys.version_info < (3, 14) else f"{found} (3.11 to 3.13 are tested)"
+    version = ".".join(map(str, sys.version_info[:3]))
+    return version if sys.version_info < (3, 14) else f"{version} (3.11 to 3.13 are tested)"
 
 
 def check_packages() -> str:

@@ -95,7 +95,7 @@ def _given(source: Source, file: Path) -> Path:
     if not file.is_file():
         raise FileNotFoundError(f"{file}: no such file; name the archive {source.file}")
     try:
-        source.check(file)
+        source.verify(file)
     except ValueError as error:
         raise FetchError(
             f"{file}: {error}. A folder that you trust needs no fetch: open_dataset(FOLDER)"
@@ -107,7 +107,7 @@ def _get(source: Source, work: Path, progress: bool) -> Path:
     file = work / source.file
     _room(work, source.most - came(file) + source.unpacked, source)
     try:
-        return download(source.addresses, file, source.check, source.size, source.most, progress)
+        return download(source.addresses, file, source.verify, source.size, source.most, progress)
     except FetchError as error:
         raise FetchError(
             f"{error}\nRun it again to go on; or fetch {source.file} by other means "

@@ -1,8 +1,8 @@
-"""Dataclass fields: what the comment beside each says, and a check of their values.
+"""Dataclass fields: what the comment beside each says, and a refusal of impossible values.
 
 Special: a field's annotation says which values it takes, its comment what it means. Command lines
 (tyro) show the same comment as help, so it is written once.
-Use: `check(self, {(0, 1): ("mix",)})` in `__post_init__`; `meanings(Recipe)`.
+Use: `refuse_unfit(self, {(0, 1): ("mix",)})` in `__post_init__`; `meanings(Recipe)`.
 """
 
 import inspect
@@ -14,16 +14,16 @@ from typing import Literal, Union, get_args, get_origin, get_type_hints
 
 def meanings(kind: type) -> dict[str, str]:
     """{field: the comment behind it}"""
-    found = {}
+    comments = {}
     for line in inspect.getsource(kind).splitlines():
         code, _, comment = line.partition("  # ")
         name = code.partition(":")[0].strip()
         if comment and name.isidentifier():
-            found[name] = comment
-    return {field.name: found[field.name] for field in fields(kind)}
+            comments[name] = comment
+    return {field.name: comments[field.name] for field in fields(kind)}
 
 
-def check(instance: object, ranges: Mapping[tuple[float, float], Sequence[str]]) -> None:
+def refuse_unfit(instance: object, ranges: Mapping[tuple[float, float], Sequence[str]]) -> None:
     """Turn lists into tuples (JSON has no others), then refuse the first impossible value.
 
     ranges: {(lowest, highest): the fields whose numbers must lie there}

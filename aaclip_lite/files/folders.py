@@ -3,7 +3,7 @@
 Special: what looks like a picture and is left out is listed with its reason; a folder that cannot be
 read is never passed over; links in a circle end, pipes and devices are not opened, and there is a
 bound.
-Use: `found, skipped, closed = below("photos")`.
+Use: `pictures, skipped, closed = below("photos")`.
 """
 
 import os
@@ -16,7 +16,7 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 CAMERA = (".raw", ".dng", ".cr2", ".nef")
 FOREIGN = (".heic", ".heif", ".avif", ".gif", ".jp2", ".jxl", ".psd", *CAMERA)  # not read
 MASKS = ("masks", "mask", "ground_truth", "gt")  # folders of masks, in any layout
-OWN = ".heat.png"  # ends what predict draws, which is no picture of a part
+DRAWN = ".heat.png"  # ends what predict draws, which is no picture of a part
 MOST_FILES = 200_000  # below one folder; more are no collection of pictures
 NO_FOLDERS = {("/", "proc"), ("/", "sys"), ("/", "dev")}
 REMEDY = "save it again as PNG or JPEG"
@@ -28,19 +28,19 @@ class Below(NamedTuple):
     folders in it that cannot be read, so that nobody knows what they hold.
     """
 
-    found: list[Path]
+    pictures: list[Path]
     skipped: list[str]
     closed: list[str]
 
 
 def below(folder: str | Path) -> Below:
     """All pictures below a folder, hidden ones apart, in the order of their names."""
-    found, skipped, closed = [], [], []
+    pictures, skipped, closed = [], [], []
     for path in walk(folder, lambda error: closed.append(_closed(error))):
         ending = path.suffix.lower()
         if ending not in (*ENDINGS, *FOREIGN):
             continue
-        if path.name.endswith(OWN):
+        if path.name.endswith(DRAWN):
             skipped.append(f"{path}: a heat map that predict drew")
         elif not {part.lower() for part in path.relative_to(folder).parts[:-1]}.isdisjoint(MASKS):
             skipped.append(f"{path.parent}: masks, no pictures of parts")
@@ -53,8 +53,8 @@ def below(folder: str | Path) -> Below:
         elif not _may_be_file(path):
             skipped.append(f"{path}: no file, or a link to nothing")
         else:
-            found.append(path)
-    return Below(sorted(found), list(dict.fromkeys(skipped)), closed)
+            pictures.append(path)
+    return Below(sorted(pictures), list(dict.fromkeys(skipped)), closed)
 
 
 def _may_be_file(path: Path) -> bool:

@@ -31,8 +31,8 @@ def list_pictures(images: Picture | Sequence[Picture]) -> list[Picture]:
         held = below(images)
         if held.closed:
             raise PermissionError(held.closed[0])
-        refuse_none(images, held.found)
-        return held.found
+        refuse_none(images, held.pictures)
+        return held.pictures
     several = list(images) if is_several(images) else [images]
     for each in several:
         if isinstance(each, str | Path) and not Path(each).is_file():
@@ -44,8 +44,8 @@ def list_pictures(images: Picture | Sequence[Picture]) -> list[Picture]:
     return several
 
 
-def refuse_none(folder: str | Path, found: list[Path]) -> None:
-    if not found:
+def refuse_none(folder: str | Path, paths: list[Path]) -> None:
+    if not paths:
         raise FileNotFoundError(
             f"no pictures below {folder}: files must end in {', '.join(ENDINGS)}"
         )
@@ -110,10 +110,10 @@ def is_several(images: Picture | Sequence[Picture]) -> bool:
 
 
 def alike(
-    given: Iterator[tuple[str, Tensor]], batch_size: int
+    pictures: Iterator[tuple[str, Tensor]], batch_size: int
 ) -> Iterator[list[tuple[str, Tensor]]]:
     """Neighbours of one size, in groups of at most `batch_size`, fewer where they are large."""
-    for shape, run in groupby(given, key=lambda pair: pair[1].shape):
+    for shape, run in groupby(pictures, key=lambda named: named[1].shape):
         number = max(1, min(batch_size, AT_ONCE // (shape[1] * shape[2])))
         while group := list(islice(run, number)):
             yield group

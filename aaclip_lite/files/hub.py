@@ -78,13 +78,13 @@ def _file() -> Path:
     """Of the cache, else fetched; what fetches is imported by those who need it."""
     from .download import FetchError, download, refuse_other
 
-    def check(file: Path) -> None:
+    def verify(file: Path) -> None:
         refuse_other(file, FILE, SHA256)
 
     folder = generated_path("weights")
     try:
         with only_one(folder):
-            return download(ADDRESSES, folder / FILE, check, None, MOST)
+            return download(ADDRESSES, folder / FILE, verify, None, MOST)
     except FetchError as error:
         raise FileNotFoundError(
             f"{error}\nEither give a local file, load_clip({NAME!r}, weights='path/to/file'), or put "

@@ -49,7 +49,7 @@ def _scans(whole: bytes) -> list[tuple[int, str, bool]]:
     """
     at = 2
     progressive = False
-    found = []
+    scans = []
     while at + 4 <= len(whole):
         marker = whole[at + 1]
         length = int.from_bytes(whole[at + 2 : at + 4], "big")
@@ -61,13 +61,13 @@ def _scans(whole: bytes) -> list[tuple[int, str, bool]]:
             first, last, bits = body[-3:]
             part = "mean" if first == 0 else "detail"
             done = bits & 15 == 0 and (last == 63 or part == "mean")
-            found += [(body[1 + 2 * i], part, done) for i in range(body[0])]
+            scans += [(body[1 + 2 * i], part, done) for i in range(body[0])]
             at = whole.find(b"\xff\xda", at + 2)  # inside a scan 0xff is followed by 0 or a restart
             if at < 0:
-                return found
+                return scans
             continue
         at += 2 + length
-    return found
+    return scans
 
 
 def _refuse_early_end(whole: bytes, size: tuple[int, int], pixels: np.ndarray) -> None:

@@ -13,7 +13,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
-from .folders import ENDINGS, FOREIGN, MASKS, OWN, REMEDY, walk
+from .folders import DRAWN, ENDINGS, FOREIGN, MASKS, REMEDY, walk
 from .manifest import DataError, Record, read_manifest
 
 NORMAL = ("good", "ok", "normal")
@@ -125,10 +125,10 @@ def pictures_below(root: Path) -> list[str]:
             f"{foreign[0]}; {REMEDY}",
             stacklevel=4,
         )
-    drawn = sum(file.endswith(OWN) for file in below)
+    drawn = sum(file.endswith(DRAWN) for file in below)
     if drawn:
         warnings.warn(f"{root}: {drawn} heat maps that predict drew are left out", stacklevel=4)
-    return sorted(f for f in below if f.lower().endswith(ENDINGS) and not f.endswith(OWN))
+    return sorted(f for f in below if f.lower().endswith(ENDINGS) and not f.endswith(DRAWN))
 
 
 def detect(root: Path, files: list[str]) -> str:
@@ -162,10 +162,10 @@ def read_folders(
     _, pattern, places = FOLDERS[layout]
     # The root may also be a single class: its name (for plain folders `class_name`) is then the
     # missing first part.
-    own = class_name if layout == "folder" else root.name
+    root_class = class_name if layout == "folder" else root.name
     fits = {
         prefix: [re.fullmatch(pattern, prefix + file) for file in files]
-        for prefix in ("", f"{own}/")
+        for prefix in ("", f"{root_class}/")
     }
     prefix = max(fits, key=lambda prefix: sum(map(bool, fits[prefix])))
     by_name = defaultdict(list)
@@ -190,7 +190,7 @@ def read_folders(
     classes = set()
     if not prefix:
         for folder in root.iterdir():
-            drawn = any(folder.glob(f"*{OWN}")) and not any(folder.glob("*/"))
+            drawn = any(folder.glob(f"*{DRAWN}")) and not any(folder.glob("*/"))
             if folder.is_dir() and not folder.name.startswith((".", "__")) and not drawn:
                 classes.add(MEDICAL.get(folder.name, folder.name))
     return records, classes, problems

@@ -122,15 +122,15 @@ def _beside(folder: Path) -> dict[str, str]:
 
     from .weights import existing  # torch, which the command line's help does not wait for
 
-    found = {}
+    checksums = {}
     adapters = folder / ADAPTERS
     # whoever loads them says what is wrong; a pipe, which is no file, would wait for ever
     with suppress(OSError, SafetensorError), safe_open(existing(adapters), "pt") as file:
-        found[ADAPTERS] = (file.metadata() or {}).get("checksum", "none").strip('"')[:40]
+        checksums[ADAPTERS] = (file.metadata() or {}).get("checksum", "none").strip('"')[:40]
     if (folder / REFERENCES).is_file():
         digest = hashlib.sha256((folder / REFERENCES).read_bytes())
-        found[REFERENCES] = digest.hexdigest()[:16]
-    return found
+        checksums[REFERENCES] = digest.hexdigest()[:16]
+    return checksums
 
 
 def find(name: str | Path) -> Path:

@@ -46,17 +46,17 @@ def find(root: str | Path) -> dict[str, Photographs]:
     if not root.is_dir():
         raise FileNotFoundError(f"--root {root}: no such folder; name the one with the sets")
     refuse_system(root)
-    found = {}
+    sets = {}
     for folder in sorted([root, *(p for n in (1, 2, 3) for p in root.glob("*/" * n))]):
         for name, (spoken, mark, read) in SETS.items():
-            if name not in found and (folder / mark).exists():
-                found[name] = Photographs(name, spoken, folder, tuple(read(folder)))
-    if not found:
+            if name not in sets and (folder / mark).exists():
+                sets[name] = Photographs(name, spoken, folder, tuple(read(folder)))
+    if not sets:
         marks = ", ".join(f"{name}: {mark}" for name, (_, mark, _) in SETS.items())
         raise FileNotFoundError(
             f"--root {root}: none of the sets is there; put one there ({marks})"
         )
-    return found
+    return sets
 
 
 def _boards(folder: Path) -> Iterator[Part]:

@@ -142,10 +142,10 @@ def _decoded(source: Source, convert) -> np.ndarray:
         with _opened(source) as picture:
             _refuse_odd(picture)
             reduced = _reduced(picture)
-            found = convert(ImageOps.exif_transpose(reduced))
+            pixels = convert(ImageOps.exif_transpose(reduced))
             if picture.format in ("JPEG", "MPO") and not isinstance(source, Image.Image):
                 refuse_filled(source, picture.size, np.asarray(reduced))
-            return found
+            return pixels
     except Exception as error:  # decoders of damaged files raise whatever they stumble over
         raise _told(error) from error
 

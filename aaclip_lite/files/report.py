@@ -90,12 +90,12 @@ class Report:
         known = [row for row in self.pictures if row["pixel_ap"] is not None]
         known.sort(key=lambda row: -row["pixel_ap"])
         alarms = [row for row in self.pictures if not row["label"]]
-        own = {}
+        by_class = {}
         for row in alarms if self.about["judged"] != "detector" else []:
-            own.setdefault(row["class_name"], []).append(row["score"])
+            by_class.setdefault(row["class_name"], []).append(row["score"])
 
         def height(row: Mapping) -> float:
-            scores = own.get(row["class_name"], [0.0])
+            scores = by_class.get(row["class_name"], [0.0])
             return (row["score"] - np.mean(scores)) / (np.std(scores) or 1.0)
 
         alarms.sort(key=height, reverse=True)

@@ -19,9 +19,9 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
 
 def change(rows: Sequence[Mapping], base: Sequence[Mapping], figure: str) -> tuple[float, float]:
     """Interval of the difference of a figure over the seeds that both have."""
-    own = {row["seed"]: row[figure] for row in rows}
+    ours = {row["seed"]: row[figure] for row in rows}
     other = {row["seed"]: row[figure] for row in base}
-    return interval([own[seed] - other[seed] for seed in sorted(own.keys() & other.keys())])
+    return interval([ours[seed] - other[seed] for seed in sorted(ours.keys() & other.keys())])
 
 
 def spoken(span: tuple[float, float], sign: str = "") -> str:

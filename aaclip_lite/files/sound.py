@@ -37,11 +37,11 @@ def mark(picture: Tensor) -> int:
     return zlib.crc32(picture.mul(255).round().byte().contiguous().cpu().numpy().tobytes())
 
 
-def distinct(given: Iterable[Named]) -> Iterator[Named]:
+def distinct(pictures: Iterable[Named]) -> Iterator[Named]:
     """Each picture once; how many were copies is said at the end."""
     first: dict[int, str] = {}
     copies = []
-    for name, picture in given:
+    for name, picture in pictures:
         seen = mark(picture)
         if seen in first:
             copies.append(f"{name} is {first[seen]}")

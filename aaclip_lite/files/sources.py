@@ -3,7 +3,7 @@
 Special: none of these hosts could be reached where this was written. Addresses and checksums are
 from public sources, named beside each; the sets of GitHub are pinned to a commit and checked
 against its tree, which the repository itself names.
-Use: `SOURCES["visa"].addresses`, `SOURCES["visa"].check("VisA_20220922.tar")`.
+Use: `SOURCES["visa"].addresses`, `SOURCES["visa"].verify("VisA_20220922.tar")`.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Source:
     tree: str = ""  # git's name of what it holds, where the archive's bytes differ
     photographs: str = ""  # the name in photographs.SETS of a set that needs masks and a manifest
 
-    def check(self, path: Path) -> None:
+    def verify(self, path: Path) -> None:
         """Raises where a file is not this archive."""
         if self.sha256:
             refuse_other(path, self.title, self.sha256)

@@ -50,10 +50,10 @@ class Ruler(NamedTuple):
     def judge(self, name: str, data, bar: tqdm) -> dict[str, dict]:
         """{source of maps ("" for what is judged): its results} on one class."""
         tallies: dict[str, Tally] = {}
-        own = [i for i, record in enumerate(data.records) if record.class_name == name]
-        part = data.view(data.records[i] for i in own)
+        indices = [i for i, record in enumerate(data.records) if record.class_name == name]
+        part = data.view(data.records[i] for i in indices)
         for batch in part.batches(self.options.batch_size, device=self.device):
-            batch["index"] = [own[i] for i in batch["index"]]
+            batch["index"] = [indices[i] for i in batch["index"]]
             batch["records"] = [data.records[i] for i in batch["index"]]
             for source in self.sources:
                 with torch.no_grad():

@@ -139,24 +139,24 @@ def _is_safetensors(path: Path) -> bool:
 
 
 def fitted(
-    state: dict[str, Tensor], own: dict[str, Tensor], grid: int, strict: bool, label: str
+    state: dict[str, Tensor], wanted: dict[str, Tensor], grid: int, strict: bool, label: str
 ) -> dict[str, Tensor]:
-    """The state, its position grid resized to `grid`; refused where it does not fit `own`."""
+    """The state, its position grid resized to `grid`; refused where it does not fit `wanted`."""
     state = {
         name: tensor
         for name, tensor in state.items()
         if name not in IGNORED and not name.endswith("attn_mask")
     }
-    given = state.get(POSITIONS)
-    if given is not None and given.ndim == 2 and given.shape[1:] == own[POSITIONS].shape[1:]:
-        state[POSITIONS] = resize_positions(given, grid)
+    stored = state.get(POSITIONS)
+    if stored is not None and stored.ndim == 2 and stored.shape[1:] == wanted[POSITIONS].shape[1:]:
+        state[POSITIONS] = resize_positions(stored, grid)
     problems = {}
     if strict:
-        problems["missing"] = sorted(own.keys() - state.keys())
-        problems["unknown"] = sorted(state.keys() - own.keys())
+        problems["missing"] = sorted(wanted.keys() - state.keys())
+        problems["unknown"] = sorted(state.keys() - wanted.keys())
     problems["of another shape"] = [
         f"{name} {tuple(state[name].shape)} instead of {tuple(tensor.shape)}"
-        for name, tensor in own.items()
+        for name, tensor in wanted.items()
         if name in state and state[name].shape != tensor.shape
     ]
     told = [
@@ -279,7 +279,7 @@ def _is_torchscript(path: Path) -> bool:
 
 
 def _read_torchscript(path: Path) -> dict[str, Tensor]:
-    found = {}
+    tensors = {}
     try:
         with zipfile.ZipFile(path) as archive:
             _refuse_bomb(path, archive)
@@ -290,9 +290,9 @@ def _read_torchscript(path: Path) -> dict[str, Tensor]:
                 if number >= MOST_PATHS:
                     raise ValueError(f"more than {MOST_PATHS} paths lead to its tensors")
                 if isinstance(value, Tensor):
-                    found[name] = value
+                    tensors[name] = value
     except Exception as error:  # a damaged archive raises whatever its reader stumbles over
         raise WeightsError(
             f"{path} is not a readable TorchScript archive ({error}); nothing in it was run"
         ) from error
-    return found
+    return tensors

@@ -51,20 +51,20 @@ class Options:
                 if value < least:
                     raise ValueError(f"training: {name} = {value}: give at least {least}")
         lengths = {"epochs": self.epochs, "steps": self.steps, "batch": self.batch}
-        given = {name: value for name, value in lengths.items() if value is not None}
-        if {"epochs", "steps"} <= given.keys():
-            raise ValueError(f"training: {given}: give epochs or steps, not both")
-        changes = {f"{stage}_{name}": value for name, value in given.items()}
-        if "epochs" in given:
+        asked = {name: value for name, value in lengths.items() if value is not None}
+        if {"epochs", "steps"} <= asked.keys():
+            raise ValueError(f"training: {asked}: give epochs or steps, not both")
+        changes = {f"{stage}_{name}": value for name, value in asked.items()}
+        if "epochs" in asked:
             changes[f"{stage}_steps"] = None
         return recipe.replace(**changes)
 
 
-def chosen(given: dict) -> Options:
+def chosen(options: dict) -> Options:
     known = [field.name for field in fields(Options)]
-    if unknown := sorted(given.keys() - set(known)):
+    if unknown := sorted(options.keys() - set(known)):
         raise TypeError(f"training: no option {', '.join(unknown)}; known: {', '.join(known)}")
-    return Options(**given)
+    return Options(**options)
 
 
 def refuse_unfit(stage: str, recipe: Recipe, data: AnomalyDataset, world: int) -> None:
@@ -99,8 +99,7 @@ class Guard:
 
     def spoiled(self) -> str | None:
         """What is wrong with the weights, if anything."""
-        pairs = zip(self.frozen, self.before, checksums(self.frozen), strict=True)
-        for name, old, new in pairs:
+        for name, old, new in zip(self.frozen, self.before, checksums(self.frozen), strict=True):
             if old != new:
                 return f"frozen weight {name} moved"
         for name, parameter in self.trained.items():

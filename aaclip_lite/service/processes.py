@@ -32,8 +32,8 @@ def processes() -> PartialState:
     """This process among those that `accelerate launch` started, and its device; on a CPU too they
     join each other.
     """
-    found = torch.cuda.is_available() or torch.backends.mps.is_available()
-    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU") or not found)
+    accelerator = torch.cuda.is_available() or torch.backends.mps.is_available()
+    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU") or not accelerator)
 
 
 def described(on: Accelerator, bf16: bool = False) -> str:

@@ -49,9 +49,9 @@ def read(name: str | Path, clip: FrozenCLIP | None) -> Saved:
         clip = load_clip(**source)
     _refuse_other_size(folder, noted, source["image_size"], clip)
     noted["backbone"] = source | {"image_size": clip.image_size}
-    given = (clip, metadata["image"]["recipe"])
+    both = (clip, metadata["image"]["recipe"])
     variant = metadata["image"].get("variant")
-    model = late("variant")(variant, *given, files["image"]) if variant else AdaptedCLIP(*given)
+    model = late("variant")(variant, *both, files["image"]) if variant else AdaptedCLIP(*both)
     try:
         for stage in metadata:
             load_adapter(files[stage], model)
@@ -61,8 +61,8 @@ def read(name: str | Path, clip: FrozenCLIP | None) -> Saved:
         ) from None
     _refuse_strangers(folder, model, metadata)
     banks = folder / REFERENCES
-    found = read_safetensors(banks) if banks.is_file() else {}
-    return Saved(model, noted, {name: bank.float() for name, bank in found.items()}, metadata)
+    references = read_safetensors(banks) if banks.is_file() else {}
+    return Saved(model, noted, {name: bank.float() for name, bank in references.items()}, metadata)
 
 
 def write(

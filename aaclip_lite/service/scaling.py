@@ -166,12 +166,12 @@ def scale_up(
     asked = chosen(options)
     asked.applied_to(model.recipe, "image")
     with only_one(out, ours=processes().is_main_process):  # before anything is measured
-        found = plan(model, data, price, probe, asked.bf16)
-        print(found, flush=True)
+        planned = plan(model, data, price, probe, asked.bf16)
+        print(planned, flush=True)
         began = time.perf_counter()
-        if "text" in found.speeds:
+        if "text" in planned.speeds:
             train_text(model, data, out, **options)
-        fitted = {"batch": found.batch, "accumulate": found.accumulate}
-        train_image(model, data, out, **fitted, checkpointing=found.checkpointing, **options)
+        fitted = {"batch": planned.batch, "accumulate": planned.accumulate}
+        train_image(model, data, out, **fitted, checkpointing=planned.checkpointing, **options)
     print(f"it took {spoken((time.perf_counter() - began) / 3600)}")
-    return found
+    return planned

@@ -37,7 +37,7 @@ class Variant:
     zoom: tuple[float, float] = (1.0, 1.0)
     crop: bool = False  # shift as far as the zoom allows without leaving the picture
     flips: tuple[float, float] = (0.0, 0.0)  # probabilities: left-right, top-bottom
-    quarter_turns: bool = False
+    quarter_turns: bool = False  # any of the four, as often: many parts have no up
     # brightness, contrast and saturation factors lie in 1 - colour .. 1 + colour
     colour: float = 0.0
     colour_p: float = 0.7
@@ -135,6 +135,7 @@ def matrices(variant: Variant, drawn: Drawn, side: int) -> list[Float[np.ndarray
     shift = (side if variant.whole_pixels else side - 1) * np.stack(
         [drawn["shift_x"], drawn["shift_y"]], 1
     )
+    # -1 mirrors an axis
     sign = 1.0 - 2.0 * np.stack([drawn["flip_x"], drawn["flip_y"]], 1)
 
     def about_middle(

@@ -108,7 +108,7 @@ def load_adapter(
     """
     metadata = read_metadata(path)
     refuse_mismatch(path, model, metadata, data, training)  # before a weight is touched
-    tensors = read_safetensors(Path(path))
+    tensors = read_safetensors(Path(path))  # plain numbers: nothing in it can run
     # a run that diverged saves such numbers, and they would spread to every map
     endless = [name for name, values in tensors.items() if not values.isfinite().all()]
     if endless:

@@ -67,8 +67,8 @@ class AnomalyDetector:
         if domain not in scoring.BLUR:
             raise ValueError(f"domain = {domain!r} is not one of {', '.join(scoring.BLUR)}")
         self.model = model.eval()  # a variant may drop features out while it trains
-        self.calibration = calibration or {}
-        self.words = words or {}
+        self.calibration = calibration or {}  # by product: its scale and its line
+        self.words = words or {}  # by product: what is said instead of its name
         self.domain = domain
         self.backbone = {"image_size": model.clip.image_size} | (backbone or {"source": "lite"})
         self.references: dict[str, Float[Tensor, "M D"]] = {}  # banks of patches, by product

@@ -43,7 +43,7 @@ class AdaptedCLIP(nn.Module):
         recipe = recipe or Recipe.course()
         depths = recipe.resolve(clip.vision_blocks, clip.text_blocks_count)
         self.recipe = recipe
-        self.depths = depths
+        self.depths = depths  # the recipe's shares as block numbers of this backbone
         self.clip = clip.with_activation(recipe.activation)  # shared, not copied
         self.text_adapter = text_adapters(
             recipe, clip.text_width, clip.embed_dim, len(depths.text_blocks), clip.text_projection

@@ -93,7 +93,7 @@ def free(model: AdaptedCLIP, stage: str) -> dict[str, nn.Parameter]:
     skipped = tuple(f"{adapter}." for adapter in unread(model.depths))  # Adam would never move them
     model.train().requires_grad_(False)  # the backbone stays in eval: it overrides train()
     chosen = {n: p for n, p in model.trainable(stage).items() if not n.startswith(skipped)}
-    for parameter in chosen.values():
+    for parameter in chosen.values():  # all by name: what is not chosen can't train by mistake
         parameter.requires_grad_()
     return chosen
 

@@ -21,10 +21,10 @@ from .clip import ACTIVATIONS, FrozenCLIP
 from .files import configs
 from .files.activation import tell
 from .files.checked import read_json
-from .files.configs import is_plain, tokenize, towers
 from .files.door import door
 from .files.environment import data_path
 from .files.hub import fetched, named
+from .files.towers import is_plain, tokenize, towers
 from .files.weights import WeightsError, read_state
 
 LARGEST_SIDE = 4096  # beyond it a typing error is likelier than a picture

@@ -52,7 +52,8 @@ class Command:
             elif kind in alone:
                 yield alone[kind](path)
             else:
-                adapters += [path] if path.suffix == ".safetensors" else []
+                if path.suffix == ".safetensors":
+                    adapters.append(path)
                 yield doctor.checkpoint(path, self._model(path))
         model = self._model(adapters[0]) if Path(name).is_dir() and adapters else None
         if model is None:

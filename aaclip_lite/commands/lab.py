@@ -33,18 +33,22 @@ LIMITS = {
     **dict.fromkeys(("batch", "count", "every", "replays", "seeds", "shots", "sizes"), (1, 10_000)),
     **dict.fromkeys(("references", "rounds", "steps", "text_steps", "image_steps"), (1, 100_000)),
     **dict.fromkeys(("phrase_weight", "patch_weight", "where_weight", "pixel_weight"), (0, 100)),
-    **dict.fromkeys(("minutes", "seconds"), (0, 100_000)),  # 0 minutes: nothing new is measured
-    **dict.fromkeys(("keep", "threads", "workers"), (1, 256)),
-    **dict.fromkeys(("unet_steps", "warmup"), (1, 100_000)),
     "damage_share": (0, 1),
     "hard_things": (0.01, 1000),
+    "keep": (1, 256),
     "layers": (4, 64),
     "lr": (1e-9, 1),
+    "minutes": (0, 100_000),  # 0: nothing new is measured
     "patch_size": (8, 16),
     "pool": (100, 1_000_000),
     "save_every": (0.01, 10_000),
+    "seconds": (0, 100_000),
     "seed": (0, shared.LARGEST_SEED),
+    "threads": (1, 256),
+    "unet_steps": (1, 100_000),
+    "warmup": (1, 100_000),
     "weight_decay": (0, 10),
+    "workers": (1, 256),
 }
 WRITTEN = ("out", "runs", "data", "masks")
 

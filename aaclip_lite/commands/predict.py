@@ -219,11 +219,12 @@ def _why_unread(path: str, error: Exception) -> str:
 
 def _refuse_unread(rows: list[dict], closed: list[str]) -> None:
     unread = [row["error"] for row in rows if "error" in row]
-    folders = "1 folder" if len(closed) == 1 else f"{len(closed)} folders"
-    told = [
-        f"{count} could not be read, the first: {terminal(which[0])}"
-        for count, which in ((f"{len(unread)} of {len(rows)} pictures", unread), (folders, closed))
-        if which
-    ]
+    told = []
+    if unread:
+        count = f"{len(unread)} of {len(rows)} pictures"
+        told.append(f"{count} could not be read, the first: {terminal(unread[0])}")
+    if closed:
+        count = "1 folder" if len(closed) == 1 else f"{len(closed)} folders"
+        told.append(f"{count} could not be read, the first: {terminal(closed[0])}")
     if told:
         raise ValueError("; ".join(told))

@@ -186,24 +186,26 @@ def growth(result: Mapping) -> Figure:
     return figure
 
 
-def finding(finding, title: str | None = None) -> Figure:
+def finding(diagnosis, title: str | None = None) -> Figure:
     """A doctor's finding: a line a row, each value as a dot (with two errors to each side) beside
     its null values.
 
-    The pictures that doctor.dataset looked at are in `finding.samples`; `sheet` draws them.
+    The pictures that doctor.dataset looked at are in `diagnosis.samples`; `sheet` draws them.
     """
-    if finding.kind not in _PANELS:
+    if diagnosis.kind not in _PANELS:
         raise ValueError(
-            f"a finding of kind {finding.kind!r} cannot be drawn; known are {', '.join(_PANELS)}"
+            f"a finding of kind {diagnosis.kind!r} cannot be drawn; known are {', '.join(_PANELS)}"
         )
     labels = []
-    for row in finding.rows:
+    for row in diagnosis.rows:
         words = " ".join(v for v in list(row.values())[:2] if isinstance(v, str))
         labels.append(words.replace("image_adapter.", "").replace("text_adapter.", "text "))
-    panels = [p for p in _PANELS[finding.kind] if np.isfinite(_numbers(finding.rows, p[0])).any()]
+    panels = [
+        p for p in _PANELS[diagnosis.kind] if np.isfinite(_numbers(diagnosis.rows, p[0])).any()
+    ]
     if not panels:
         raise ValueError(
-            f"{finding.subject}: no number to draw ({finding.verdict}: {'; '.join(finding.reasons)})"
+            f"{diagnosis.subject}: no number to draw ({diagnosis.verdict}: {'; '.join(diagnosis.reasons)})"
         )
     figure, axes = new_figure(
         1, len(panels), 1.5 + 4 * len(panels), 0.24 * len(labels) + 2.2, sharey=True
@@ -212,18 +214,18 @@ def finding(finding, title: str | None = None) -> Figure:
     for ax, (name, nulls, error, scale) in zip(axes[0], panels, strict=True):
         for null, colour, marker in zip(nulls, ("#555555", "#999999"), "Ds", strict=False):
             style = {"color": colour, "markerfacecolor": "none", "markersize": 7, "label": null}
-            ax.plot(_numbers(finding.rows, null), place, marker, **style)
-        spread = 2 * np.nan_to_num(_numbers(finding.rows, error))
+            ax.plot(_numbers(diagnosis.rows, null), place, marker, **style)
+        spread = 2 * np.nan_to_num(_numbers(diagnosis.rows, error))
         style = {"fmt": "o", "color": LINES[0][0], "markersize": 4, "capsize": 2}
-        ax.errorbar(_numbers(finding.rows, name), place, xerr=spread, label=name, **style)
+        ax.errorbar(_numbers(diagnosis.rows, name), place, xerr=spread, label=name, **style)
         ax.set_xscale("symlog", linthresh=1e-9) if scale == "log" else None
         ax.set(xlabel=name + (", bars: two errors" if spread.any() else ""), yticks=place)
         ax.set_yticklabels(labels, fontsize=9)
         ax.grid(alpha=0.25)
         ax.legend(frameon=False, fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
-    why = finding.reasons[0] if finding.reasons else ""
+    why = diagnosis.reasons[0] if diagnosis.reasons else ""
     figure.suptitle(
-        f"{title or finding.subject}: {finding.verdict}" + (f"\n{why[:110]}" if why else ""),
+        f"{title or diagnosis.subject}: {diagnosis.verdict}" + (f"\n{why[:110]}" if why else ""),
         fontsize=10,
     )
     return figure

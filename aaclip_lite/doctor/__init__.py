@@ -6,13 +6,13 @@ Use: `aa.doctor.checkpoint("runs/a/text.safetensors")`, `aa.doctor.log("runs/a")
 """
 
 from . import statistics
-from .balance import anchors, gradients, losses
+from .balance import gradients, losses
 from .data import dataset, parts
 from .detectors import detector
 from .finding import Finding
 from .logs import log
-from .two_models import scales
 from .weights import checkpoint
+from .words import anchors, scales
 
 __all__ = [
     "Finding",

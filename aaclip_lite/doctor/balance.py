@@ -1,11 +1,8 @@
-"""Do the loss's parts and the modules' gradients pull as they should, and are the two anchors of a
-class apart?
+"""Do the loss's parts and the modules' gradients pull as they should?
 
 Special: each part stands beside its value for a constant answer, each gradient beside the least that
-moves a weight, anchors beside CLIP's own and beside what random directions would give; gradients are
-measured after unscaling.
-Use: `doctor.losses(model, batch)`, `doctor.gradients(model, batch, "image")`,
-`doctor.anchors(model, ["bottle"])`.
+moves a weight; gradients are measured after unscaling.
+Use: `doctor.losses(model, batch)`, `doctor.gradients(model, batch, "image")`.
 """
 
 import math
@@ -18,13 +15,11 @@ from ..losses import detection, dice, focal, orthogonal
 from ..model import stack_anchors
 from ..scoring import probability_map
 from ..train import unread
-from .finding import Finding, Reasons, by_module, conclude, flat, mean_and_error, shown
+from .finding import Finding, Reasons, by_module, conclude, flat, mean_and_error
 
 EPSILON = 1e-8  # Adam's: below it gradients stop moving weights
 HALF_MAX = 65504.0  # above it half precision ends
 DOMINATED = 0.97  # share of the gradient beyond which the other parts hardly count
-UNDECIDED = math.log(9)  # the logit of p = 0.9
-SATURATED = -math.log(1e-5)  # a logit beyond the focal loss's smoothing
 SEGMENTATION = {  # parts of the segmentation loss, a value a picture
     "focal": lambda p, m: focal(p, m, reduction="none"),
     "dice normal": lambda p, m: dice(p[:, 0], 1 - m, "none"),
@@ -186,60 +181,3 @@ def _backward(loss: Tensor, weights: list[Tensor]) -> list[Tensor | None]:
         torch.autograd.grad(loss, able, retain_graph=True, allow_unused=True) if able else ()
     )
     return [next(grads) if able and w.requires_grad else None for w in weights]
-
-
-# ---- words ----------------------------------------------------------------------------------------
-
-
-@torch.no_grad()
-def anchors(model, names) -> Finding:
-    """Per class: cosine and distance of the two anchors, beside those of CLIP's own text tower
-    (frozen).
-
-    reach: logit scale x distance, the logit of a patch that points straight from normal to
-    abnormal; random: what one that points anywhere gets. Cosines of random directions are 0 within
-    1 / sqrt(d).
-    """
-    scale = model.recipe.logit_scale
-    adapted, frozen = model.text_anchors(names), model.text_anchors(names, adapted=False)
-    if not adapted:
-        raise ValueError("anchors needs at least one class name")
-    rows = [_anchor_row(name, anchors, frozen[name], scale) for name, anchors in adapted.items()]
-    reach, error = mean_and_error([row["reach"] for row in rows])
-    random, _ = mean_and_error([row["random"] for row in rows])
-    reasons = {}
-    if reach < UNDECIDED:
-        surest = 1 / (1 + math.exp(-reach))
-        reasons["collapsed"] = [
-            f"scale x distance is {reach:.3g}: no patch gets beyond p = {surest:.2f}"
-        ]
-    if random > SATURATED:
-        reasons["saturated"] = [
-            f"random directions get logits of {random:.3g}, {SATURATED:.3g} leaves no gradient"
-        ]
-    moved = any(abs(row["cosine"] - row["frozen cosine"]) >= 1e-6 for row in rows)
-    if model.recipe.trains_text and not moved:
-        reasons["untrained"] = [
-            "the anchors are those of CLIP's own text tower: stage 1 has not moved them"
-        ]
-    note = (
-        f"mean of {len(rows)} classes: logit scale {scale:g} x distance = {reach:.3g} ± "
-        f"{shown(error)}"
-    )
-    return conclude("anchors", f"anchors of {len(rows)} classes", reasons, rows, [note])
-
-
-def _anchor_row(name: str, anchors: Tensor, frozen: Tensor, scale: float) -> dict:
-    cosine, cosine0 = (float(a[:, 0] @ a[:, 1]) for a in (anchors, frozen))
-    apart, apart0 = (float((a[:, 1] - a[:, 0]).norm()) for a in (anchors, frozen))
-    return {
-        "class": name,
-        "cosine": cosine,
-        "frozen cosine": cosine0,
-        "random ±": len(anchors) ** -0.5,
-        "distance": apart,
-        "frozen distance": apart0,
-        "reach": scale * apart,
-        "frozen reach": scale * apart0,
-        "random": scale * apart / len(anchors) ** 0.5,
-    }

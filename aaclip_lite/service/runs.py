@@ -23,12 +23,13 @@ from ..files.door import door
 from ..files.keep import only_one
 from ..model import AdaptedCLIP
 from ..train import History, free, learning_rate
-from . import guards
-from .guards import Options, TrainingError, chosen
+from .guards import Guard, TrainingError
 from .matmul import quick_products
+from .options import Options, chosen, refuse_unfit
 from .processes import choose_accelerator, described, held_interrupts, memory_mb, processes
 from .resume import RunFiles, identity
-from .share import BatchShare, KeptViews, borrowed
+from .share import BatchShare, borrowed
+from .views import KeptViews
 
 __all__ = ["Options", "TrainingError", "train_image", "train_text"]
 
@@ -75,7 +76,7 @@ def _train(
         model.recipe = options.applied_to(model.recipe, stage)
         model.clip.checkpointing |= options.checkpointing
         # before anything is written, the lock included
-        guards.refuse_unfit(stage, model.recipe, data, processes().num_processes)
+        refuse_unfit(stage, model.recipe, data, processes().num_processes)
         with only_one(out, ours=processes().is_main_process), quick_products(model.clip):
             run = _Run(stage, model, data, out, options)
             if not run.history.finished:
@@ -112,7 +113,7 @@ class _Run:
             parts.views = KeptViews(model, data, options.views)
         self.parts, self.optimizer = self.accelerator.prepare(parts, optimizer)
         scaled = self.accelerator.scaler is not None
-        self.guard = guards.Guard(stage, self.trained, frozen, scaled)
+        self.guard = Guard(stage, self.trained, frozen, scaled)
         self.identity = identity(stage, model, data, options.seed, options.views)
         self.saved = time.monotonic()
         self.history, self.step = self.files.go_on(

@@ -20,8 +20,8 @@ from ..files.keep import only_one
 from ..model import STAGES, AdaptedCLIP
 from ..train import endless, free
 from . import memory
-from .guards import chosen
 from .matmul import quick_products
+from .options import chosen
 from .processes import choose_accelerator, described, processes
 from .runs import train_image, train_text
 from .share import BatchShare, borrowed

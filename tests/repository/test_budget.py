@@ -26,7 +26,7 @@ PARAMETERS = 7
 RECIPE_FIELDS = 40
 COMMENTED = 0.13  # of all lines of the core, as minGPT's files have 0.11 to 0.24
 RECORDED = {
-    "all without variants": 28004,
+    "all without variants": 28015,
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 CORE = sorted(PACKAGE.glob("*.py"))

@@ -19,7 +19,7 @@ from aaclip_lite.detector import AnomalyDetector
 from aaclip_lite.files import keep
 from aaclip_lite.load import load_clip
 from aaclip_lite.model import AdaptedCLIP, stack_anchors
-from aaclip_lite.service import guards, matmul, processes, runs, share
+from aaclip_lite.service import guards, matmul, processes, runs, views
 from aaclip_lite.service.runs import TrainingError, train_image, train_text
 from aaclip_lite.train import History
 from tests import tiny
@@ -190,7 +190,7 @@ def test_what_views_cannot_do_is_told(clip, data, tmp_path, monkeypatch):
         train_image(build(clip), data, tmp_path / "a", views=1)
     with pytest.raises(ValueError, match=r"views = 1, Recipe.dense_axis = 'batch'"):
         train_text(build(clip, dense_axis="batch"), data, tmp_path / "a", views=1)
-    monkeypatch.setattr(share.psutil, "virtual_memory", lambda: SimpleNamespace(available=1e4))
+    monkeypatch.setattr(views.psutil, "virtual_memory", lambda: SimpleNamespace(available=1e4))
     with pytest.raises(
         ValueError,
         match=r"views = 3: the features of 12 pictures need 0\.\d GB .* take fewer views",

@@ -123,7 +123,8 @@ def leaks(learner):
                 result = result.item()
             if not isinstance(result, bool):
                 raise Hint(f"the answer is {kind_of(result)}, expected True or False")
-            missed += [sentence] if result != (sentence in LEAKY) else []
+            if result != (sentence in LEAKY):
+                missed.append(sentence)
         if len(missed) >= len(TIGHT | LEAKY) - 1:
             raise Hint("the answer is turned round: True stands for a leak")
         if missed:

@@ -33,11 +33,8 @@ class _Mode(TorchFunctionMode):
 
 def with_another(right: Callable, given) -> Iterator[tuple[Callable, str]]:
     """(the right function with another operation, in words), as far as `given` shows them."""
-    try:
-        with _Mode() as plain:
-            right(*given)
-    except Exception:  # it cannot be asked that way
-        return
+    with _Mode() as plain:
+        right(*given)
     for at in [*dict.fromkeys(plain.seen), *range(len(plain.seen))]:
         name = at if isinstance(at, str) else plain.seen[at]
         several = plain.seen.count(name) > 1

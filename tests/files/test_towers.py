@@ -1,4 +1,4 @@
-"""configs.py: open_clip's names, shapes, numbers and words, without importing open_clip."""
+"""towers.py: open_clip's names, shapes, numbers and words, without importing open_clip."""
 
 import copy
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from aaclip_lite.clip import FrozenCLIP
-from aaclip_lite.files.configs import _tokenizer, is_plain, tokenize, towers
+from aaclip_lite.files.towers import _tokenizer, is_plain, tokenize, towers
 from aaclip_lite.load import load_clip
 from tests import tiny
 
